@@ -1,0 +1,1 @@
+"""The nets: tables, builder, anchors, matching, losses, post-processing."""

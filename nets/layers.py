@@ -1,0 +1,59 @@
+"""Layers that tf-slim lacks, or that its version 1.1 breaks on today's TensorFlow."""
+import copy
+import zlib
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+
+def seeded(seed):
+    """A variable getter that draws every initial value from (seed, name of the variable) alone.
+
+    So a net starts from the same weights whatever else its graph holds: clones, summaries, another order.
+    """
+    def seeded_getter(getter, name, *args, initializer=None, **kwargs):
+        if hasattr(initializer, 'seed'):
+            initializer = copy.copy(initializer)
+            initializer.seed = zlib.crc32(f'{seed}/{name}'.encode())
+        return getter(name, *args, initializer=initializer, **kwargs)
+    return seeded_getter
+
+
+def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
+    """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
+
+    In training it normalises with the batch's moments and puts the updates of the moving ones into
+    `tf.GraphKeys.UPDATE_OPS`. `decay` .99 lets the moving moments follow within some hundred steps
+    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet.
+    """
+    with tf.variable_scope(scope):
+        def variable(name, initial, trainable):
+            return slim.model_variable(name, [inputs.shape[-1]], initializer=tf.constant_initializer(initial),
+                                       trainable=trainable)
+        gamma, beta = variable('gamma', 1., True), variable('beta', 0., True)
+        moving_mean = variable('moving_mean', 0., False)
+        moving_variance = variable('moving_variance', 1., False)
+        if not is_training:
+            return tf.nn.fused_batch_norm(inputs, gamma, beta, moving_mean, moving_variance,
+                                          epsilon=epsilon, is_training=False)[0]
+        outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
+        for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
+            tf.add_to_collection(tf.GraphKeys.UPDATE_OPS,
+                                 tf.assign_sub(moving, (moving - batch) * (1 - decay)))
+        return outputs
+
+
+def l2_normalization(inputs, initial_scale, scope='L2Normalization'):
+    """Each cell of [B, H, W, C] scaled to unit length, then by a learned `gamma` [C].
+
+    The paper, section 3.1, after ParseNet: conv4_3 has another scale than the layers above it.
+    """
+    with tf.variable_scope(scope):
+        gamma = slim.model_variable('gamma', [inputs.shape[-1]],
+                                    initializer=tf.constant_initializer(initial_scale))
+        return tf.nn.l2_normalize(inputs, axis=-1, epsilon=1e-12) * gamma
+
+
+def pad(inputs, cells):
+    """Zeros around [B, H, W, C]: `cells` on every side, as Caffe pads."""
+    return tf.pad(inputs, [[0, 0], [cells, cells], [cells, cells], [0, 0]]) if cells else inputs

@@ -1,0 +1,91 @@
+"""The one builder that turns a table (`SSDParams`) into a network."""
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from nets import layers, mobilenet_v1, vgg
+from nets.ssd_params import anchors_per_cell, feature_sizes
+
+
+class Predictions(NamedTuple):
+    """What the network says of a batch."""
+    logits: tf.Tensor       # [B, A, C] float32, class 0 is background
+    offsets: tf.Tensor      # [B, A, 4] float32, [dx, dy, dw, dh] in units of the variances
+    end_points: dict        # name -> [B, H, W, depth]
+
+
+def normalize(images, params):
+    """uint8 RGB images [B, H, W, 3] -> float32, the mean subtracted and scaled as the backbone expects."""
+    return (tf.cast(images, tf.float32) - tf.constant(params.mean)) * params.scale
+
+
+def build(images, params, num_classes, is_training, weight_decay=0., seed=0):
+    """The network of `params` on normalised images [B, S, S, 3] -> `Predictions`.
+
+    num_classes: C, background included. weight_decay: L2 on all weights, none on biases, gamma and beta
+    (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone.
+    """
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
+         slim.arg_scope([slim.conv2d, slim.separable_conv2d],
+                        weights_regularizer=slim.l2_regularizer(weight_decay) if weight_decay else None,
+                        weights_initializer=tf.glorot_uniform_initializer()):
+        end_points = _BACKBONES[params.backbone](images, params, is_training)
+        return _heads(end_points, params, num_classes)
+
+
+def _vgg(images, params, is_training):
+    del is_training   # neither dropout nor batch norm
+    with tf.variable_scope(params.name):
+        end_points = vgg.vgg_16(images)
+        return _extra_blocks(end_points, end_points['block7'], params)
+
+
+def _mobilenet(images, params, is_training):
+    # Without this initialiser (tf-slim's) the depthwise kernels start far too small.
+    with slim.arg_scope([slim.conv2d, slim.separable_conv2d],
+                        weights_initializer=tf.truncated_normal_initializer(stddev=.09),
+                        normalizer_fn=layers.batch_norm, normalizer_params={'is_training': is_training}), \
+         slim.arg_scope([slim.separable_conv2d], weights_regularizer=None):   # no decay on 9 weights a channel
+        end_points = mobilenet_v1.mobilenet_v1(images, params.depth_multiplier)
+        with tf.variable_scope(params.name):
+            return _extra_blocks(end_points, end_points['Conv2d_13_pointwise'], params)
+
+
+_BACKBONES = {'vgg_16': _vgg, 'mobilenet_v1': _mobilenet}
+
+
+def _extra_blocks(end_points, net, params):
+    """The layers that the paper adds behind the backbone; `end_points` with theirs added."""
+    for block in params.extra_blocks:
+        squeeze, depth = (mobilenet_v1.scaled_depth(depth, params.depth_multiplier)
+                          for depth in (block.squeeze, block.depth))
+        with tf.variable_scope(block.name):
+            net = slim.conv2d(net, squeeze, [1, 1], scope='conv1x1')
+            net = slim.conv2d(layers.pad(net, block.pad), depth, [block.kernel] * 2, stride=block.stride,
+                              padding='VALID', scope=f'conv{block.kernel}x{block.kernel}')
+        end_points[block.name] = net
+    return end_points
+
+
+def _heads(end_points, params, num_classes):
+    """3x3 convolutions that predict offsets and classes of every anchor of every feature layer."""
+    logits, offsets = [], []
+    for layer, cells, count, scale in zip(params.feat_layers, feature_sizes(params), anchors_per_cell(params),
+                                          params.normalizations, strict=True):
+        net = end_points[layer]
+        net.shape[1:3].assert_is_compatible_with([cells, cells])
+        with tf.variable_scope(f'{params.name}/{layer}_box'), \
+             slim.arg_scope([slim.conv2d], activation_fn=None):
+            if scale is not None:
+                net = layers.l2_normalization(net, scale)
+            offsets.append(_by_anchor(slim.conv2d(net, count * 4, [3, 3], scope='conv_loc'), 4))
+            logits.append(_by_anchor(slim.conv2d(net, count * num_classes, [3, 3], scope='conv_cls'),
+                                     num_classes))
+    return Predictions(tf.concat(logits, 1), tf.concat(offsets, 1), end_points)
+
+
+def _by_anchor(net, depth):
+    """[B, H, W, n * depth] -> [B, H * W * n, depth]."""
+    _, height, width, channels = net.shape.as_list()
+    return tf.reshape(net, [-1, height * width * channels // depth, depth])

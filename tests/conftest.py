@@ -1,0 +1,42 @@
+"""Shared by all tests: graph mode, a fresh graph for each test, the real data where it exists."""
+import os
+import pathlib
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import pytest  # noqa: E402
+import tensorflow.compat.v1 as tf  # noqa: E402
+
+tf.disable_eager_execution()
+tf.logging.set_verbosity(tf.logging.ERROR)
+
+
+@pytest.fixture(autouse=True)
+def fresh_graph():
+    """A default graph of its own for every test, seeded."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)
+        yield
+
+
+@pytest.fixture
+def evaluate():
+    """A function that runs fetches in a new session on the test's graph, all variables initialised."""
+    def run(fetches, feed_dict=None):
+        with tf.Session() as session:
+            session.run([tf.global_variables_initializer(), tf.local_variables_initializer(),
+                         tf.tables_initializer()])
+            return session.run(fetches, feed_dict)
+    return run
+
+
+@pytest.fixture
+def shared():
+    """The folder of real data and known answers that may lie beside the checkout; skips where it does not."""
+    folder = ROOT.parent / 'shared'
+    if not folder.is_dir():
+        pytest.skip(f'no real data at {folder}')
+    return folder
