@@ -1,0 +1,115 @@
+"""A converted data set by name, split and folder. Nothing about any data set is written here but the names of
+files that public TF1 SSD converters make."""
+import glob
+import os
+import re
+from typing import NamedTuple
+
+from datasets import facts as facts_lib
+from datasets import records, voc
+from deployment.errors import UserError
+
+# Names that public scripts pass -> prefix of the files that public converters write.
+PUBLIC_PREFIXES = {'pascalvoc_2007': 'voc_2007', 'pascalvoc_2012': 'voc_2012'}
+
+
+class Dataset(NamedTuple):
+    """One split, ready to be read."""
+    name: str
+    split: str
+    files: list          # paths, sorted
+    offsets: list        # per file, [n] int64 byte offsets of its records
+    class_names: list    # label 1 first
+
+    @property
+    def num_examples(self):
+        """Pictures in the split."""
+        return sum(len(offsets) for offsets in self.offsets)
+
+    @property
+    def num_classes(self):
+        """C: classes, background included."""
+        return len(self.class_names) + 1
+
+
+def get_dataset(dataset_name, split, folder, num_classes=0):
+    """The `Dataset` in a folder; UserError where something is missing or contradicts itself.
+
+    dataset_name: may be empty where the folder holds a dataset.json. num_classes: 0, or what the caller
+    believes C to be.
+    """
+    if not folder:
+        raise UserError('no --dataset_dir given: pass the folder that tf_convert_data.py wrote')
+    if not os.path.isdir(folder):
+        raise UserError(f'the dataset_dir {folder} does not exist; make it with tf_convert_data.py')
+    facts = facts_lib.read_facts(folder)
+    if facts:
+        name, files = _described(facts, dataset_name, split, folder)
+    else:
+        name, files = dataset_name, _undescribed(dataset_name, split, folder)
+    offsets = [records.record_offsets(path) for path in files]
+    _check_counts(facts, split, files, offsets)
+    dataset = Dataset(name, split, files, offsets, _class_names(facts, dataset_name, folder, num_classes))
+    if not dataset.num_examples:
+        raise UserError(f"the split '{split}' in {folder} holds no records")
+    if num_classes and num_classes != dataset.num_classes:
+        raise UserError(f'--num_classes={num_classes}, but {folder} has {dataset.num_classes - 1} classes, '
+                        f'{dataset.num_classes} with the background; pass that, or leave the flag out')
+    return dataset
+
+
+def _described(facts, dataset_name, split, folder):
+    """Name and files of a split by dataset.json."""
+    if dataset_name and dataset_name != facts['name']:
+        raise UserError(f"{folder} holds the data set '{facts['name']}', not '{dataset_name}'; correct "
+                        f'--dataset_name or leave it out')
+    if split not in facts['splits']:
+        raise UserError(f"{folder} has no split '{split}'; its splits are: {', '.join(facts['splits'])}")
+    files = [os.path.join(folder, shard) for shard in sorted(facts['splits'][split]['shards'])]
+    missing = [path for path in files if not os.path.exists(path)]
+    if missing:
+        raise UserError(f'{missing[0]} is missing, but {facts_lib.FACTS} beside it names it; '
+                        f'convert the data anew')
+    return facts['name'], files
+
+
+def _undescribed(dataset_name, split, folder):
+    """Files of a split by the pattern of public converters."""
+    if not dataset_name:
+        raise UserError(f'{folder} holds no {facts_lib.FACTS}: name the data set with --dataset_name, or convert '
+                        f'it with tf_convert_data.py')
+    prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
+    pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
+    # A split 'train' is not the 'train_small' whose files begin alike.
+    whole = re.compile(re.escape(f'{prefix}_{split}_') + r'\d+(-of-\d+)?\.tfrecord$')
+    files = sorted(path for path in glob.glob(pattern) if whole.match(os.path.basename(path)))
+    if not files:
+        there = sorted(os.path.basename(path) for path in glob.glob(os.path.join(folder, '*.tfrecord')))
+        raise UserError(f"no file matches {pattern}; "
+                        f"{'the folder holds ' + ', '.join(there[:3]) if there else 'the folder holds no .tfrecord'}")
+    counts = {match.group(1) for match in (re.search(r'-of-(\d+)\.', path) for path in files) if match}
+    if counts and (len(counts) > 1 or int(counts.pop()) != len(files)):
+        raise UserError(f'{pattern} matches {len(files)} files, which are not one whole set; convert the data anew')
+    return files
+
+
+def _check_counts(facts, split, files, offsets):
+    for path, found in zip(files, offsets, strict=True) if facts else ():
+        expected = facts['splits'][split]['shards'][os.path.basename(path)]
+        if len(found) != expected:
+            raise UserError(f'{path} holds {len(found)} records, but {facts_lib.FACTS} says {expected}; '
+                            f'convert the data anew')
+
+
+def _class_names(facts, dataset_name, folder, num_classes):
+    labels = os.path.join(folder, facts_lib.LABELS)
+    if facts:
+        return facts['classes']
+    if os.path.exists(labels):
+        return facts_lib.read_labels(labels)
+    if dataset_name.startswith(('pascalvoc', 'voc')):
+        return list(voc.CLASSES)
+    if num_classes < 2:
+        raise UserError(f'{folder} has no {facts_lib.LABELS}: pass --num_classes (background included), '
+                        f'or put a {facts_lib.LABELS} there with a line id:name for each class')
+    return [f'class_{label}' for label in range(1, num_classes)]

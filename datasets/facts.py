@@ -1,0 +1,68 @@
+"""What lies beside the shards: `labels.txt` (`id:name`, the slim convention) and `dataset.json`."""
+import json
+import os
+
+from deployment.errors import UserError
+
+LABELS, FACTS = 'labels.txt', 'dataset.json'
+
+
+def write_atomically(path, text):
+    """A file that is there whole or not at all."""
+    partial = f'{path}.{os.getpid()}.partial'
+    try:
+        with open(partial, 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def write_labels(folder, names):
+    """labels.txt for class names, the first of which has label 1; 0 is the background."""
+    lines = [f'{label}:{name}' for label, name in enumerate(['background', *names])]
+    write_atomically(os.path.join(folder, LABELS), '\n'.join(lines) + '\n')
+
+
+def read_labels(path):
+    """Class names of a labels file, label 1 first. Lines are `id:name`, or names alone, in order."""
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            lines = [line.strip() for line in file if line.strip()]
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror})') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not UTF-8 text') from error
+    if lines and all(line.partition(':')[0].isdigit() and ':' in line for line in lines):
+        by_label = {int(label): name.strip() for label, _, name in (line.partition(':') for line in lines)}
+        by_label.pop(0, None)
+        if sorted(by_label) != list(range(1, len(by_label) + 1)):
+            raise UserError(f'{path}: labels are not 1, 2, 3, ... without gaps: {sorted(by_label)}')
+        names = [by_label[label] for label in sorted(by_label)]
+    else:
+        names = [line for line in lines if line != 'background']
+    if not names:
+        raise UserError(f'{path} names no classes')
+    if len(set(names)) < len(names):
+        raise UserError(f"{path} names a class twice: {', '.join(sorted(n for n in set(names) if names.count(n) > 1))}")
+    return names
+
+
+def read_facts(folder):
+    """The content of dataset.json, or None where there is none (records of other converters)."""
+    path = os.path.join(folder, FACTS)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path} cannot be read ({error}); convert the data anew') from error
+
+
+def write_split(folder, name, classes, split, shards, **more):
+    """Adds a split to dataset.json. shards: file name -> number of examples. more: further facts of it."""
+    facts = read_facts(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
+    facts['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **more}
+    write_atomically(os.path.join(folder, FACTS), json.dumps(facts, indent=2) + '\n')

@@ -1,0 +1,64 @@
+"""Picture files to the bytes that go into a record: JPEG with three channels, untouched where it is one."""
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from deployment.errors import UserError
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+_ORIENTATION = 0x0112   # EXIF
+
+
+class Jpeg(NamedTuple):
+    """An encoded RGB picture."""
+    encoded: bytes
+    height: int
+    width: int
+
+
+def read_jpeg(path, upright=False):
+    """The file as `Jpeg`. RGB JPEGs keep their bytes; grey, CMYK and other formats are encoded anew.
+
+    upright: turns pictures as their camera noted it. Annotations count pixels as they are stored, so they want
+    it off; a person who looks at a picture wants it on.
+    """
+    try:
+        with open(path, 'rb') as file:
+            content = file.read()
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+    return to_jpeg(content, path, upright)
+
+
+def to_jpeg(content, path, upright=False):
+    """`Jpeg` of a file's bytes; UserError naming `path` where they are no whole picture."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            turned = upright and image.getexif().get(_ORIENTATION, 1) != 1
+            if image.format == 'JPEG' and image.mode == 'RGB' and not turned:
+                # The smallest decoding that still reads every byte: finds files that were cut short.
+                height, width = image.height, image.width
+                image.draft('RGB', (1, 1))
+                image.load()
+                return Jpeg(content, height, width)
+            return _encode(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
+    except UnidentifiedImageError as error:
+        raise UserError(f'{path}: is no picture that can be read; replace the file, or take it off the '
+                        f'split list') from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f'{path}: does not decode ({error}); replace the file, or take it off the '
+                        f'split list') from error
+
+
+def _to_rgb(image):
+    if image.mode.startswith('I'):   # 16-bit grey: Pillow would cut it at 255
+        image = Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8))
+    return image.convert('RGB')
+
+
+def _encode(image):
+    buffer = io.BytesIO()
+    image.save(buffer, 'JPEG', quality=95, subsampling=0)
+    return Jpeg(buffer.getvalue(), image.height, image.width)

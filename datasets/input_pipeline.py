@@ -1,0 +1,68 @@
+"""From records to batches.
+
+The k-th training example is a pure function of (seed, k): every epoch is a permutation of all records that
+depends on (seed, epoch), each record is found by its byte offset, and its augmentation draws from (seed, k).
+So a run can start at any k, and meets there what an uninterrupted run would have met.
+"""
+import numpy as np
+import tensorflow.compat.v1 as tf
+from tensorflow.python.data.ops import dataset_ops  # holds the only way from a raw dataset op to a Dataset
+
+from datasets import schema
+
+_READ_BUFFER = 256 * 1024
+
+
+def _record(path, offset):
+    """The one record at a byte offset, as a dataset."""
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=[path], compression_type='', buffer_size=_READ_BUFFER, byte_offsets=[offset])
+    return dataset_ops._VariantDataset(variant, tf.TensorSpec([], tf.string)).take(1)
+
+
+def shuffled_position(k, num_examples, seed):
+    """Which record is the k-th training example: k [] int64 -> [] int64 in [0, num_examples)."""
+    epoch, place = k // num_examples, k % num_examples
+    return tf.random.experimental.index_shuffle(
+        place, tf.stack([tf.cast(seed, tf.int64), epoch]), num_examples - 1)
+
+
+def training_batches(dataset, to_example, batch_size, seed, global_step, num_readers=4, num_threads=4):
+    """The next batch, a dict of tensors, without end.
+
+    to_example: function (record as of `schema.parse`, seed [2] int64) -> dict of tensors of one example;
+    dimensions without a size are padded with zeros. global_step: variable; the session's first batch begins at
+    k = its value * batch_size (the iterator is initialised with the tables, after a checkpoint is restored).
+    Order and content depend on (seed, k) alone, not on num_readers (records read at a time) nor num_threads
+    (examples made at a time).
+    """
+    files = tf.constant(dataset.files)
+    file_of = tf.constant(np.repeat(np.arange(len(dataset.files)), [len(o) for o in dataset.offsets]))
+    offsets = tf.constant(np.concatenate(dataset.offsets))
+
+    def read(k):
+        position = shuffled_position(k, dataset.num_examples, seed)
+        record = _record(files[file_of[position]], offsets[position])
+        return record.map(lambda serialized: (k, serialized))
+
+    def make(k, serialized):
+        return to_example(schema.parse(serialized), tf.stack([tf.cast(seed, tf.int64), k]))
+
+    examples = (tf.data.Dataset.range(tf.cast(global_step, tf.int64) * batch_size, np.iinfo(np.int64).max)
+                .interleave(read, cycle_length=num_readers, num_parallel_calls=num_readers, deterministic=True)
+                .map(make, num_parallel_calls=num_threads, deterministic=True))
+    batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples), drop_remainder=True)
+    iterator = tf.data.make_initializable_iterator(batches.prefetch(2))
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return iterator.get_next()
+
+
+def evaluation_batches(dataset, to_example, batch_size, num_threads=4):
+    """The next batch, a dict of tensors: every record once, in order; the last batch may be smaller.
+
+    to_example: function (record as of `schema.parse`) -> dict of tensors; padded as in `training_batches`.
+    """
+    examples = tf.data.TFRecordDataset(dataset.files).map(
+        lambda serialized: to_example(schema.parse(serialized)), num_parallel_calls=num_threads)
+    batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
+    return tf.data.make_one_shot_iterator(batches.prefetch(2)).get_next()

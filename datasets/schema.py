@@ -1,0 +1,59 @@
+"""The one schema of records, the keys of public TF1 SSD converters."""
+import tensorflow.compat.v1 as tf
+
+_BBOX = 'image/object/bbox/'
+_SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
+
+
+def serialize(annotation, labels):
+    """A `datasets.annotation.Annotation` as the bytes of a tf.train.Example; labels: class name -> int."""
+    def ints(values):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value) for value in values]))
+
+    def strings(values):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    feature = {
+        'image/encoded': strings([annotation.encoded]),
+        'image/format': strings([b'JPEG']),
+        'image/height': ints([annotation.height]),
+        'image/width': ints([annotation.width]),
+        'image/channels': ints([3]),
+        'image/shape': ints([annotation.height, annotation.width, 3]),
+        'image/filename': strings([annotation.image_path.rpartition('/')[2].encode()]),
+        _BBOX + 'label': ints([labels[name] for name in annotation.names]),
+        _BBOX + 'label_text': strings([name.encode() for name in annotation.names]),
+        _BBOX + 'difficult': ints(annotation.difficult),
+        _BBOX + 'truncated': ints(annotation.truncated),
+    }
+    for side, values in zip(_SIDES, zip(*annotation.boxes, strict=True) if annotation.boxes else [()] * 4,
+                            strict=True):
+        feature[_BBOX + side] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def parse(serialized):
+    """A serialized record [] -> dict of tensors.
+
+    'encoded' [] string; 'filename' [] string, empty in old records; 'boxes' [M, 4] float32; 'labels' [M]
+    int32; 'difficult' [M] bool, False throughout where the record does not say.
+    """
+    def several(dtype):
+        return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
+
+    parsed = tf.io.parse_single_example(serialized, {
+        'image/encoded': tf.io.FixedLenFeature([], tf.string),
+        'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
+        _BBOX + 'label': several(tf.int64),
+        _BBOX + 'difficult': several(tf.int64),
+        **{_BBOX + side: several(tf.float32) for side in _SIDES}})
+    labels = tf.cast(parsed[_BBOX + 'label'], tf.int32)
+    difficult = parsed[_BBOX + 'difficult'] > 0
+    unsaid = tf.zeros([tf.size(labels) - tf.size(difficult)], tf.bool)
+    return {
+        'encoded': parsed['image/encoded'],
+        'filename': parsed['image/filename'],
+        'boxes': tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1),
+        'labels': labels,
+        'difficult': tf.concat([difficult, unsaid], 0),
+    }

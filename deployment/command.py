@@ -1,0 +1,84 @@
+"""What every script does around its `main`: flags, quiet start of TensorFlow, errors as one sentence."""
+import os
+import sys
+import warnings
+
+from absl import app, flags, logging
+
+from deployment import console
+from deployment.errors import UserError
+
+__all__ = ['UserError', 'require', 'run']
+
+
+def run(main, check, takes_arguments=False):
+    """Parses the flags, calls `check()`, loads TensorFlow, calls `main()`, and exits with what that returns.
+
+    check: refuses what is wrong without TensorFlow, so within a moment; where it returns a number, the program
+    ends with that. With `takes_arguments` it gets the list of what was given without a flag. A UserError, or an
+    error of the operating system, ends the program with one sentence and code 2.
+    """
+    def guarded(arguments):
+        try:
+            if len(arguments) > 1 and not takes_arguments:
+                raise UserError(f"'{arguments[1]}' is no flag; flags are given as --name=value")
+            done = check(arguments[1:]) if takes_arguments else check()
+            if done is not None:
+                return done
+            _start_tensorflow()
+            return main()
+        except UserError as error:
+            return _fail(str(error))
+        except OSError as error:
+            return _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+        except KeyboardInterrupt:
+            return _fail('interrupted', 130)
+
+    console.set_up()
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(arguments):
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        print(f'error: {error}; --help lists the flags', file=sys.stderr)
+        sys.exit(2)
+
+
+def _fail(sentence, code=2):
+    print(f'error: {sentence}', file=sys.stderr)
+    return code
+
+
+def require(values, *names):
+    """UserError for the first of these flags that is not given."""
+    for name in names:
+        if not getattr(values, name):
+            raise UserError(f'--{name} is required; --help says what it is')
+
+
+def _start_tensorflow():
+    """Imports TensorFlow in the TF1 way: graph mode, no chatter."""
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')   # its C++ errors come as exceptions too
+    for chatter in ('.*layer.apply.*', '.*closed FileWriter.*'):
+        warnings.filterwarnings('ignore', message=chatter)
+    with _QuietStderr():
+        import tensorflow.compat.v1 as tf
+    tf.disable_eager_execution()
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    logging.set_verbosity(logging.ERROR)
+
+
+class _QuietStderr:
+    """Drops what C++ code writes to file descriptor 2 while TensorFlow is loaded: notes on CPU features."""
+
+    def __enter__(self):
+        sys.stderr.flush()
+        self._kept = os.dup(2)
+        with open(os.devnull, 'w') as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+
+    def __exit__(self, *error):
+        os.dup2(self._kept, 2)
+        os.close(self._kept)

@@ -1,0 +1,73 @@
+"""Clones: copies of the network with its loss, one on each device, that share one set of variables."""
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from deployment.errors import UserError
+
+
+class Clone(NamedTuple):
+    """One copy of the network."""
+    outputs: object    # what the model function returned
+    scope: str         # name scope, 'clone_0/', that holds its ops and its losses
+    device: str
+
+
+class DeploymentConfig(NamedTuple):
+    """Which device does what."""
+    num_clones: int
+    device_type: str   # 'GPU' or 'CPU': where the clones are
+
+    def clone_device(self, clone):
+        """Device of the network and loss of a clone."""
+        return f'/device:{self.device_type}:{clone}'
+
+    def variables_device(self):
+        """Device of the variables: that of the clone if there is one only, so that weights stay there."""
+        return self.clone_device(0) if self.num_clones == 1 else '/device:CPU:0'
+
+    def inputs_device(self):
+        """Device that makes the batches."""
+        return '/device:CPU:0'
+
+    def __str__(self):
+        where = ', '.join(self.clone_device(clone) for clone in range(self.num_clones))
+        return f'clones on {where}; variables on {self.variables_device()}'
+
+
+def deploy(num_clones, clone_on_cpu, num_gpus):
+    """The `DeploymentConfig` for what was asked and what there is; UserError where it does not fit.
+
+    num_clones: 0 takes every GPU. Without any GPU one clone runs on the CPU, as TF1's soft placement had it.
+    clone_on_cpu: clones run on as many logical CPU devices.
+    """
+    num_clones = num_clones or (1 if clone_on_cpu else max(num_gpus, 1))
+    if clone_on_cpu or (num_gpus == 0 and num_clones == 1):
+        return DeploymentConfig(num_clones, 'CPU')
+    if num_clones > num_gpus:
+        raise UserError(f'--num_clones={num_clones}, but TensorFlow sees {num_gpus} GPU{"s" * (num_gpus != 1)}; '
+                        f'pass --num_clones={num_gpus or 1}, or --clone_on_cpu to run the clones on the CPU')
+    return DeploymentConfig(num_clones, 'GPU')
+
+
+def create_clones(config, model_fn, inputs):
+    """A list of `Clone`, one for each entry of `inputs`.
+
+    model_fn: called as model_fn(*inputs[k]) under the scope and device of clone k; the variables that it makes
+    through tf-slim are made once, on the variables' device, and reused by the clones after the first.
+    """
+    clones = []
+    with slim.arg_scope([slim.model_variable, slim.variable], device=config.variables_device()):
+        for k, arguments in enumerate(inputs):
+            with tf.name_scope(f'clone_{k}') as scope, tf.device(config.clone_device(k)), \
+                 tf.variable_scope(tf.get_variable_scope(), reuse=True if k else None):
+                clones.append(Clone(model_fn(*arguments), scope, config.clone_device(k)))
+    return clones
+
+
+def session_config(config, gpu_memory_fraction=1.):
+    """The ConfigProto of a run: no placement log, soft placement, a share of the GPU memory, CPUs for clones."""
+    cpus = config.num_clones if config.device_type == 'CPU' else 1
+    return tf.ConfigProto(log_device_placement=False, allow_soft_placement=True, device_count={'CPU': cpus},
+                          gpu_options=tf.GPUOptions(per_process_gpu_memory_fraction=gpu_memory_fraction))

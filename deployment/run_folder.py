@@ -1,0 +1,69 @@
+"""The folder of a run: who trains in it, with which configuration, and what it says to the next run."""
+import fcntl
+import json
+import os
+
+from deployment.errors import UserError
+
+CONFIG = 'config.json'
+# What the weights in the folder are worth depends on these; another value needs another folder.
+_FIXED = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
+
+
+def claim(folder):
+    """Makes the folder and locks it for this process; UserError where another one trains in it.
+
+    Returns the open lock file: the lock ends with it, also when the process is killed.
+    """
+    os.makedirs(folder, exist_ok=True)
+    lock = open(os.path.join(folder, '.lock'), 'a+')   # noqa: SIM115 - stays open while the run lasts
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        raise UserError(f'{folder} is in use by another training (process {lock.read().strip() or "unknown"}); '
+                        f'wait for it, or choose another --train_dir') from error
+    lock.truncate(0)
+    lock.write(f'{os.getpid()}\n')
+    lock.flush()
+    return lock
+
+
+def read_config(folder):
+    """The configuration kept in a folder, {'model': {...}, 'flags': {...}}, or None."""
+    path = os.path.join(folder, CONFIG)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path} cannot be read ({error}); mend or remove it') from error
+
+
+def changes(old, new):
+    """Lines that say which flags differ between two configurations."""
+    return [f'{name}: {old["flags"][name]} -> {new["flags"][name]}'
+            for name in sorted(set(old['flags']) & set(new['flags']))
+            if old['flags'][name] != new['flags'][name]]
+
+
+def keep_config(folder, config):
+    """Writes the configuration; returns what changed since the last run in the folder, a list of lines.
+
+    config: {'model': what makes the net, 'flags': name -> value}. UserError where the folder holds weights of
+    another model.
+    """
+    old = read_config(folder)
+    if old:
+        for name in _FIXED:
+            if old['model'][name] != config['model'][name]:
+                raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
+                                f'{config["model"][name]}; choose another --train_dir, and pass this one as '
+                                f'--checkpoint_path to start from its weights')
+    path = os.path.join(folder, CONFIG)
+    partial = path + '.partial'
+    with open(partial, 'w', encoding='utf-8') as file:
+        json.dump(config, file, indent=2)
+    os.replace(partial, path)
+    return changes(old, config) if old else []

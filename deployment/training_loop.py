@@ -1,0 +1,152 @@
+"""What happens around each step of `slim.learning.train`: lines, summaries, checkpoints, stops.
+
+The supervisor's own timer threads stay off: its checkpoint thread writes variables of several steps into one
+file, and its summary thread eats a batch. All is done here, between two steps, on the main thread.
+"""
+import datetime
+import math
+import os
+import signal
+import time
+
+import tensorflow.compat.v1 as tf
+
+from deployment.console import log
+from deployment.errors import UserError
+
+
+class StopSignals:
+    """In its `with` block SIGINT and SIGTERM ask for a stop after the running step; a second one stops at once."""
+
+    def __init__(self):
+        self.received = None
+
+    def __enter__(self):
+        self._old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def exit_code(self):
+        """0, or 128 and the number of the signal, as shells count (130: SIGINT, 143: SIGTERM)."""
+        return 128 + self.received if self.received else 0
+
+    def _note(self, number, frame):
+        del frame
+        if self.received:
+            os._exit(128 + number)   # within a step only this is at once; the last checkpoint stands
+        self.received = number
+        log.info('\n%s: stopping after this step; once more stops at once', signal.Signals(number).name)
+
+
+class TrainStep:
+    """The `train_step_fn` of a run."""
+
+    def __init__(self, parts, details, summary_op, saver, train_dir, number_of_steps, images_per_step,
+                 log_every_n_steps, save_interval_secs, save_summaries_secs, signals):
+        """parts: name -> [] tensor, the loss by part. details: {'learning_rate': [], 'filenames': [n] string}.
+
+        number_of_steps: None trains without end. images_per_step: the global batch.
+        """
+        self._fetches = {'parts': parts, **details}
+        self._summary_op, self._saver, self._signals = summary_op, saver, signals
+        self._path = os.path.join(train_dir, 'model.ckpt')
+        self._number_of_steps, self._images_per_step = number_of_steps, images_per_step
+        self._log_every_n_steps = log_every_n_steps
+        self._save = _Timer(save_interval_secs)
+        self._summarize = _Timer(save_summaries_secs, due_at_start=True)
+        self._speed = _Speed(images_per_step)
+        self._step = None
+
+    def __call__(self, sess, train_op, global_step, kwargs):
+        """One step; returns (loss, whether to stop)."""
+        if self._step is None:
+            self._step = int(sess.run(global_step))
+            latest = tf.train.latest_checkpoint(os.path.dirname(self._path))
+            if latest and latest.endswith(f'-{self._step}'):
+                self._saver.already_saved(self._step)
+        if self._is_last() or self._signals.received:
+            return None, True
+
+        writer = kwargs.get('summary_writer')
+        summarize = writer is not None and self._summarize.is_due()
+        fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
+        values = sess.run(fetches)
+        self._step += 1
+        self._speed.count(self._step)
+        self._refuse_not_finite(values)
+        if summarize:
+            writer.add_summary(values['summary'], self._step)
+            writer.add_summary(self._speed.summary(), self._step)
+        stop = self._is_last() or self._signals.received is not None
+        if self._step % self._log_every_n_steps == 0 or stop:
+            log.info(self._line(values))
+        if self._save.is_due() and not stop:   # at a stop slim saves, through the same saver
+            self._saver.save(sess, self._path, global_step=self._step)
+        return values['loss'], stop
+
+    def _is_last(self):
+        return self._number_of_steps is not None and self._step >= self._number_of_steps
+
+    def _line(self, values):
+        parts = ' '.join(f'{name} {value:.3f}' for name, value in values['parts'].items())
+        line = (f'step {self._step}{f"/{self._number_of_steps}" if self._number_of_steps else ""}: '
+                f'loss {values["loss"]:.3f} ({parts}), learning rate {values["learning_rate"]:.2g}')
+        rate = self._speed.images_per_second()
+        if rate:
+            line += f', {rate:.1f} images/s'
+            if self._number_of_steps:
+                left = (self._number_of_steps - self._step) * self._images_per_step / rate
+                line += f', {datetime.timedelta(seconds=round(left))} left'
+        return line
+
+    def _refuse_not_finite(self, values):
+        if math.isfinite(values['loss']):
+            return
+        parts = ', '.join(f'{name} {value:g}' for name, value in values['parts'].items())
+        names = ', '.join(sorted({name.decode(errors='replace') or '(no name in the record)'
+                                  for name in values['filenames']}))
+        last = tf.train.latest_checkpoint(os.path.dirname(self._path))
+        raise UserError(f'step {self._step}: the loss is not finite ({parts}); the pictures of the batch: {names}; '
+                        f'the last good checkpoint is {last or "none yet"}; lower --learning_rate, or look for '
+                        f'broken annotations in these pictures')
+
+
+class _Timer:
+    """Says once every so many seconds that it is time."""
+
+    def __init__(self, seconds, due_at_start=False):
+        self._seconds = seconds
+        self._next = time.monotonic() + (0 if due_at_start else seconds)
+
+    def is_due(self):
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+class _Speed:
+    """Images a second over the last steps; the first step, which warms things up, does not count."""
+    _WINDOW = 50
+
+    def __init__(self, images_per_step):
+        self._images_per_step = images_per_step
+        self._times = []
+
+    def count(self, step):
+        """Notes the end of a step."""
+        self._times = (self._times + [(step, time.monotonic())])[-self._WINDOW:]
+
+    def images_per_second(self):
+        """None until two steps have been seen."""
+        (first, start), (last, end) = self._times[0], self._times[-1]
+        return (last - first) * self._images_per_step / (end - start) if end > start else None
+
+    def summary(self):
+        """The speed as a TensorBoard scalar."""
+        return tf.Summary(value=[tf.Summary.Value(tag='images_per_second',
+                                                  simple_value=self.images_per_second() or 0.)])

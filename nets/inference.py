@@ -1,0 +1,70 @@
+"""A trained net put to work: which net a checkpoint holds, its graph, its weights."""
+import os
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from deployment import checkpoints, run_folder
+from deployment.errors import UserError
+from nets import anchors, nets_factory, post_processing, ssd
+
+_AVERAGE = '/ExponentialMovingAverage'
+
+
+class Model(NamedTuple):
+    """A checkpoint and what it is one of."""
+    checkpoint: str       # prefix
+    params: object        # SSDParams
+    class_names: list     # label 1 first
+
+    @property
+    def step(self):
+        """The training step that the checkpoint's name carries, 0 if none."""
+        digits = self.checkpoint.rpartition('-')[2]
+        return int(digits) if digits.isdigit() else 0
+
+
+def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=None):
+    """The `Model` of a checkpoint (file or folder).
+
+    What the configuration beside the checkpoint says cannot be overruled: a net with other anchors or classes
+    than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
+    """
+    prefix = checkpoints.find(checkpoint_path)
+    config = run_folder.read_config(os.path.dirname(prefix) or '.')
+    kept = config['model'] if config else {}
+    given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
+    for name, value in given.items():
+        if value and kept and kept[name] != value:
+            raise UserError(f'{prefix} was trained with {name} {kept[name]}, not {value}; leave that out')
+    final = {name: value or kept.get(name) for name, value in given.items()}
+    missing = [name for name, value in final.items() if not value]
+    if missing:
+        raise UserError(f'{prefix} has no {run_folder.CONFIG} beside it, so it must be said what it is: give '
+                        + ', '.join({'class_names': '--labels_file'}.get(name, f'--{name}') for name in missing))
+    return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
+
+
+def detect(images, model, **options):
+    """`Detections` of uint8 RGB images [B, S, S, 3]; options: those of `post_processing.detect`."""
+    predictions = ssd.build(ssd.normalize(images, model.params), model.params, len(model.class_names) + 1,
+                            is_training=False)
+    with tf.device('/device:CPU:0'):   # suppression is many small steps
+        return post_processing.detect(predictions.logits, predictions.offsets, anchors.net_anchors(model.params),
+                                      model.params.variances, **options)
+
+
+def restorer(model, use_averages=True):
+    """A function (session) that restores the model variables of the graph, as moving averages where there are."""
+    there = checkpoints.shapes(model.checkpoint)
+    names = {}
+    for variable in tf.model_variables():
+        name = variable.op.name
+        averaged = name + _AVERAGE
+        source = averaged if use_averages and averaged in there else name
+        if there.get(source) != variable.shape.as_list():
+            raise UserError(f'{model.checkpoint} does not hold {name} of shape {variable.shape.as_list()}: it is '
+                            f'no checkpoint of {model.params.name} with {len(model.class_names)} classes')
+        names[source] = variable
+    saver = tf.train.Saver(names)
+    return lambda session: saver.restore(session, model.checkpoint)

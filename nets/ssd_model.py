@@ -1,0 +1,78 @@
+"""The net as a training script sees it: targets of an example, loss of a clone, and what TensorBoard shows."""
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from nets import losses, matching, ssd
+
+
+class LossOptions(NamedTuple):
+    """What of the loss is a matter of choice."""
+    negative_ratio: float = 3.
+    alpha: float = 1.
+    label_smoothing: float = 0.
+
+
+def add_targets(example, anchors, variances, match_threshold):
+    """An example (as preprocessing returns it) with what its anchors should say.
+
+    Adds 'target_labels' [A] int32, 'target_offsets' [A, 4] float32 and 'reached' [] int32.
+    """
+    targets = matching.match(example['boxes'], example['labels'], anchors, variances, match_threshold)
+    return {**example, 'target_labels': targets.labels, 'target_offsets': targets.offsets,
+            'reached': targets.reached}
+
+
+def split_batch(batch, num_clones):
+    """The global batch, a dict of [K * B, ...], as a list of K dicts of [B, ...]."""
+    return [dict(zip(batch, parts, strict=True))
+            for parts in zip(*(tf.split(value, num_clones) for value in batch.values()), strict=True)]
+
+
+def loss_normalizer(batch, num_clones):
+    """N of eq. 1 for each clone, [] float32: the matched anchors of the global batch, never below 1, over K.
+
+    The clones' losses are averaged over K later, which leaves the sum over the global batch divided by N.
+    """
+    matched = tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.int32)
+    return tf.cast(tf.maximum(matched, 1), tf.float32) / num_clones
+
+
+def clone_fn(params, num_classes, weight_decay, seed, options):
+    """The model function of `model_deploy.create_clones`: (batch of the clone, normalizer) -> `Losses`.
+
+    The parts of the loss go into `tf.GraphKeys.LOSSES`.
+    """
+    def model_fn(batch, normalizer):
+        predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes, is_training=True,
+                                weight_decay=weight_decay, seed=seed)
+        parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],
+                                  batch['target_offsets'], normalizer, *options)
+        for part in parts:
+            tf.losses.add_loss(part)
+        return parts
+    return model_fn
+
+
+def loss_parts(clones):
+    """Name -> [] tensor: the parts of the loss, averaged over the clones, and the weight decay if there is any."""
+    parts = {name: tf.add_n([getattr(clone.outputs, name) for clone in clones]) / len(clones)
+             for name in losses.Losses._fields}
+    decay = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
+    return {**parts, **({'decay': tf.add_n(decay)} if decay else {})}
+
+
+def summaries(parts, learning_rate, batch, num_pictures=4):
+    """A list of summaries: the loss by part, the rate, the matching, and training pictures with their boxes."""
+    num_truths = tf.count_nonzero(batch['labels'] > 0, dtype=tf.int32)
+    reached = tf.reduce_sum(batch['reached']) / tf.maximum(num_truths, 1)
+    pictures = tf.compat.v2.image.draw_bounding_boxes(
+        tf.cast(batch['image'][:num_pictures], tf.float32) / 255, batch['boxes'][:num_pictures],
+        colors=tf.constant([[0., 1., 0.], [1., 1., 0.], [0., 1., 1.]]))
+    return [*(tf.summary.scalar(f'losses/{name}', part) for name, part in parts.items()),
+            tf.summary.scalar('learning_rate', learning_rate),
+            tf.summary.scalar('matching/share_of_ground_truths_above_threshold', reached),
+            tf.summary.scalar('matching/matched_anchors_per_picture',
+                              tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32)
+                              / tf.cast(tf.shape(batch['labels'])[0], tf.float32)),
+            tf.summary.image('training_pictures', pictures, num_pictures)]

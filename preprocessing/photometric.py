@@ -1,0 +1,35 @@
+"""Photometric distortion (the paper, section 2.2, after Howard 2013; values of the released configuration)."""
+import tensorflow.compat.v1 as tf
+
+from preprocessing.draws import between
+
+PROBABILITY = .5
+BRIGHTNESS = 32.            # of 255
+CONTRAST = SATURATION = (.5, 1.5)
+HUE = 36. / 360.            # of the circle; the released code says 18 on OpenCV's scale of 180
+DRAWS = {'brightness': 2, 'contrast': 2, 'saturation': 2, 'hue': 2, 'order': 1}
+
+
+def distort(image, draws):
+    """Colours changed, each way with probability 0.5: [H, W, 3] float32 in [0, 255] -> the same.
+
+    Brightness; contrast; saturation; hue; in half of the cases contrast comes last instead.
+    """
+    def sometimes(name, change):
+        use, amount = tf.unstack(draws[name])
+        return lambda pixels: tf.cond(use < PROBABILITY, lambda: change(pixels, amount), lambda: pixels)
+
+    def whole_range(pixels):
+        return tf.clip_by_value(pixels, 0., 255.)
+
+    brighten = sometimes('brightness', lambda pixels, u: whole_range(
+        pixels + between(u, -BRIGHTNESS, BRIGHTNESS)))
+    contrast = sometimes('contrast', lambda pixels, u: whole_range(pixels * between(u, *CONTRAST)))
+    saturate = sometimes('saturation', lambda pixels, u: tf.image.adjust_saturation(
+        pixels, between(u, *SATURATION)))
+    turn_hue = sometimes('hue', lambda pixels, u: tf.image.adjust_hue(pixels, between(u, -HUE, HUE)))
+
+    image = brighten(image)
+    return tf.cond(draws['order'][0] < .5,
+                   lambda: turn_hue(saturate(contrast(image))),
+                   lambda: contrast(turn_hue(saturate(image))))

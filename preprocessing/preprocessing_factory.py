@@ -1,0 +1,15 @@
+"""Training preprocessing by name. Evaluation and prediction have one way only."""
+from deployment.errors import UserError
+from preprocessing import ssd_preprocessing
+
+# The names of public scripts stand for the paper's augmentation, which is what they meant to be.
+_PAPER = ('ssd', 'ssd_vgg', 'ssd_vgg_preprocessing', 'ssd_300_vgg', 'ssd_512_vgg')
+PREPROCESSING = {**dict.fromkeys(_PAPER, ssd_preprocessing.preprocess_for_train),
+                 'plain': ssd_preprocessing.preprocess_plain}
+
+
+def get_preprocessing(name):
+    """The function (record, seed, size, mean) -> dict of a name; None or '' is the paper's augmentation."""
+    if (name or 'ssd') not in PREPROCESSING:
+        raise UserError(f"no preprocessing is called '{name}'; there are {', '.join(PREPROCESSING)}")
+    return PREPROCESSING[name or 'ssd']

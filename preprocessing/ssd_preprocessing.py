@@ -1,0 +1,45 @@
+"""What happens to an example before the net sees it."""
+import tensorflow.compat.v1 as tf
+
+from preprocessing import geometry, photometric, pixels
+from preprocessing.draws import Draws
+
+_WHOLE = (0., 0., 1., 1.)
+
+
+def preprocess_for_train(record, seed, size, mean):
+    """A record (as of `datasets.schema.parse`) with the paper's augmentation drawn from seed [2].
+
+    Returns a dict: 'image' [size, size, 3] uint8 RGB, 'boxes' [M', 4], 'labels' [M'] int32, 'filename' [].
+    mean: RGB, the colour around a zoomed-out image.
+    """
+    draws = Draws(seed, {**geometry.DRAWS, **photometric.DRAWS})
+    window, flip = geometry.sample(record['boxes'], draws)
+    boxes, stay = geometry.transform_boxes(record['boxes'], window, flip)
+    image = pixels.render(record['encoded'], window, size, mean,
+                          lambda seen: photometric.distort(seen, draws))
+    return {'image': tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image),
+            'boxes': tf.boolean_mask(boxes, stay),
+            'labels': tf.boolean_mask(record['labels'], stay),
+            'filename': record['filename']}
+
+
+def preprocess_plain(record, seed, size, mean):
+    """As `preprocess_for_train` without any change but the resize."""
+    del seed
+    return {'image': pixels.render(record['encoded'], tf.constant(_WHOLE), size, mean),
+            'boxes': record['boxes'], 'labels': record['labels'], 'filename': record['filename']}
+
+
+def preprocess_for_eval(record, size, mean):
+    """The whole image resized (its aspect given up, as in the paper), and its ground truths.
+
+    Returns the dict of `preprocess_plain` with 'difficult' [M] bool; boxes are relative, so they stay.
+    """
+    return {**preprocess_plain(record, None, size, mean), 'difficult': record['difficult']}
+
+
+def resize_for_eval(encoded, size, mean):
+    """Encoded images [B] string -> [B, size, size, 3] uint8, each as in `preprocess_for_eval`."""
+    return tf.map_fn(lambda one: pixels.render(one, tf.constant(_WHOLE), size, mean), encoded,
+                     fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8))

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from datasets import dataset_factory, facts, input_pipeline, records, schema
+from datasets.annotation import Annotation
+
+
+def make_dataset(folder, count=7, num_shards=3):
+    """Records named '0', '1', ...; the i-th has i boxes."""
+    with records.ShardWriter(str(folder), 'pets', 'train', num_shards) as writer:
+        for i in range(count):
+            annotation = Annotation(str(i), b'', 1, 1, [(0, 0, 1, 1)] * i, ['cat'] * i, [False] * i, [False] * i)
+            writer.write(i * num_shards // count, schema.serialize(annotation, {'cat': 1}))
+    facts.write_split(folder, 'pets', ['cat'], 'train', writer.counts)
+    return dataset_factory.get_dataset('', 'train', str(folder))
+
+
+def keep(record, seed):
+    return {'filename': record['filename'], 'boxes': record['boxes'], 'seed': seed}
+
+
+def draw(dataset, batches, batch_size, seed=0, start=0, **options):
+    """Names, seeds of so many batches of a new session that starts at a global step."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.train.create_global_step()
+        batch = input_pipeline.training_batches(dataset, keep, batch_size, seed, step, **options)
+        session.run(tf.global_variables_initializer())
+        session.run(tf.assign(step, start))
+        session.run(tf.tables_initializer())
+        found = [session.run(batch) for _ in range(batches)]
+    return [name.decode() for b in found for name in b['filename']], np.concatenate([b['seed'] for b in found])
+
+
+def test_every_epoch_holds_every_record_once_in_another_order(tmp_path):
+    names, seeds = draw(make_dataset(tmp_path), 7, 3)                 # 21 examples: three epochs of 7
+    epochs = [names[i:i + 7] for i in (0, 7, 14)]
+    assert [sorted(epoch) for epoch in epochs] == [list('0123456')] * 3
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    np.testing.assert_array_equal(seeds, [[0, k] for k in range(21)])
+
+
+def test_a_start_in_the_middle_meets_what_it_would_have_met(tmp_path):
+    dataset = make_dataset(tmp_path)
+    assert draw(dataset, 10, 3)[0][4 * 3:] == draw(dataset, 6, 3, start=4)[0]
+
+
+def test_order_depends_on_the_seed_and_on_nothing_else(tmp_path):
+    dataset = make_dataset(tmp_path)
+    names = draw(dataset, 5, 4)[0]
+    assert names == draw(dataset, 5, 4, num_readers=1, num_threads=1)[0] == draw(dataset, 10, 2)[0]
+    assert names != draw(dataset, 5, 4, seed=1)[0]
+
+
+def test_a_data_set_smaller_than_a_batch(tmp_path):
+    assert sorted(draw(make_dataset(tmp_path, 1, 1), 1, 4)[0]) == ['0'] * 4
+    assert sorted(draw(make_dataset(tmp_path / 'b', 2, 1), 1, 4)[0]) == ['0', '0', '1', '1']
+
+
+def test_the_order_is_spread_evenly():
+    with tf.Session() as session:
+        k = tf.placeholder(tf.int64, [])
+        place = input_pipeline.shuffled_position(k, 5, 3)
+        found = np.array([session.run(place, {k: i}) for i in range(5 * 400)]).reshape(400, 5)
+    assert (np.sort(found, 1) == np.arange(5)).all()
+    counts = [(found[:, 0] == record).sum() for record in range(5)]   # each first in about 80 of 400 epochs
+    assert min(counts) > 50 and max(counts) < 115
+
+
+def test_batches_are_padded_with_zeros(tmp_path):
+    dataset = make_dataset(tmp_path, 3, 1)
+    step = tf.train.create_global_step()
+    batch = input_pipeline.training_batches(dataset, keep, 3, 0, step)
+    with tf.Session() as session:
+        session.run([tf.global_variables_initializer()])
+        session.run(tf.tables_initializer())
+        found = session.run(batch)
+    assert found['boxes'].shape == (3, 2, 4)
+    for name, boxes in zip(found['filename'], found['boxes'], strict=True):
+        assert (boxes[:, 2] == 1).sum() == int(name)
+
+
+@pytest.mark.parametrize('batch_size, sizes', [(3, [3, 3, 1]), (7, [7]), (10, [7])])
+def test_evaluation_sees_every_record_once_in_order(tmp_path, batch_size, sizes):
+    batch = input_pipeline.evaluation_batches(make_dataset(tmp_path), lambda record: keep(record, tf.zeros([2])),
+                                              batch_size)
+    with tf.Session() as session:
+        found = [session.run(batch['filename']) for _ in sizes]
+        with pytest.raises(tf.errors.OutOfRangeError):
+            session.run(batch)
+    assert [len(f) for f in found] == sizes
+    assert [name.decode() for name in np.concatenate(found)] == list('0123456')

@@ -1,0 +1,44 @@
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from datasets import schema
+from datasets.annotation import Annotation
+
+PICTURE = Annotation('folder/a.jpg', b'bytes', 20, 30, [(.1, .2, .3, .4), (0., 0., 1., 1.)], ['dog', 'cat'],
+                     [False, True], [True, False])
+EMPTY = PICTURE._replace(boxes=[], names=[], difficult=[], truncated=[])
+
+
+def test_the_keys_of_public_converters():
+    example = tf.train.Example.FromString(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))
+    found = {key: list(getattr(f, f.WhichOneof('kind')).value) for key, f in example.features.feature.items()}
+    boxes = {side: [np.float32(v) for v in values] for side, values in {
+        'ymin': (.1, 0), 'xmin': (.2, 0), 'ymax': (.3, 1), 'xmax': (.4, 1)}.items()}
+    assert found == {
+        'image/encoded': [b'bytes'], 'image/format': [b'JPEG'], 'image/filename': [b'a.jpg'],
+        'image/height': [20], 'image/width': [30], 'image/channels': [3], 'image/shape': [20, 30, 3],
+        'image/object/bbox/label': [2, 1], 'image/object/bbox/label_text': [b'dog', b'cat'],
+        'image/object/bbox/difficult': [0, 1], 'image/object/bbox/truncated': [1, 0],
+        **{f'image/object/bbox/{side}': values for side, values in boxes.items()}}
+
+
+def test_there_and_back(evaluate):
+    found = evaluate(schema.parse(tf.constant(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))))
+    np.testing.assert_allclose(found['boxes'], PICTURE.boxes)
+    np.testing.assert_array_equal(found['labels'], [2, 1])
+    np.testing.assert_array_equal(found['difficult'], [False, True])
+    assert (found['encoded'], found['filename']) == (b'bytes', b'a.jpg')
+
+
+def test_a_picture_without_boxes(evaluate):
+    found = evaluate(schema.parse(tf.constant(schema.serialize(EMPTY, {}))))
+    assert found['boxes'].shape == (0, 4) and found['labels'].shape == found['difficult'].shape == (0,)
+
+
+def test_an_old_record_without_filename_and_difficult(evaluate):
+    example = tf.train.Example.FromString(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))
+    for key in ('image/filename', 'image/object/bbox/difficult', 'image/object/bbox/truncated'):
+        del example.features.feature[key]
+    found = evaluate(schema.parse(tf.constant(example.SerializeToString())))
+    assert found['filename'] == b''
+    np.testing.assert_array_equal(found['difficult'], [False, False])

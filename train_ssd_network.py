@@ -1,0 +1,211 @@
+"""Trains an SSD detector on one or many GPUs.
+
+python train_ssd_network.py --dataset_dir=data/voc2007 --train_dir=runs/voc2007 --model_name=ssd_300_vgg
+
+Started again with the same command, it goes on from the last checkpoint in train_dir.
+"""
+import os
+import sys
+
+from absl import flags
+
+from deployment import command, run_folder
+from deployment.console import log
+from nets import anchors as anchors_lib
+from nets import nets_factory, ssd_params
+
+FLAGS = flags.FLAGS
+
+# Where and how it runs.
+flags.DEFINE_string('train_dir', None, 'Folder for checkpoints, TensorBoard files and the configuration.')
+flags.DEFINE_alias('train_model_dir', 'train_dir')
+flags.DEFINE_integer('num_clones', 1, 'Copies of the net, one a GPU; 0 takes every GPU.', lower_bound=0)
+flags.DEFINE_bool('clone_on_cpu', False, 'Runs the clones on logical CPU devices.')
+flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1)
+flags.DEFINE_integer('num_preprocessing_threads', 4, 'Examples made at a time.', lower_bound=1)
+flags.DEFINE_integer('log_every_n_steps', 10, 'Steps from one line to the next.', lower_bound=1)
+flags.DEFINE_integer('save_summaries_secs', 60, 'Seconds from one TensorBoard record to the next.', lower_bound=1)
+flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to the next.', lower_bound=1)
+flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of each GPU\'s memory to take.', lower_bound=0.01, upper_bound=1)
+flags.DEFINE_integer('seed', 0, 'Decides all that is drawn: weights, order, augmentation.', lower_bound=0)
+
+# Optimization.
+flags.DEFINE_float('weight_decay', 5e-4, 'L2 on the weights (not on biases).', lower_bound=0)
+flags.DEFINE_enum('optimizer', 'momentum', ['adadelta', 'adagrad', 'adam', 'ftrl', 'momentum', 'rmsprop', 'sgd'],
+                  'The optimizer.')
+flags.DEFINE_float('adadelta_rho', .95, 'Decay of adadelta.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('adagrad_initial_accumulator_value', .1, 'Start of adagrad.', lower_bound=1e-30)
+flags.DEFINE_float('adam_beta1', .9, 'Decay of the first moment.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('adam_beta2', .999, 'Decay of the second moment.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('opt_epsilon', 1., 'Epsilon of adadelta, adam and rmsprop, as public scripts have it; the '
+                   'paper of adam says 1e-8.', lower_bound=0)
+flags.DEFINE_float('ftrl_learning_rate_power', -.5, 'Power of the rate of ftrl.', upper_bound=0)
+flags.DEFINE_float('ftrl_initial_accumulator_value', .1, 'Start of ftrl.', lower_bound=0)
+flags.DEFINE_float('ftrl_l1', 0., 'L1 strength of ftrl.', lower_bound=0)
+flags.DEFINE_float('ftrl_l2', 0., 'L2 strength of ftrl.', lower_bound=0)
+flags.DEFINE_float('momentum', .9, 'Momentum of momentum.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('rmsprop_momentum', .9, 'Momentum of rmsprop.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('rmsprop_decay', .9, 'Decay of rmsprop.', lower_bound=0, upper_bound=1)
+
+# Learning rate.
+flags.DEFINE_enum('learning_rate_decay_type', 'piecewise', ['fixed', 'exponential', 'polynomial', 'piecewise'],
+                  'How the learning rate falls.')
+flags.DEFINE_float('learning_rate', 1e-3, 'Initial learning rate.', lower_bound=0)
+flags.DEFINE_float('end_learning_rate', 1e-4, 'Where polynomial decay ends.', lower_bound=0)
+flags.DEFINE_float('learning_rate_decay_factor', None, 'Factor of each fall. Default: 0.1 for piecewise, 0.94 for '
+                   'exponential.', lower_bound=0)
+flags.DEFINE_list('learning_rate_boundaries', ['80000', '100000'], 'Steps at which piecewise falls, with commas.')
+flags.DEFINE_float('num_epochs_per_decay', 2., 'Epochs of one exponential fall, or of the whole polynomial one.',
+                   lower_bound=1e-6)
+flags.DEFINE_integer('warmup_steps', 0, 'First steps, over which the rate rises from 0.', lower_bound=0)
+flags.DEFINE_float('bias_learning_rate_multiplier', 2., 'Biases learn this much faster.', lower_bound=0)
+flags.DEFINE_float('moving_average_decay', None, 'Keeps moving averages of the weights, with this decay; evaluation '
+                   'and prediction use them.', lower_bound=0, upper_bound=.999999)
+flags.DEFINE_float('label_smoothing', 0., 'Share of the class targets spread evenly.', lower_bound=0, upper_bound=.99)
+
+# Data.
+flags.DEFINE_string('dataset_name', '', 'Name of the data set; needed where its folder has no dataset.json.')
+flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
+flags.DEFINE_string('dataset_split_name', 'train', 'Split to train on.')
+flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
+flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of the anchors: voc are the paper\'s; '
+                  'public TF1 checkpoints and COCO want coco.')
+flags.DEFINE_string('preprocessing_name', None, 'ssd (the paper\'s augmentation, the default) or plain (none).')
+flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)
+flags.DEFINE_integer('max_number_of_steps', None, 'Last step; not given, it trains until it is stopped.',
+                     lower_bound=1)
+flags.DEFINE_bool('print_anchors', False, 'Shows the anchors of the net per layer, and ends.')
+
+# Fine-tuning.
+flags.DEFINE_string('checkpoint_path', None, 'Checkpoint to start from: a file, or a folder (its latest).')
+flags.DEFINE_alias('pre_trained_model', 'checkpoint_path')
+flags.DEFINE_string('checkpoint_model_scope', None, 'Name that the net has in that checkpoint, if another.')
+flags.DEFINE_string('checkpoint_exclude_scopes', None, 'Scopes not to restore, with commas.')
+flags.DEFINE_string('trainable_scopes', None, 'Scopes to train, with commas; default all.')
+flags.DEFINE_bool('ignore_missing_vars', False, 'Starts variables afresh that the checkpoint lacks.')
+
+# Loss.
+flags.DEFINE_float('loss_alpha', 1., 'Weight of the localization loss.', lower_bound=0)
+flags.DEFINE_float('negative_ratio', 3., 'Mined negatives for each matched anchor.', lower_bound=0)
+flags.DEFINE_float('match_threshold', .5, 'Overlap above which an anchor matches.', lower_bound=0, upper_bound=1)
+
+
+def check_flags():
+    """Refuses what can be known to be wrong before TensorFlow is loaded; shows anchors where that is asked."""
+    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    if FLAGS.print_anchors:
+        print(anchors_lib.describe(params))
+        return 0
+    command.require(FLAGS, 'train_dir', 'dataset_dir')
+    if not os.path.isdir(FLAGS.dataset_dir):
+        raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
+    if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
+        raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
+    if FLAGS.num_classes == 1:
+        raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
+    boundaries = FLAGS.learning_rate_boundaries
+    if not all(b.strip().isdigit() for b in boundaries) or sorted(boundaries, key=int) != boundaries:
+        raise command.UserError(f'--learning_rate_boundaries={",".join(boundaries)} are not rising step numbers')
+    return None
+
+
+def keep_configuration(params, dataset, deployment):
+    """Prints what this run is, and keeps it, with every flag, in train_dir."""
+    own_flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    changes = run_folder.keep_config(FLAGS.train_dir, {
+        'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset,
+                  'num_classes': dataset.num_classes, 'class_names': dataset.class_names},
+        'flags': {flag.name: flag.value for flag in own_flags}})
+    log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
+             dataset.num_classes)
+    log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
+             len(dataset.files))
+    log.info('batch      %d x %d', FLAGS.batch_size, deployment.num_clones)
+    log.info('devices    %s', deployment)
+    log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags if flag.present))
+    log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
+    for change in changes:
+        log.info('changed since the last run here: %s', change)
+
+
+def main():
+    """The story of a run, in the steps of the TF1 scripts."""
+    # Only now, when the flags are known to be good: TensorFlow takes seconds to load.
+    import tensorflow.compat.v1 as tf
+    import tf_slim as slim
+
+    import tf_utils
+    from datasets import dataset_factory, input_pipeline
+    from deployment import checkpoints, model_deploy, training_loop
+    from nets import ssd_model
+    from preprocessing import preprocessing_factory
+
+    # 1. Deployment: how many clones, and which device does what.
+    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
+                                     len(tf.config.list_physical_devices('GPU')))
+    num_clones = deployment.num_clones
+    lock = run_folder.claim(FLAGS.train_dir)
+    tf.set_random_seed(FLAGS.seed)
+    with tf.device(deployment.variables_device()):
+        global_step = tf.train.get_or_create_global_step()
+
+    # 2. Data set.
+    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
+                                          FLAGS.num_classes)
+
+    # 3. Net and anchors.
+    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    anchors = anchors_lib.net_anchors(params)
+    keep_configuration(params, dataset, deployment)
+
+    # 4. Input: batches of all clones, each example augmented and matched.
+    preprocess = preprocessing_factory.get_preprocessing(FLAGS.preprocessing_name)
+
+    def to_example(record, seed):
+        example = preprocess(record, seed, params.image_size, params.mean)
+        return ssd_model.add_targets(example, anchors, params.variances, FLAGS.match_threshold)
+
+    with tf.device(deployment.inputs_device()):
+        batch = input_pipeline.training_batches(
+            dataset, to_example, num_clones * FLAGS.batch_size, FLAGS.seed, global_step,
+            FLAGS.num_readers, FLAGS.num_preprocessing_threads)
+        normalizer = ssd_model.loss_normalizer(batch, num_clones)
+
+    # 5. Clones: the net and its loss on each device.
+    options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
+    clones = model_deploy.create_clones(
+        deployment, ssd_model.clone_fn(params, dataset.num_classes, FLAGS.weight_decay, FLAGS.seed, options),
+        [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)])
+    parts = ssd_model.loss_parts(clones)
+
+    # 6. Learning rate, optimizer, train step.
+    learning_rate = tf_utils.configure_learning_rate(FLAGS, num_clones, dataset.num_examples, global_step)
+    optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate)
+    update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
+    with tf.device(deployment.variables_device()):
+        update_ops += tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step)
+        train_tensor, summary_op = tf_utils.get_train_op(
+            optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
+            update_ops, tf_utils.get_variables_to_train(FLAGS))
+
+    # 7. Initial weights, session, saver.
+    init_fn = tf_utils.get_init_fn(FLAGS)
+    config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction)
+    saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+
+    # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
+    with lock, training_loop.StopSignals() as signals:
+        step = training_loop.TrainStep(
+            parts, {'learning_rate': learning_rate, 'filenames': batch['filename']}, summary_op, saver,
+            FLAGS.train_dir, FLAGS.max_number_of_steps, num_clones * FLAGS.batch_size, FLAGS.log_every_n_steps,
+            FLAGS.save_interval_secs, FLAGS.save_summaries_secs, signals)
+        slim.learning.train(
+            train_tensor, logdir=FLAGS.train_dir, train_step_fn=step, train_step_kwargs={}, master='',
+            is_chief=True, init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, saver=saver,
+            session_config=config, summary_op=None, save_summaries_secs=0, save_interval_secs=0)
+        return signals.exit_code()
+
+
+if __name__ == '__main__':
+    command.run(main, check_flags)
