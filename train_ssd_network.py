@@ -71,7 +71,8 @@ flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_dat
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
 flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of the anchors: voc are the paper\'s; '
                   'public TF1 checkpoints and COCO want coco.')
-flags.DEFINE_string('preprocessing_name', None, 'ssd (the paper\'s augmentation, the default) or plain (none).')
+flags.DEFINE_string('preprocessing_name', None, 'ssd (the paper\'s augmentation, the default), '
+                    'or, for short trainings, ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)
 flags.DEFINE_integer('max_number_of_steps', None, 'Last step; not given, it trains until it is stopped.',
                      lower_bound=1)

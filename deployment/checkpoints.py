@@ -38,7 +38,7 @@ class CheckpointSaver(tf.train.Saver):
     def __init__(self, **kwargs):
         super().__init__(save_relative_paths=True, **kwargs)
         with tf.name_scope('checkpoint_is_finite'):
-            self._finite = tf.reduce_all(tf.stack([
+            self._finite = tf.reduce_all(tf.stack([tf.constant(True)] + [
                 tf.reduce_all(tf.is_finite(variable)) for variable in tf.global_variables()
                 if variable.dtype.base_dtype.is_floating]))
         self._last_step = None
@@ -57,7 +57,7 @@ class CheckpointSaver(tf.train.Saver):
                             f'stays as it is; lower the learning rate or look for broken annotations')
         try:
             written = super().save(sess, save_path, global_step=step, **kwargs)
-        except (tf.errors.OpError, OSError) as error:
+        except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: the folder is gone
             reason = getattr(error, 'message', str(error)).partition('\n')[0]
             raise UserError(f'the checkpoint of step {step} could not be written to '
                             f'{os.path.dirname(save_path)} ({reason}); the one before it is untouched') from error

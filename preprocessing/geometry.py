@@ -1,8 +1,8 @@
 """Where to look: zoom-out, crop and flip, from the boxes alone, before any pixel is touched.
 
-The paper, section 2.2 "Data augmentation", and its released configuration: zoom-out up to 4x with probability
-0.5; then one of seven crops, each tried up to 50 times, uniformly among those that succeeded; then a flip with
-probability 0.5. All windows are boxes relative to the image and may reach beyond it.
+The paper, section 2.2 "Data augmentation" and section 3.6 (zoom-out), with the released configuration: zoom-out
+up to 4x with probability 0.5; then one of seven crops, each tried up to 50 times, uniformly among those that
+succeeded; then a flip with probability 0.5. All windows are boxes relative to the image and may reach beyond it.
 """
 import tensorflow.compat.v1 as tf
 
@@ -65,12 +65,16 @@ def within(boxes, window):
     return boxes * size + origin
 
 
-def sample(boxes, draws):
-    """A window [4] of the image and whether to flip [] bool; `draws` has the numbers of `DRAWS`."""
-    canvas = zoom_out(draws)
-    crop = choose_crop(crop_candidates(tf.reshape(draws['crop'], [-1, 4])), relative_to(boxes, canvas),
-                       draws['choice'][0])
-    return within(crop, canvas), draws['flip'][0] < .5
+def sample(boxes, draws, zoom=True, crop=True):
+    """A window [4] of the image and whether to flip [] bool; `draws` has the numbers of `DRAWS`.
+
+    zoom, crop: whether that part of the augmentation takes place at all.
+    """
+    window = zoom_out(draws) if zoom else tf.constant([0., 0., 1., 1.])
+    if crop:
+        candidates = crop_candidates(tf.reshape(draws['crop'], [-1, 4]))
+        window = within(choose_crop(candidates, relative_to(boxes, window), draws['choice'][0]), window)
+    return window, draws['flip'][0] < .5
 
 
 def transform_boxes(boxes, window, flip):

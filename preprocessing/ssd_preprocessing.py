@@ -7,14 +7,15 @@ from preprocessing.draws import Draws
 _WHOLE = (0., 0., 1., 1.)
 
 
-def preprocess_for_train(record, seed, size, mean):
+def preprocess_for_train(record, seed, size, mean, zoom=True, crop=True):
     """A record (as of `datasets.schema.parse`) with the paper's augmentation drawn from seed [2].
 
     Returns a dict: 'image' [size, size, 3] uint8 RGB, 'boxes' [M', 4], 'labels' [M'] int32, 'filename' [].
-    mean: RGB, the colour around a zoomed-out image.
+    mean: RGB, the colour around a zoomed-out image. zoom: zoom-out finds small objects better, but wants twice
+    the steps (section 3.6). crop: crops want many steps too; colours and flips alone are for short trainings.
     """
     draws = Draws(seed, {**geometry.DRAWS, **photometric.DRAWS})
-    window, flip = geometry.sample(record['boxes'], draws)
+    window, flip = geometry.sample(record['boxes'], draws, zoom, crop)
     boxes, stay = geometry.transform_boxes(record['boxes'], window, flip)
     image = pixels.render(record['encoded'], window, size, mean,
                           lambda seen: photometric.distort(seen, draws))

@@ -10,7 +10,8 @@ def test_labels_there_and_back(tmp_path):
     assert facts.read_labels(tmp_path / 'labels.txt') == ['cat', 'dog']
 
 
-@pytest.mark.parametrize('text', ['cat\ndog\n', '2:dog\n1:cat\n', '\ufeff1:cat\r\n\r\n2: dog \r\n', 'background\ncat\ndog'])
+@pytest.mark.parametrize('text', [
+    'cat\ndog\n', '2:dog\n1:cat\n', '\ufeff1:cat\r\n\r\n2: dog \r\n', 'background\ncat\ndog'])
 def test_other_ways_to_write_labels(tmp_path, text):
     (tmp_path / 'classes.txt').write_text(text, encoding='utf-8')
     assert facts.read_labels(tmp_path / 'classes.txt') == ['cat', 'dog']

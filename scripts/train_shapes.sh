@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The whole road on the embedded data set, in a few minutes on a CPU: write it, convert it, train, evaluate, draw.
+#   bash scripts/train_shapes.sh [FOLDER]      FOLDER: where all of it goes, runs/shapes by default
+# Started again, it goes on from where it was broken off.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/setup.sh
+out=${1:-runs/shapes}
+python=.venv/bin/python
+
+[ -f "$out/voc/ImageSets/Main/train.txt" ] || $python -m datasets.shapes "$out/voc"
+[ -f "$out/records/dataset.json" ] \
+  || $python tf_convert_data.py --dataset_dir="$out/voc" --output_dir="$out/records" --dataset_name=shapes
+
+# From random weights within minutes: a small net, Adam, and no zoom-out, which wants far longer trainings.
+$python train_ssd_network.py --dataset_dir="$out/records" --train_dir="$out/train" \
+  --model_name=ssd_160_mobilenet_v1_025 --preprocessing_name=ssd_no_zoom_out \
+  --batch_size=16 --max_number_of_steps=2000 \
+  --optimizer=adam --opt_epsilon=1e-8 --learning_rate=0.003 --learning_rate_boundaries=1400,1800 \
+  --bias_learning_rate_multiplier=1 --weight_decay=4e-5 --log_every_n_steps=100
+
+$python eval_ssd_network.py --checkpoint_path="$out/train" --dataset_dir="$out/records" --dataset_split_name=test
+$python predict_ssd_network.py --checkpoint_path="$out/train" --output_dir="$out/pictures" --max_images=24 \
+  "$out/voc/JPEGImages/test_*.jpg"
+$python -c "
+import json, sys
+print('VOC07 mAP %.3f on the test split' % json.load(open(sys.argv[1] + '/train/eval_test/result.json'))['mAP']['VOC07'])
+print('pictures with detections: ' + sys.argv[1] + '/pictures')" "$out"

@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from deployment import run_folder
+from deployment.errors import UserError
+
+MODEL = {'model_name': 'net', 'num_classes': 3, 'anchor_preset': 'voc', 'class_names': ['cat', 'dog']}
+
+
+def config(model=(), **flags):
+    return {'model': {**MODEL, **dict(model)}, 'flags': {'batch_size': 32, 'seed': 0, **flags}}
+
+
+def test_a_folder_is_claimed_by_one(tmp_path):
+    with run_folder.claim(str(tmp_path / 'run')), pytest.raises(UserError, match='in use by another training .process'):
+        run_folder.claim(str(tmp_path / 'run'))
+    run_folder.claim(str(tmp_path / 'run')).close()      # free again
+
+
+def test_the_configuration_is_kept(tmp_path):
+    assert run_folder.read_config(str(tmp_path)) is None
+    assert run_folder.keep_config(str(tmp_path), config()) == []
+    assert run_folder.read_config(str(tmp_path)) == config()
+
+
+def test_what_changed_is_said(tmp_path):
+    run_folder.keep_config(str(tmp_path), config())
+    assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == ['batch_size: 32 -> 16']
+    assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == []
+
+
+@pytest.mark.parametrize('change', [{'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
+def test_another_model_is_refused_and_nothing_is_written(tmp_path, change):
+    run_folder.keep_config(str(tmp_path), config())
+    with pytest.raises(UserError, match=f'was trained with {next(iter(change))}'):
+        run_folder.keep_config(str(tmp_path), config(change, batch_size=1))
+    assert run_folder.read_config(str(tmp_path)) == config()
+
+
+def test_a_broken_configuration(tmp_path):
+    (tmp_path / 'config.json').write_text('{')
+    with pytest.raises(UserError, match='mend or remove it'):
+        run_folder.read_config(str(tmp_path))
+    (tmp_path / 'config.json').write_text(json.dumps(config()))
+    assert run_folder.read_config(str(tmp_path)) == config()

@@ -1,0 +1,117 @@
+import os
+import signal
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from deployment.checkpoints import CheckpointSaver
+from deployment.errors import UserError
+from deployment.training_loop import StopSignals, TrainStep, _Speed
+
+
+class Writer:
+    """Gathers summaries."""
+
+    def __init__(self):
+        self.steps = []
+
+    def add_summary(self, summary, step):
+        del summary
+        self.steps.append(step)
+
+
+class Run:
+    """A loop over a graph whose loss at step k is losses[k]."""
+
+    def __init__(self, folder, losses, signals=None, number_of_steps=None, **options):
+        step = tf.train.get_or_create_global_step()
+        at = tf.gather(tf.constant(losses), step)
+        with tf.control_dependencies([at]), tf.control_dependencies([tf.assign_add(step, 1)]):
+            self.train = tf.identity(at)
+        self.step, self.folder, self.writer = step, folder, Writer()
+        options = {'log_every_n_steps': 1, 'save_interval_secs': 9999, 'save_summaries_secs': 9999, **options}
+        self.loop = TrainStep(
+            {'confidence': at}, {'learning_rate': tf.constant(.5), 'filenames': tf.constant(['a.jpg', 'b.jpg', ''])},
+            tf.summary.scalar('loss', at), CheckpointSaver(), str(folder), number_of_steps, 4,
+            signals=signals or StopSignals(), **options)
+        self.session = tf.Session()
+        self.session.run(tf.global_variables_initializer())
+
+    def __call__(self):
+        return self.loop(self.session, self.train, self.step, {'summary_writer': self.writer})
+
+
+def test_it_counts_to_the_last_step(tmp_path):
+    run = Run(tmp_path, [3., 2., 1.], number_of_steps=2)
+    assert [run(), run()] == [(3., False), (2., True)]
+
+
+def test_a_run_that_is_already_done_trains_no_further(tmp_path):
+    run = Run(tmp_path, [3., 2.], number_of_steps=1)
+    run.session.run(tf.assign(run.step, 1))
+    assert run() == (None, True) and run.session.run(run.step) == 1
+
+
+def test_lines(tmp_path, caplog):
+    with caplog.at_level('INFO', 'ssd'):
+        run = Run(tmp_path, [3., 2., 1., 0.], number_of_steps=4, log_every_n_steps=2)
+        for _ in range(4):
+            run()
+    lines = caplog.text.splitlines()
+    assert len(lines) == 2
+    assert 'step 2/4: loss 2.000 (confidence 2.000), learning rate 0.5, ' in lines[0]
+    assert 'images/s' in lines[0] and lines[1].endswith('0:00:00 left')
+
+
+def test_summaries_come_with_the_step_that_is_due(tmp_path):
+    run = Run(tmp_path, [3., 2., 1.])
+    for _ in range(3):
+        run()
+    assert run.writer.steps == [1, 1]        # the graph's and the speed, at the first step; the next in 9999 s
+
+
+def test_checkpoints_come_between_steps(tmp_path):
+    run = Run(tmp_path, [3., 2., 1.], save_interval_secs=0)
+    for _ in range(2):
+        run()
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-2')
+    assert tf.train.load_variable(str(tmp_path), 'global_step') == 2
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_loss_that_is_not_finite_stops_and_names_what_is_known(tmp_path, bad):
+    run = Run(tmp_path, [3., bad], save_interval_secs=0)
+    run()
+    with pytest.raises(UserError) as error:
+        run()
+    for part in ('step 2: the loss is not finite', f'confidence {bad:g}', 'a.jpg, b.jpg', 'no name in the record',
+                 'model.ckpt-1'):
+        assert part in str(error.value)
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_after_the_step(tmp_path, number, code):
+    before = signal.getsignal(number)
+    with StopSignals() as signals:
+        run = Run(tmp_path, [3., 2., 1.], signals)
+        assert run() == (3., False)
+        os.kill(os.getpid(), number)
+        assert run() == (None, True) and signals.exit_code() == code
+    assert signal.getsignal(number) == before
+
+
+def test_no_signal_is_success():
+    with StopSignals() as signals:
+        assert signals.exit_code() == 0
+
+
+def test_speed_over_a_window(monkeypatch):
+    times = iter([10., 10.5, 11.])
+    monkeypatch.setattr('time.monotonic', lambda: next(times))
+    speed = _Speed(8)
+    speed.count(1)
+    assert speed.images_per_second() is None
+    speed.count(2)
+    speed.count(3)
+    assert speed.images_per_second() == 16      # 2 steps of 8 in a second
