@@ -63,7 +63,7 @@ _OPTIMIZERS = {
     'momentum': lambda flags, rate: tf.train.MomentumOptimizer(rate, momentum=flags.momentum),
     'rmsprop': lambda flags, rate: tf.train.RMSPropOptimizer(
         rate, decay=flags.rmsprop_decay, momentum=flags.rmsprop_momentum, epsilon=flags.opt_epsilon),
-    'sgd': lambda flags, rate: tf.train.GradientDescentOptimizer(rate),
+    'sgd': lambda _, rate: tf.train.GradientDescentOptimizer(rate),
 }
 OPTIMIZERS = tuple(sorted(_OPTIMIZERS))
 

@@ -4,6 +4,7 @@ python train_ssd_network.py --dataset_dir=data/voc2007 --train_dir=runs/voc2007 
 
 Started again with the same command, it goes on from the last checkpoint in train_dir.
 """
+import glob
 import os
 import sys
 
@@ -13,6 +14,7 @@ from deployment import command, run_folder
 from deployment.console import log
 from nets import anchors as anchors_lib
 from nets import nets_factory, ssd_params
+from preprocessing import preprocessing_factory
 
 FLAGS = flags.FLAGS
 
@@ -71,8 +73,8 @@ flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_dat
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
 flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of the anchors: voc are the paper\'s; '
                   'public TF1 checkpoints and COCO want coco.')
-flags.DEFINE_string('preprocessing_name', None, 'ssd (the paper\'s augmentation, the default), '
-                    'or, for short trainings, ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
+flags.DEFINE_enum('preprocessing_name', 'ssd', list(preprocessing_factory.PREPROCESSING), 'ssd is the paper\'s '
+                  'augmentation; for short trainings: ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)
 flags.DEFINE_integer('max_number_of_steps', None, 'Last step; not given, it trains until it is stopped.',
                      lower_bound=1)
@@ -103,6 +105,9 @@ def check_flags():
         raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
         raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
+    if FLAGS.checkpoint_path and not glob.glob(glob.escape(FLAGS.checkpoint_path) + '*') \
+            and not os.path.exists(os.path.join(FLAGS.train_dir, 'checkpoint')):
+        raise command.UserError(f'there is no checkpoint {FLAGS.checkpoint_path}')
     if FLAGS.num_classes == 1:
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
     boundaries = FLAGS.learning_rate_boundaries
@@ -140,13 +145,11 @@ def main():
     from datasets import dataset_factory, input_pipeline
     from deployment import checkpoints, model_deploy, training_loop
     from nets import ssd_model
-    from preprocessing import preprocessing_factory
 
     # 1. Deployment: how many clones, and which device does what.
     deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
                                      len(tf.config.list_physical_devices('GPU')))
     num_clones = deployment.num_clones
-    lock = run_folder.claim(FLAGS.train_dir)
     tf.set_random_seed(FLAGS.seed)
     with tf.device(deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
@@ -158,6 +161,7 @@ def main():
     # 3. Net and anchors.
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     anchors = anchors_lib.net_anchors(params)
+    lock = run_folder.claim(FLAGS.train_dir)   # from here on no other run writes there
     keep_configuration(params, dataset, deployment)
 
     # 4. Input: batches of all clones, each example augmented and matched.

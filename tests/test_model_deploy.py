@@ -23,7 +23,8 @@ def test_where_things_go(asked, on_cpu, gpus, clones, device, variables):
     assert config.inputs_device() == '/device:CPU:0'
 
 
-@pytest.mark.parametrize('asked, gpus, seen, hint', [(2, 0, '0 GPUs', '=1'), (3, 1, '1 GPU;', '=1'), (5, 4, '4 GPUs', '=4')])
+@pytest.mark.parametrize('asked, gpus, seen, hint', [
+    (2, 0, '0 GPUs', '=1'), (3, 1, '1 GPU;', '=1'), (5, 4, '4 GPUs', '=4')])
 def test_more_clones_than_gpus(asked, gpus, seen, hint):
     with pytest.raises(UserError, match=f'--num_clones={asked}, but TensorFlow sees {seen}.*pass --num_clones{hint}'):
         model_deploy.deploy(asked, False, gpus)

@@ -12,7 +12,8 @@ FILL = (123., 117., 104.)
 
 def encode(array, kind='PNG'):
     buffer = io.BytesIO()
-    Image.fromarray(np.uint8(array)).save(buffer, kind, **({'quality': 100, 'subsampling': 0} if kind == 'JPEG' else {}))
+    best = {'quality': 100, 'subsampling': 0} if kind == 'JPEG' else {}
+    Image.fromarray(np.uint8(array)).save(buffer, kind, **best)
     return tf.constant(buffer.getvalue())
 
 

@@ -30,7 +30,8 @@ def test_what_changed_is_said(tmp_path):
     assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == []
 
 
-@pytest.mark.parametrize('change', [{'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
+@pytest.mark.parametrize('change', [
+    {'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
 def test_another_model_is_refused_and_nothing_is_written(tmp_path, change):
     run_folder.keep_config(str(tmp_path), config())
     with pytest.raises(UserError, match=f'was trained with {next(iter(change))}'):

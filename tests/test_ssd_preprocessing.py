@@ -73,7 +73,8 @@ def test_resize_for_eval_is_the_same_for_every_picture_of_a_batch(evaluate):
 
 
 def test_names():
-    assert preprocessing_factory.get_preprocessing(None) is ssd_preprocessing.preprocess_for_train
-    assert preprocessing_factory.get_preprocessing('ssd_300_vgg') is ssd_preprocessing.preprocess_for_train
+    for name, keywords in ((None, {'zoom': True, 'crop': True}), ('ssd_300_vgg', {'zoom': True, 'crop': True}),
+                           ('ssd_no_zoom_out', {'zoom': False, 'crop': True})):
+        assert preprocessing_factory.get_preprocessing(name).keywords == keywords
     with pytest.raises(UserError, match="no preprocessing is called 'inception'; there are ssd, "):
         preprocessing_factory.get_preprocessing('inception')

@@ -1,0 +1,1 @@
+"""Measured speed of the parts and of the whole. Never part of the tests."""

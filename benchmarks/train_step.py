@@ -1,0 +1,126 @@
+"""Times a whole training step beside its bare convolutions, in one run.
+
+python -m benchmarks.train_step [--model_name=ssd_300_vgg] [--batch_size=8] [--steps=5]
+
+"bare" is every convolution of the net forward, and backward to its weights and its input, and nothing else: what
+no trainer can go below on this machine and this TensorFlow. "step" is a step of train_ssd_network.py: records
+read, augmented and matched, network, loss, gradients, optimizer. Both are timed in turn, and medians are printed:
+machines drift, so trust the ratio of one run, not seconds of two.
+"""
+import statistics
+import tempfile
+import time
+
+from absl import flags
+
+from deployment import command
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_integer('batch_size', 8, 'Images in a batch.', lower_bound=1)
+flags.DEFINE_integer('steps', 5, 'Timed runs of each.', lower_bound=1)
+
+
+def make_dataset(folder):
+    """A data set of 64 noisy pictures of 500x375, with three boxes each."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from datasets import dataset_factory, facts, records, schema
+    from datasets.annotation import Annotation
+    rng = np.random.RandomState(0)
+    with records.ShardWriter(folder, 'noise', 'train', 1) as writer:
+        for index in range(64):
+            small = Image.fromarray(rng.randint(0, 256, [75, 100, 3], np.uint8))
+            buffer = io.BytesIO()
+            small.resize((500, 375), Image.BICUBIC).save(buffer, 'JPEG', quality=90)
+            low = rng.uniform(0, .6, [3, 2])
+            boxes = np.concatenate([low, low + rng.uniform(.1, .4, [3, 2])], 1).tolist()
+            writer.write(0, schema.serialize(Annotation(
+                f'{index}.jpg', buffer.getvalue(), 375, 500, boxes, ['thing'] * 3, [False] * 3, [False] * 3),
+                {'thing': 1}))
+    facts.write_split(folder, 'noise', ['thing'], 'train', writer.counts)
+    return dataset_factory.get_dataset('', 'train', folder)
+
+
+def training_step(params, dataset):
+    """The train tensor of a step with the paper's recipe, in the default graph."""
+    import tensorflow.compat.v1 as tf
+
+    import tf_utils
+    from datasets import input_pipeline
+    from deployment import model_deploy
+    from nets import anchors, ssd_model
+    from preprocessing import ssd_preprocessing
+    global_step = tf.train.get_or_create_global_step()
+
+    def to_example(record, seed):
+        example = ssd_preprocessing.preprocess_for_train(record, seed, params.image_size, params.mean)
+        return ssd_model.add_targets(example, anchors.net_anchors(params), params.variances, .5)
+    batch = input_pipeline.training_batches(dataset, to_example, FLAGS.batch_size, 0, global_step)
+    deployment = model_deploy.deploy(1, True, 0)
+    clones = model_deploy.create_clones(
+        deployment, ssd_model.clone_fn(params, 21, 5e-4, 0, ssd_model.LossOptions()),
+        [(batch, ssd_model.loss_normalizer(batch, 1))])
+    return tf_utils.get_train_op(tf.train.MomentumOptimizer(1e-4, .9), [], clones, global_step, clones[0].scope,
+                                 tf.get_collection(tf.GraphKeys.UPDATE_OPS))[0]
+
+
+def bare_convolutions():
+    """Ops that run every convolution of the default graph's network once forward and once backward."""
+    import tensorflow.compat.v1 as tf
+    found = [op for op in tf.get_default_graph().get_operations()
+             if op.type in ('Conv2D', 'DepthwiseConv2dNative') and op.name.startswith('clone_0/')]
+    ops, previous = [], []
+    for index, op in enumerate(found):
+        inputs, weights, outputs = (tf.Variable(tf.random.normal([FLAGS.batch_size, *shape[1:]], stddev=.1)
+                                                if batched else tf.random.normal(shape, stddev=.1), trainable=False)
+                                    for shape, batched in ((op.inputs[0].shape.as_list(), True),
+                                                           (op.inputs[1].shape.as_list(), False),
+                                                           (op.outputs[0].shape.as_list(), True)))
+        options = {name: op.get_attr(name) for name in ('strides', 'dilations')}
+        options['padding'] = op.get_attr('padding').decode()
+        raw = tf.raw_ops
+        forward, to_input, to_weights, key = (
+            (raw.Conv2D, raw.Conv2DBackpropInput, raw.Conv2DBackpropFilter, 'filter') if op.type == 'Conv2D' else
+            (raw.DepthwiseConv2dNative, raw.DepthwiseConv2dNativeBackpropInput,
+             raw.DepthwiseConv2dNativeBackpropFilter, 'filter'))
+        with tf.control_dependencies(previous):   # one after the other, as in a chain of layers
+            made = [forward(input=inputs, **{key: weights}, **options),
+                    to_weights(input=inputs, filter_sizes=weights.shape, out_backprop=outputs, **options)]
+            if index:   # nothing wants the gradient of the picture
+                made.append(to_input(input_sizes=inputs.shape, filter=weights, out_backprop=outputs, **options))
+        previous = [tensor.op for tensor in made]
+        ops += previous
+    return ops, len(found)
+
+
+def main():
+    """Builds both in one graph, times them in turn."""
+    import tensorflow.compat.v1 as tf
+
+    from nets import nets_factory
+    params = nets_factory.get_params(FLAGS.model_name)
+    with tempfile.TemporaryDirectory() as folder, tf.Session() as session:
+        step = training_step(params, make_dataset(folder))
+        bare, count = bare_convolutions()
+        session.run(tf.global_variables_initializer())
+        session.run(tf.tables_initializer())
+        times = {'bare': [], 'step': []}
+        for turn in range(FLAGS.steps + 1):
+            for name, fetch in (('bare', bare), ('step', step)):
+                start = time.monotonic()
+                session.run(fetch)
+                if turn:   # the first turn warms up
+                    times[name].append((time.monotonic() - start) / FLAGS.batch_size)
+    bare, step = (statistics.median(times[name]) for name in ('bare', 'step'))
+    print(f'{params.name}, batch {FLAGS.batch_size}, medians of {FLAGS.steps} turns')
+    print(f'bare: {bare:.3f} s per image ({count} convolutions, forward and backward)')
+    print(f'step: {step:.3f} s per image (input, network, loss, gradients, optimizer)')
+    print(f'step / bare: {step / bare:.2f}')
+
+
+if __name__ == '__main__':
+    command.run(main, lambda: None)

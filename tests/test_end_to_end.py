@@ -1,0 +1,159 @@
+"""The whole road, with the scripts as a user calls them, on a small net and little data."""
+import json
+import re
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from PIL import Image
+
+import scripts
+from datasets import shapes
+
+pytestmark = pytest.mark.slow
+NET = ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=2']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """A folder with the embedded data set, small: voc/ and records/."""
+    folder = tmp_path_factory.mktemp('data')
+    shapes.write(str(folder / 'voc'), splits={'train': 12, 'test': 5})
+    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc', f'--output_dir={folder}/records',
+                    '--dataset_name=shapes', '--num_shards=2')
+    return folder
+
+
+def train(data, run, *more):
+    """Trains in a folder, the output as text."""
+    return scripts.succeed('train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={run}', *NET, *more)
+
+
+@pytest.fixture(scope='module')
+def trained(data, tmp_path_factory):
+    """A folder with six steps of training, and what was printed."""
+    run = tmp_path_factory.mktemp('run')
+    return run, train(data, run, '--max_number_of_steps=6', '--moving_average_decay=0.9')
+
+
+def weights(run):
+    """Name -> value of every variable of the latest checkpoint."""
+    reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(str(run)))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_training_says_what_it_does(trained):
+    run, text = trained
+    assert 'ssd_160_mobilenet_v1_025, voc anchors, 5 classes with the background' in text
+    assert 'shapes train: 12 pictures in 2 files' in text and 'starting from random weights' in text
+    assert re.search(r'step 6/6: loss \d+\.\d+ \(confidence .* localization .* decay .*\), learning rate 0.001', text)
+    assert json.loads((run / 'config.json').read_text())['model']['class_names'] == list(shapes.CLASSES)
+    assert sorted(path.name for path in run.glob('model.ckpt-*.index')) == ['model.ckpt-6.index']
+
+
+def test_what_the_board_shows(trained):
+    tags = {value.tag for path in trained[0].glob('events.*')
+            for event in tf.train.summary_iterator(str(path)) for value in event.summary.value}
+    assert tags >= {'losses/confidence', 'losses/localization', 'losses/decay', 'losses/total', 'learning_rate',
+                    'images_per_second', 'matching/share_of_ground_truths_above_threshold',
+                    'training_pictures/image/0'}
+
+
+def test_evaluation(data, trained):
+    run, _ = trained
+    text = scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={run}', f'--dataset_dir={data}/records',
+                           '--batch_size=2')
+    result = json.loads((run / 'eval_test/result.json').read_text())
+    assert 'mAP over the classes that occur: VOC07' in text and result['step'] == 6 and result['pictures'] == 5
+    assert set(result['classes']) == set(shapes.CLASSES) and 0 <= result['mAP']['VOC07'] <= 1
+    assert list((run / 'eval_test').glob('events.*'))
+
+
+def test_prediction(data, trained, tmp_path):
+    names = sorted((data / 'voc/JPEGImages').glob('test_*.jpg'))
+    Image.open(names[0]).convert('L').save(tmp_path / 'grey.png')
+    scripts.succeed('predict_ssd_network.py', f'--checkpoint_path={trained[0]}', f'--output_dir={tmp_path}/out',
+                    '--min_score=0.05', '--batch_size=2', names[0], f'{data}/voc/JPEGImages/test_*.jpg',
+                    tmp_path / 'grey.png')
+    found = json.loads((tmp_path / 'out/detections.json').read_text())
+    assert len(found) == 6 and len(list((tmp_path / 'out').glob('*.jpg'))) == 6
+    for path, detections in found.items():
+        with Image.open(path) as given, Image.open(tmp_path / f'out/{path.rpartition("/")[2][:-4]}.jpg') as drawn:
+            assert given.size == drawn.size
+            for detection in detections:
+                assert detection['score'] >= .05 and detection['class'] in shapes.CLASSES
+                assert detection['pixels']['xmax'] == pytest.approx(detection['box']['xmax'] * given.width)
+        scores = [detection['score'] for detection in detections]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):
+    run, _ = trained
+    arguments = [f'--checkpoint_path={run}', f'--dataset_dir={data}/records']
+    assert 'was trained with anchor_preset voc, not coco' in scripts.refusal(
+        'eval_ssd_network.py', *arguments, '--anchor_preset=coco')
+    for path in run.glob('model.ckpt-6*'):
+        shutil.copy(path, tmp_path)
+    arguments[0] = f'--checkpoint_path={tmp_path}/model.ckpt-6'
+    assert 'no config.json beside it' in scripts.refusal('eval_ssd_network.py', *arguments)
+    scripts.succeed('eval_ssd_network.py', *arguments, '--model_name=ssd_160_mobilenet_v1_025', '--anchor_preset=voc')
+
+
+def test_going_on_equals_going_through(data, trained, tmp_path):
+    run, _ = trained
+    text = train(data, tmp_path, '--max_number_of_steps=3', '--moving_average_decay=0.9')
+    text = train(data, tmp_path, '--max_number_of_steps=6', '--moving_average_decay=0.9', '--pre_trained_model=/no')
+    assert 'going on from' in text and 'a checkpoint in train_dir wins' in text
+    assert 'changed since the last run here: max_number_of_steps: 3 -> 6' in text
+    through, gone_on = weights(run), weights(tmp_path)
+    assert through.keys() == gone_on.keys() and gone_on['global_step'] == 6
+    for name, value in through.items():
+        np.testing.assert_array_equal(gone_on[name], value, err_msg=name)
+
+
+def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):
+    text = train(data, tmp_path, '--max_number_of_steps=2', f'--checkpoint_path={trained[0]}',
+                 '--trainable_scopes=ssd_160_mobilenet_v1_025', '--optimizer=adam')
+    assert 'variables restored' in text
+    before, after = weights(trained[0]), weights(tmp_path)
+    frozen = 'MobilenetV1/Conv2d_5_pointwise/weights'
+    np.testing.assert_array_equal(before[frozen], after[frozen])
+    head = 'ssd_160_mobilenet_v1_025/block14_box/conv_cls/weights'
+    assert (before[head] != after[head]).any()
+
+
+def test_two_clones(data, tmp_path):
+    text = train(data, tmp_path, '--max_number_of_steps=2', '--num_clones=2', '--clone_on_cpu')
+    assert 'clones on /device:CPU:0, /device:CPU:1; variables on /device:CPU:0' in text
+    assert 'step 2/2' in text
+    assert 'num_clones=7, but TensorFlow sees 0 GPUs' in scripts.refusal(
+        'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}/x', '--num_clones=7')
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_so(data, tmp_path, number, code):
+    running = scripts.start('train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET)
+    lines = []
+    for line in running.stdout:
+        lines.append(line)
+        if line.startswith('step '):
+            running.send_signal(number)
+            break
+    text = ''.join(lines) + running.communicate(timeout=60)[0]
+    assert running.returncode == code, text
+    assert 'stopping after this step' in text and re.search(r'step \d+: saved', text)
+    saved = int(weights(tmp_path)['global_step'])
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith(f'-{saved}')
+
+
+def test_two_runs_in_one_folder(data, tmp_path):
+    running = scripts.start('train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET)
+    try:
+        assert any(line.startswith('step ') for line in running.stdout)
+        assert f'in use by another training (process {running.pid})' in scripts.refusal(
+            'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET)
+    finally:
+        running.terminate()
+        running.communicate(timeout=60)
