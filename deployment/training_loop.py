@@ -148,5 +148,5 @@ class _Speed:
 
     def summary(self):
         """The speed as a TensorBoard scalar."""
-        return tf.Summary(value=[tf.Summary.Value(tag='images_per_second',
+        return tf.Summary(value=[tf.Summary.Value(tag='training/images_per_second',
                                                   simple_value=self.images_per_second() or 0.)])

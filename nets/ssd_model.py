@@ -70,7 +70,7 @@ def summaries(parts, learning_rate, batch, num_pictures=4):
         tf.cast(batch['image'][:num_pictures], tf.float32) / 255, batch['boxes'][:num_pictures],
         colors=tf.constant([[0., 1., 0.], [1., 1., 0.], [0., 1., 1.]]))
     return [*(tf.summary.scalar(f'losses/{name}', part) for name, part in parts.items()),
-            tf.summary.scalar('learning_rate', learning_rate),
+            tf.summary.scalar('training/learning_rate', learning_rate),
             tf.summary.scalar('matching/share_of_ground_truths_above_threshold', reached),
             tf.summary.scalar('matching/matched_anchors_per_picture',
                               tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32)
