@@ -18,7 +18,7 @@ def draw_detections(image, boxes, captions, labels, scale=1.):
     """
     image = image.convert('RGB')
     size = scale * max(image.size)
-    line, font = max(1, round(size / 250)), ImageFont.load_default(max(10, round(size / 38)))
+    line, font = max(2, round(size / 250)), ImageFont.load_default(max(10, round(size / 38)))
     drawing = ImageDraw.Draw(image)
     for box, caption, label in reversed(list(zip(boxes, captions, labels, strict=True))):
         ymin, xmin, ymax, xmax = (round(float(edge) * side)

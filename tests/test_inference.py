@@ -1,0 +1,71 @@
+import json
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from deployment.errors import UserError
+from nets import inference
+
+MODEL = {'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['cat', 'dog']}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A checkpoint of step 5 with random weights, every variable's average zero, and the configuration."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        inference.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model(''))
+        made = {v.op.name: v for v in tf.model_variables()}
+        averages = {f'{v.op.name}/ExponentialMovingAverage': tf.Variable(tf.zeros(v.shape))
+                    for v in tf.trainable_variables()}
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver({**made, **averages}).save(session, str(tmp_path / 'model.ckpt'), global_step=5)
+    (tmp_path / 'config.json').write_text(json.dumps({'model': MODEL, 'flags': {}}))
+    return tmp_path
+
+
+def make_model(checkpoint, class_names=('cat', 'dog')):
+    from nets import nets_factory
+    return inference.Model(checkpoint, nets_factory.get_params(MODEL['model_name']), list(class_names))
+
+
+def test_a_model_is_what_its_folder_says(folder):
+    model = inference.find_model(str(folder))
+    assert (model.params.name, model.params.anchor_preset, model.class_names, model.step) == (
+        'ssd_160_mobilenet_v1_025', 'voc', ['cat', 'dog'], 5)
+    assert inference.find_model(str(folder / 'model.ckpt-5'), class_names=['cat', 'dog']) == model
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'model_name': 'ssd_300_vgg'}, 'trained with model_name ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
+    ({'anchor_preset': 'coco'}, 'trained with anchor_preset voc, not coco'),
+    ({'class_names': ['dog', 'cat']}, 'trained with class_names')])
+def test_what_the_folder_says_cannot_be_overruled(folder, arguments, message):
+    with pytest.raises(UserError, match=message):
+        inference.find_model(str(folder), **arguments)
+
+
+def test_without_a_configuration_it_must_be_said(folder):
+    (folder / 'config.json').unlink()
+    with pytest.raises(UserError, match='give --model_name, --anchor_preset, --labels_file'):
+        inference.find_model(str(folder))
+    with pytest.raises(UserError, match='give --anchor_preset$'):
+        inference.find_model(str(folder), 'ssd_160_mobilenet_v1_025', class_names=['cat', 'dog'])
+    assert inference.find_model(str(folder), *MODEL.values()).params.name == 'ssd_160_mobilenet_v1_025'
+
+
+@pytest.mark.parametrize('use_averages', [True, False])
+def test_moving_averages_are_used_where_they_are_wanted(folder, use_averages):
+    model = inference.find_model(str(folder))
+    inference.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
+    with tf.Session() as session:
+        inference.restorer(model, use_averages)(session)
+        kernel = session.run('MobilenetV1/Conv2d_0/weights:0')
+        variance = session.run('MobilenetV1/Conv2d_0/BatchNorm/moving_variance:0')
+    assert (abs(values['MobilenetV1/Conv2d_0/weights']).max() == 0) == use_averages
+    assert values['MobilenetV1/Conv2d_0/BatchNorm/moving_variance'].min() == 1     # moments have no average
+
+
+def test_a_checkpoint_with_other_classes_is_refused(folder):
+    inference.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model('', ['cat', 'dog', 'cow']))
+    with pytest.raises(UserError, match='no checkpoint of ssd_160_mobilenet_v1_025 with 3 classes'):
+        inference.restorer(make_model(str(folder / 'model.ckpt-5'), ['cat', 'dog', 'cow']))
