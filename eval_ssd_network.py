@@ -2,12 +2,11 @@
 
 python eval_ssd_network.py --checkpoint_path=runs/voc2007 --dataset_dir=data/voc2007 --dataset_split_name=test
 """
-import json
 import os
 
 from absl import flags
 
-from deployment import command
+from deployment import command, files
 from deployment.console import log
 from nets import ssd_params
 
@@ -66,7 +65,7 @@ def main():
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm
 
-    from datasets import dataset_factory, facts, input_pipeline
+    from datasets import dataset_factory, input_pipeline
     from deployment import model_deploy
     from metrics.voc import VocMetric
     from nets import inference
@@ -104,7 +103,7 @@ def main():
 
     result = report(metric, model, dataset)
     os.makedirs(eval_dir, exist_ok=True)
-    facts.write_atomically(os.path.join(eval_dir, 'result.json'), json.dumps(result, indent=2) + '\n')
+    files.write_json(os.path.join(eval_dir, 'result.json'), result)
     with tf.summary.FileWriter(eval_dir) as writer:
         scalars = {f'mAP/{year}': value for year, value in result['mAP'].items()}
         scalars |= {f'AP_VOC07/{name}': row['VOC07'] for name, row in result['classes'].items()

@@ -3,12 +3,11 @@
 python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png'
 """
 import glob
-import json
 import os
 
 from absl import flags
 
-from deployment import command
+from deployment import command, files
 from deployment.console import log
 from nets import ssd_params
 
@@ -128,7 +127,7 @@ def main():
                 write_picture(os.path.join(FLAGS.output_dir, names[start + index]), jpeg, results[path])
             progress.update(len(paths))
 
-    facts.write_atomically(os.path.join(FLAGS.output_dir, 'detections.json'), json.dumps(results, indent=2) + '\n')
+    files.write_json(os.path.join(FLAGS.output_dir, 'detections.json'), results)
     log.info('%d detections in %d pictures, drawn and written to %s', sum(map(len, results.values())),
              len(pictures), FLAGS.output_dir)
 

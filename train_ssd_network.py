@@ -135,36 +135,12 @@ def keep_configuration(params, dataset, deployment):
         log.info('changed since the last run here: %s', change)
 
 
-def main():
-    """The story of a run, in the steps of the TF1 scripts."""
-    # Only now, when the flags are known to be good: TensorFlow takes seconds to load.
+def input_batch(dataset, params, anchors, deployment, global_step):
+    """The next global batch, each example augmented and matched, and the loss's N for each clone."""
     import tensorflow.compat.v1 as tf
-    import tf_slim as slim
 
-    import tf_utils
-    from datasets import dataset_factory, input_pipeline
-    from deployment import checkpoints, model_deploy, training_loop
+    from datasets import input_pipeline
     from nets import ssd_model
-
-    # 1. Deployment: how many clones, and which device does what.
-    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
-                                     len(tf.config.list_physical_devices('GPU')))
-    num_clones = deployment.num_clones
-    tf.set_random_seed(FLAGS.seed)
-    with tf.device(deployment.variables_device()):
-        global_step = tf.train.get_or_create_global_step()
-
-    # 2. Data set.
-    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
-                                          FLAGS.num_classes)
-
-    # 3. Net and anchors.
-    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
-    anchors = anchors_lib.net_anchors(params)
-    lock = run_folder.claim(FLAGS.train_dir)   # from here on no other run writes there
-    keep_configuration(params, dataset, deployment)
-
-    # 4. Input: batches of all clones, each example augmented and matched.
     preprocess = preprocessing_factory.get_preprocessing(FLAGS.preprocessing_name)
 
     def to_example(record, seed):
@@ -173,23 +149,64 @@ def main():
 
     with tf.device(deployment.inputs_device()):
         batch = input_pipeline.training_batches(
-            dataset, to_example, num_clones * FLAGS.batch_size, FLAGS.seed, global_step,
+            dataset, to_example, deployment.num_clones * FLAGS.batch_size, FLAGS.seed, global_step,
             FLAGS.num_readers, FLAGS.num_preprocessing_threads)
-        normalizer = ssd_model.loss_normalizer(batch, num_clones)
+        return batch, ssd_model.loss_normalizer(batch, deployment.num_clones)
 
-    # 5. Clones: the net and its loss on each device.
+
+def build_clones(batch, normalizer, params, num_classes, deployment):
+    """The net and its loss, once for each clone, each on its share of the batch."""
+    import tensorflow.compat.v1 as tf
+
+    from deployment import model_deploy
+    from nets import ssd_model
+    with tf.device(deployment.inputs_device()):
+        shares = ssd_model.split_batch(batch, deployment.num_clones)
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
-    clones = model_deploy.create_clones(
-        deployment, ssd_model.clone_fn(params, dataset.num_classes, FLAGS.weight_decay, FLAGS.seed, options),
-        [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)])
+    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options)
+    return model_deploy.create_clones(deployment, model_fn, [(share, normalizer) for share in shares])
+
+
+def main():
+    """The story of a run, in the steps of the TF1 scripts."""
+    # Only now, when the flags are known to be good: TensorFlow takes seconds to load.
+    import tensorflow.compat.v1 as tf
+    import tf_slim as slim
+
+    import tf_utils
+    from datasets import dataset_factory
+    from deployment import checkpoints, model_deploy, training_loop
+    from nets import ssd_model
+
+    # 1. Deployment: how many clones, and which device does what.
+    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
+                                     len(tf.config.list_physical_devices('GPU')))
+    with tf.device(deployment.variables_device()):
+        global_step = tf.train.get_or_create_global_step()
+
+    # 2. Data set.
+    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
+                                          FLAGS.num_classes)
+
+    # 3. Net and anchors. From here on no other run writes to train_dir.
+    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    anchors = anchors_lib.net_anchors(params)
+    lock = run_folder.claim(FLAGS.train_dir)
+    keep_configuration(params, dataset, deployment)
+
+    # 4. Input batches.
+    batch, normalizer = input_batch(dataset, params, anchors, deployment, global_step)
+
+    # 5. Clones: net and loss.
+    clones = build_clones(batch, normalizer, params, dataset.num_classes, deployment)
     parts = ssd_model.loss_parts(clones)
 
     # 6. Learning rate, optimizer, train step.
-    learning_rate = tf_utils.configure_learning_rate(FLAGS, num_clones, dataset.num_examples, global_step)
+    learning_rate = tf_utils.configure_learning_rate(FLAGS, deployment.num_clones, dataset.num_examples, global_step)
     optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate)
-    update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
     with tf.device(deployment.variables_device()):
-        update_ops += tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step)
+        update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
+                      + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step))
         train_tensor, summary_op = tf_utils.get_train_op(
             optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
             update_ops, tf_utils.get_variables_to_train(FLAGS))
@@ -201,10 +218,8 @@ def main():
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     with lock, training_loop.StopSignals() as signals:
-        step = training_loop.TrainStep(
-            parts, {'learning_rate': learning_rate, 'filenames': batch['filename']}, summary_op, saver,
-            FLAGS.train_dir, FLAGS.max_number_of_steps, num_clones * FLAGS.batch_size, FLAGS.log_every_n_steps,
-            FLAGS.save_interval_secs, FLAGS.save_summaries_secs, signals)
+        details = {'learning_rate': learning_rate, 'filenames': batch['filename']}
+        step = training_loop.TrainStep(FLAGS, parts, details, summary_op, saver, signals)
         slim.learning.train(
             train_tensor, logdir=FLAGS.train_dir, train_step_fn=step, train_step_kwargs={}, master='',
             is_chief=True, init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, saver=saver,

@@ -1,22 +1,10 @@
 """What lies beside the shards: `labels.txt` (`id:name`, the slim convention) and `dataset.json`."""
-import json
 import os
 
 from deployment.errors import UserError
+from deployment.files import read_json, write_atomically, write_json
 
 LABELS, FACTS = 'labels.txt', 'dataset.json'
-
-
-def write_atomically(path, text):
-    """A file that is there whole or not at all."""
-    partial = f'{path}.{os.getpid()}.partial'
-    try:
-        with open(partial, 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def write_labels(folder, names):
@@ -51,18 +39,11 @@ def read_labels(path):
 
 def read_facts(folder):
     """The content of dataset.json, or None where there is none (records of other converters)."""
-    path = os.path.join(folder, FACTS)
-    if not os.path.exists(path):
-        return None
-    try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}); convert the data anew') from error
+    return read_json(os.path.join(folder, FACTS), 'convert the data anew')
 
 
 def write_split(folder, name, classes, split, shards, **more):
     """Adds a split to dataset.json. shards: file name -> number of examples. more: further facts of it."""
     facts = read_facts(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
     facts['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **more}
-    write_atomically(os.path.join(folder, FACTS), json.dumps(facts, indent=2) + '\n')
+    write_json(os.path.join(folder, FACTS), facts)

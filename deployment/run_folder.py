@@ -1,9 +1,9 @@
 """The folder of a run: who trains in it, with which configuration, and what it says to the next run."""
 import fcntl
-import json
 import os
 
 from deployment.errors import UserError
+from deployment.files import read_json, write_json
 
 CONFIG = 'config.json'
 # What the weights in the folder are worth depends on these; another value needs another folder.
@@ -31,14 +31,7 @@ def claim(folder):
 
 def read_config(folder):
     """The configuration kept in a folder, {'model': {...}, 'flags': {...}}, or None."""
-    path = os.path.join(folder, CONFIG)
-    if not os.path.exists(path):
-        return None
-    try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}); mend or remove it') from error
+    return read_json(os.path.join(folder, CONFIG), 'mend or remove it')
 
 
 def changes(old, new):
@@ -61,9 +54,5 @@ def keep_config(folder, config):
                 raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
                                 f'{config["model"][name]}; choose another --train_dir, and pass this one as '
                                 f'--checkpoint_path to start from its weights')
-    path = os.path.join(folder, CONFIG)
-    partial = path + '.partial'
-    with open(partial, 'w', encoding='utf-8') as file:
-        json.dump(config, file, indent=2)
-    os.replace(partial, path)
+    write_json(os.path.join(folder, CONFIG), config)
     return changes(old, config) if old else []

@@ -44,20 +44,20 @@ class StopSignals:
 class TrainStep:
     """The `train_step_fn` of a run."""
 
-    def __init__(self, parts, details, summary_op, saver, train_dir, number_of_steps, images_per_step,
-                 log_every_n_steps, save_interval_secs, save_summaries_secs, signals):
+    def __init__(self, flags, parts, details, summary_op, saver, signals):
         """parts: name -> [] tensor, the loss by part. details: {'learning_rate': [], 'filenames': [n] string}.
 
-        number_of_steps: None trains without end. images_per_step: the global batch.
+        Reads of flags: train_dir, max_number_of_steps (None trains without end), log_every_n_steps,
+        save_interval_secs and save_summaries_secs. The global batch is as long as `filenames`.
         """
         self._fetches = {'parts': parts, **details}
         self._summary_op, self._saver, self._signals = summary_op, saver, signals
-        self._path = os.path.join(train_dir, 'model.ckpt')
-        self._number_of_steps, self._images_per_step = number_of_steps, images_per_step
-        self._log_every_n_steps = log_every_n_steps
-        self._save = _Timer(save_interval_secs)
-        self._summarize = _Timer(save_summaries_secs, due_at_start=True)
-        self._speed = _Speed(images_per_step)
+        self._path = os.path.join(flags.train_dir, 'model.ckpt')
+        self._number_of_steps, self._log_every_n_steps = flags.max_number_of_steps, flags.log_every_n_steps
+        self._save = _Timer(flags.save_interval_secs)
+        self._summarize = _Timer(flags.save_summaries_secs, due_at_start=True)
+        self._images_per_step = details['filenames'].shape[0]
+        self._speed = _Speed(self._images_per_step)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):

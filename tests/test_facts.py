@@ -47,10 +47,3 @@ def test_no_facts_and_broken_facts(tmp_path):
     (tmp_path / 'dataset.json').write_text('{')
     with pytest.raises(UserError, match='convert the data anew'):
         facts.read_facts(tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
-    facts.write_atomically(tmp_path / 'x', 'old')
-    with pytest.raises(UnicodeEncodeError):
-        facts.write_atomically(tmp_path / 'x', '\ud800')
-    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']

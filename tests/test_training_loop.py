@@ -1,5 +1,6 @@
 import os
 import signal
+import types
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -29,11 +30,12 @@ class Run:
         with tf.control_dependencies([at]), tf.control_dependencies([tf.assign_add(step, 1)]):
             self.train = tf.identity(at)
         self.step, self.folder, self.writer = step, folder, Writer()
-        options = {'log_every_n_steps': 1, 'save_interval_secs': 9999, 'save_summaries_secs': 9999, **options}
-        self.loop = TrainStep(
-            {'confidence': at}, {'learning_rate': tf.constant(.5), 'filenames': tf.constant(['a.jpg', 'b.jpg', ''])},
-            tf.summary.scalar('loss', at), CheckpointSaver(), str(folder), number_of_steps, 4,
-            signals=signals or StopSignals(), **options)
+        flags = types.SimpleNamespace(**{
+            'train_dir': str(folder), 'max_number_of_steps': number_of_steps, 'log_every_n_steps': 1,
+            'save_interval_secs': 9999, 'save_summaries_secs': 9999, **options})
+        details = {'learning_rate': tf.constant(.5), 'filenames': tf.constant(['a.jpg', 'b.jpg', ''])}
+        self.loop = TrainStep(flags, {'confidence': at}, details, tf.summary.scalar('loss', at), CheckpointSaver(),
+                              signals or StopSignals())
         self.session = tf.Session()
         self.session.run(tf.global_variables_initializer())
 

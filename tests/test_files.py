@@ -1,0 +1,23 @@
+import pytest
+
+from deployment import files
+from deployment.errors import UserError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    files.write_atomically(tmp_path / 'x', 'old')
+    with pytest.raises(UnicodeEncodeError):
+        files.write_atomically(tmp_path / 'x', '\ud800')
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
+
+
+def test_json_there_and_back(tmp_path):
+    assert files.read_json(tmp_path / 'x', '') is None
+    files.write_json(tmp_path / 'x', {'a': [1, None]})
+    assert files.read_json(tmp_path / 'x', '') == {'a': [1, None]}
+
+
+def test_broken_json_says_what_to_do(tmp_path):
+    (tmp_path / 'x').write_text('{')
+    with pytest.raises(UserError, match='x cannot be read .*; try again'):
+        files.read_json(tmp_path / 'x', 'try again')
