@@ -147,6 +147,6 @@ class _Speed:
         return (last - first) * self._images_per_step / (end - start) if end > start else None
 
     def summary(self):
-        """The speed as a TensorBoard scalar."""
-        return tf.Summary(value=[tf.Summary.Value(tag='training/images_per_second',
-                                                  simple_value=self.images_per_second() or 0.)])
+        """The speed as a TensorBoard scalar; nothing while it is not known."""
+        rate = self.images_per_second()
+        return tf.Summary(value=[tf.Summary.Value(tag='training/images_per_second', simple_value=rate)] if rate else [])

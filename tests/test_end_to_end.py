@@ -57,7 +57,7 @@ def test_what_the_board_shows(trained):
     tags = {value.tag for path in trained[0].glob('events.*')
             for event in tf.train.summary_iterator(str(path)) for value in event.summary.value}
     assert tags >= {'losses/confidence', 'losses/localization', 'losses/decay', 'losses/total',
-                    'training/learning_rate', 'training/images_per_second',
+                    'training/learning_rate', 'matching/matched_anchors_per_picture',
                     'matching/share_of_ground_truths_above_threshold', 'training_pictures/image/0'}
 
 

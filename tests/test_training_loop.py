@@ -113,7 +113,8 @@ def test_speed_over_a_window(monkeypatch):
     monkeypatch.setattr('time.monotonic', lambda: next(times))
     speed = _Speed(8)
     speed.count(1)
-    assert speed.images_per_second() is None
+    assert speed.images_per_second() is None and not speed.summary().value
     speed.count(2)
     speed.count(3)
     assert speed.images_per_second() == 16      # 2 steps of 8 in a second
+    assert [(v.tag, v.simple_value) for v in speed.summary().value] == [('training/images_per_second', 16)]
