@@ -37,17 +37,25 @@ def check_flags():
     command.require(FLAGS, 'checkpoint_path', 'dataset_dir')
 
 
+def _number(value):
+    """A float for JSON, which has no NaN: None where there was nothing to find."""
+    return None if value != value else float(value)
+
+
 def report(metric, model, dataset):
     """The result as it is written and printed."""
     years = {year: metric.average_precisions(year) for year in ('VOC07', 'VOC12')}
     return {
         'checkpoint': model.checkpoint, 'step': model.step, 'model_name': model.params.name,
         'dataset': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
-        'mAP': {year: metric.mean_average_precision(year) for year in years},
+        'mAP': {year: _number(metric.mean_average_precision(year)) for year in years},
         'classes': {name: {'truths': metric.num_truths(label),
-                           **{year: None if found[label] != found[label] else float(found[label])
-                              for year, found in years.items()}}
+                           **{year: _number(found[label]) for year, found in years.items()}}
                     for label, name in enumerate(model.class_names, 1)}}
+
+
+def _shown(value):
+    return '-' if value is None else f'{value:.3f}'
 
 
 def print_report(result):
@@ -55,9 +63,10 @@ def print_report(result):
     width = max(map(len, [*result['classes'], 'class']))
     log.info('%s', f'{"class":{width}}  truths  AP VOC07  AP VOC12')
     for name, row in result['classes'].items():
-        values = '  '.join(f'{row[year]:8.3f}' if row[year] is not None else f'{"-":>8}' for year in result['mAP'])
+        values = '  '.join(f'{_shown(row[year]):>8}' for year in result['mAP'])
         log.info('%s', f'{name:{width}}  {row["truths"]:6}  {values}')
-    log.info('mAP over the classes that occur: VOC07 %.3f, VOC12 %.3f', *result['mAP'].values())
+    log.info('mAP over the classes that occur: %s',
+             ', '.join(f'{year} {_shown(value)}' for year, value in result['mAP'].items()))
 
 
 def main():
@@ -93,7 +102,7 @@ def main():
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
     with tf.Session(config=config) as session, tqdm(total=dataset.num_examples, unit=' pictures') as progress:
         restore(session)
-        while progress.n < dataset.num_examples:
+        for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
             (boxes, labels, difficult), found = session.run([truths, detections])
             for i, count in enumerate(found.count):
                 real = labels[i] > 0   # the rest is padding
@@ -105,7 +114,7 @@ def main():
     os.makedirs(eval_dir, exist_ok=True)
     files.write_json(os.path.join(eval_dir, 'result.json'), result)
     with tf.summary.FileWriter(eval_dir) as writer:
-        scalars = {f'mAP/{year}': value for year, value in result['mAP'].items()}
+        scalars = {f'mAP/{year}': value for year, value in result['mAP'].items() if value is not None}
         scalars |= {f'AP_VOC07/{name}': row['VOC07'] for name, row in result['classes'].items()
                     if row['VOC07'] is not None}
         writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)

@@ -53,8 +53,8 @@ def find_pictures():
 
 
 def output_names(paths):
-    """A file name for each picture: its own as .jpg, numbered where two are alike."""
-    names, used = [], set()
+    """Path -> name of the drawn picture: its own as .jpg, numbered where two are alike."""
+    names, used = {}, set()
     for path in paths:
         stem = os.path.splitext(os.path.basename(path))[0]
         name, number = f'{stem}.jpg', 1
@@ -62,8 +62,27 @@ def output_names(paths):
             number += 1
             name = f'{stem}_{number}.jpg'
         used.add(name)
-        names.append(name)
+        names[path] = name
     return names
+
+
+def refuse_overwriting(pictures, names):
+    """UserError where a drawn picture would take the place of a given one."""
+    given = {os.path.realpath(path) for path in pictures}
+    for name in names.values():
+        path = os.path.join(FLAGS.output_dir, name)
+        if os.path.realpath(path) in given:
+            raise command.UserError(f'the drawn picture would overwrite {path} itself; choose another --output_dir')
+
+
+def readable(paths):
+    """(path, Jpeg) of every picture that can be read; what cannot is said and left out."""
+    from datasets import images
+    for path in paths:
+        try:
+            yield path, images.read_jpeg(path, upright=True)
+        except command.UserError as error:
+            log.info('left out: %s', error)
 
 
 def as_json(jpeg, found, index, class_names):
@@ -97,7 +116,7 @@ def main():
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm
 
-    from datasets import facts, images
+    from datasets import facts
     from deployment import model_deploy
     from nets import inference
     from preprocessing import ssd_preprocessing
@@ -107,29 +126,31 @@ def main():
     pictures = find_pictures()
     encoded = tf.placeholder(tf.string, [None])
     with tf.device('/device:CPU:0'):
-        batch = ssd_preprocessing.resize_for_eval(encoded, model.params.image_size, model.params.mean)
-    detections = inference.detect(batch, model, select_threshold=FLAGS.min_score,
+        resized = ssd_preprocessing.resize_for_eval(encoded, model.params.image_size, model.params.mean)
+    detections = inference.detect(resized, model, select_threshold=FLAGS.min_score,
                                   nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
 
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
     results, names = {}, output_names(pictures)
+    refuse_overwriting(pictures, names)
+    os.makedirs(FLAGS.output_dir, exist_ok=True)
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
     with tf.Session(config=config) as session, tqdm(total=len(pictures), unit=' pictures') as progress:
         restore(session)
         for start in range(0, len(pictures), FLAGS.batch_size):
-            paths = pictures[start:start + FLAGS.batch_size]
-            jpegs = [images.read_jpeg(path, upright=True) for path in paths]
-            found = session.run(detections, {encoded: [jpeg.encoded for jpeg in jpegs]})
-            for index, (path, jpeg) in enumerate(zip(paths, jpegs, strict=True)):
+            end = min(start + FLAGS.batch_size, len(pictures))
+            batch = list(readable(pictures[start:end]))
+            found = session.run(detections, {encoded: [jpeg.encoded for _, jpeg in batch]}) if batch else None
+            for index, (path, jpeg) in enumerate(batch):
                 results[path] = as_json(jpeg, found, index, model.class_names)
-                write_picture(os.path.join(FLAGS.output_dir, names[start + index]), jpeg, results[path])
-            progress.update(len(paths))
+                write_picture(os.path.join(FLAGS.output_dir, names[path]), jpeg, results[path])
+            progress.update(end - start)
 
     files.write_json(os.path.join(FLAGS.output_dir, 'detections.json'), results)
     log.info('%d detections in %d pictures, drawn and written to %s', sum(map(len, results.values())),
-             len(pictures), FLAGS.output_dir)
+             len(results), FLAGS.output_dir)
+    return 0 if results else 2
 
 
 if __name__ == '__main__':

@@ -21,14 +21,16 @@ flags.DEFINE_string('labels_file', '', 'Classes, a line each (name, or id:name).
                     'those already converted into output_dir, or those found in the XML files, sorted.')
 flags.DEFINE_integer('num_shards', 0, 'Files for each split; 0: one for every thousand pictures.', lower_bound=0)
 flags.DEFINE_bool('overwrite', False, 'Converts splits anew that output_dir already holds.')
+flags.DEFINE_bool('skip_converted', False, 'Leaves splits alone that output_dir already holds.')
 
 
-def split_names(folders):
+def split_names():
     """The splits to convert. Lists like VOC's `cat_train.txt`, which only flag a class, are left out."""
-    from datasets import voc
-    there = voc.split_names(folders[0])
+    from datasets import facts, voc
+    there = voc.split_names(FLAGS.dataset_dir[0])
     usable = [name for name in there if '_' not in name or name.rpartition('_')[2] not in there]
-    return FLAGS.split_names or usable
+    converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits']
+    return [name for name in FLAGS.split_names or usable if not (FLAGS.skip_converted and name in converted)]
 
 
 def class_names(pictures):
@@ -65,6 +67,9 @@ def check_flags():
             raise command.UserError(f'the dataset_dir {folder} does not exist')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
         raise command.UserError(f'the output_dir {FLAGS.output_dir} is a file')
+    if FLAGS.skip_converted and not split_names():
+        return 0
+    return None
 
 
 def main():
@@ -75,7 +80,7 @@ def main():
         raise command.UserError(f"{FLAGS.output_dir} holds the data set '{there['name']}'; choose another "
                                 f'--output_dir for {dataset_name()}')
     splits = {split: [(folder, voc.read_split(folder, split)) for folder in FLAGS.dataset_dir]
-              for split in split_names(FLAGS.dataset_dir)}
+              for split in split_names()}
     again = [split for split in splits if split in there['splits']]
     if again and not FLAGS.overwrite:
         raise command.UserError(f'{FLAGS.output_dir} already holds {", ".join(again)}; pass --overwrite to '

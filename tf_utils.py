@@ -218,8 +218,9 @@ def _refuse_foreign(latest):
     wrong = [v.op.name for v in tf.global_variables() if there.get(v.op.name) != v.shape.as_list()]
     if wrong:
         raise UserError(f'{latest} does not fit this run: it lacks {len(wrong)} variables, or has them in another '
-                        f'shape, such as {", ".join(wrong[:3])} (another optimizer, net or number of classes); '
-                        f'choose another --train_dir, and pass this one as --checkpoint_path to start from it')
+                        f'shape, such as {", ".join(wrong[:3])} (another net, number of classes, optimizer, set of '
+                        f'trained variables, or moving averages switched on); choose another --train_dir, and pass '
+                        f'this one as --checkpoint_path to start from it')
 
 
 def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops, variables=None):

@@ -37,8 +37,8 @@ flags.DEFINE_enum('optimizer', 'momentum', ['adadelta', 'adagrad', 'adam', 'ftrl
                   'The optimizer.')
 flags.DEFINE_float('adadelta_rho', .95, 'Decay of adadelta.', lower_bound=0, upper_bound=1)
 flags.DEFINE_float('adagrad_initial_accumulator_value', .1, 'Start of adagrad.', lower_bound=1e-30)
-flags.DEFINE_float('adam_beta1', .9, 'Decay of the first moment.', lower_bound=0, upper_bound=1)
-flags.DEFINE_float('adam_beta2', .999, 'Decay of the second moment.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('adam_beta1', .9, 'Decay of the first moment.', lower_bound=0, upper_bound=.9999999)
+flags.DEFINE_float('adam_beta2', .999, 'Decay of the second moment.', lower_bound=0, upper_bound=.9999999)
 flags.DEFINE_float('opt_epsilon', 1., 'Epsilon of adadelta, adam and rmsprop, as public scripts have it; the '
                    'paper of adam says 1e-8.', lower_bound=0)
 flags.DEFINE_float('ftrl_learning_rate_power', -.5, 'Power of the rate of ftrl.', upper_bound=0)
@@ -105,9 +105,12 @@ def check_flags():
         raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
         raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
-    if FLAGS.checkpoint_path and not glob.glob(glob.escape(FLAGS.checkpoint_path) + '*') \
-            and not os.path.exists(os.path.join(FLAGS.train_dir, 'checkpoint')):
-        raise command.UserError(f'there is no checkpoint {FLAGS.checkpoint_path}')
+    if FLAGS.checkpoint_path and not os.path.exists(os.path.join(FLAGS.train_dir, 'checkpoint')):
+        path = FLAGS.checkpoint_path
+        if os.path.isdir(path) and not os.path.exists(os.path.join(path, 'checkpoint')):
+            raise command.UserError(f'the folder {path} holds no checkpoint')
+        if not glob.glob(glob.escape(path) + '*'):
+            raise command.UserError(f'there is no checkpoint {path}')
     if FLAGS.num_classes == 1:
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
     boundaries = FLAGS.learning_rate_boundaries

@@ -75,20 +75,14 @@ def bare_convolutions():
              if op.type in ('Conv2D', 'DepthwiseConv2dNative') and op.name.startswith('clone_0/')]
     ops, previous = [], []
     for index, op in enumerate(found):
-        inputs, weights, outputs = (tf.Variable(tf.random.normal([FLAGS.batch_size, *shape[1:]], stddev=.1)
-                                                if batched else tf.random.normal(shape, stddev=.1), trainable=False)
-                                    for shape, batched in ((op.inputs[0].shape.as_list(), True),
-                                                           (op.inputs[1].shape.as_list(), False),
-                                                           (op.outputs[0].shape.as_list(), True)))
+        inputs, weights, outputs = (tf.Variable(tf.random.normal(tensor.shape, stddev=.1), trainable=False)
+                                    for tensor in (op.inputs[0], op.inputs[1], op.outputs[0]))
         options = {name: op.get_attr(name) for name in ('strides', 'dilations')}
         options['padding'] = op.get_attr('padding').decode()
-        raw = tf.raw_ops
-        forward, to_input, to_weights, key = (
-            (raw.Conv2D, raw.Conv2DBackpropInput, raw.Conv2DBackpropFilter, 'filter') if op.type == 'Conv2D' else
-            (raw.DepthwiseConv2dNative, raw.DepthwiseConv2dNativeBackpropInput,
-             raw.DepthwiseConv2dNativeBackpropFilter, 'filter'))
+        forward, to_input, to_weights = (getattr(tf.raw_ops, op.type + what)
+                                         for what in ('', 'BackpropInput', 'BackpropFilter'))
         with tf.control_dependencies(previous):   # one after the other, as in a chain of layers
-            made = [forward(input=inputs, **{key: weights}, **options),
+            made = [forward(input=inputs, filter=weights, **options),
                     to_weights(input=inputs, filter_sizes=weights.shape, out_backprop=outputs, **options)]
             if index:   # nothing wants the gradient of the picture
                 made.append(to_input(input_sizes=inputs.shape, filter=weights, out_backprop=outputs, **options))

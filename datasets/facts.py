@@ -39,7 +39,10 @@ def read_labels(path):
 
 def read_facts(folder):
     """The content of dataset.json, or None where there is none (records of other converters)."""
-    return read_json(os.path.join(folder, FACTS), 'convert the data anew')
+    facts = read_json(os.path.join(folder, FACTS), 'convert the data anew')
+    if facts is not None and not (isinstance(facts, dict) and {'name', 'classes', 'splits'} <= facts.keys()):
+        raise UserError(f'{os.path.join(folder, FACTS)} is none of this project; convert the data anew')
+    return facts
 
 
 def write_split(folder, name, classes, split, shards, **more):

@@ -45,11 +45,9 @@ def to_jpeg(content, path, upright=False):
                 return Jpeg(content, height, width)
             return _encode(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
     except UnidentifiedImageError as error:
-        raise UserError(f'{path}: is no picture that can be read; replace the file, or take it off the '
-                        f'split list') from error
+        raise UserError(f'{path}: is no picture that can be read; replace or remove it') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f'{path}: does not decode ({error}); replace the file, or take it off the '
-                        f'split list') from error
+        raise UserError(f'{path}: does not decode ({error}); replace or remove it') from error
 
 
 def _to_rgb(image):

@@ -20,6 +20,18 @@ def _record(path, offset):
     return dataset_ops._VariantDataset(variant, tf.TensorSpec([], tf.string)).take(1)
 
 
+def _parse(serialized, dataset):
+    """`schema.parse`, with labels that the data set does not have refused: a net would learn nonsense of them."""
+    record = schema.parse(serialized)
+    known = tf.debugging.assert_less(
+        record['labels'], dataset.num_classes, summarize=20,
+        data=[f'a record of {dataset.name} {dataset.split} holds a label that is not below {dataset.num_classes}, the '
+              f'number of classes with the background; correct --num_classes or the labels; picture and labels:',
+              record['filename'], record['labels']])
+    with tf.control_dependencies([known]):
+        return {**record, 'labels': tf.identity(record['labels'])}
+
+
 def shuffled_position(k, num_examples, seed):
     """Which record is the k-th training example: k [] int64 -> [] int64 in [0, num_examples)."""
     epoch, place = k // num_examples, k % num_examples
@@ -46,7 +58,7 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
         return record.map(lambda serialized: (k, serialized))
 
     def make(k, serialized):
-        return to_example(schema.parse(serialized), tf.stack([tf.cast(seed, tf.int64), k]))
+        return to_example(_parse(serialized, dataset), tf.stack([tf.cast(seed, tf.int64), k]))
 
     examples = (tf.data.Dataset.range(tf.cast(global_step, tf.int64) * batch_size, np.iinfo(np.int64).max)
                 .interleave(read, cycle_length=num_readers, num_parallel_calls=num_readers, deterministic=True)
@@ -63,6 +75,6 @@ def evaluation_batches(dataset, to_example, batch_size, num_threads=4):
     to_example: function (record as of `schema.parse`) -> dict of tensors; padded as in `training_batches`.
     """
     examples = tf.data.TFRecordDataset(dataset.files).map(
-        lambda serialized: to_example(schema.parse(serialized)), num_parallel_calls=num_threads)
+        lambda serialized: to_example(_parse(serialized, dataset)), num_parallel_calls=num_threads)
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
     return tf.data.make_one_shot_iterator(batches.prefetch(2)).get_next()

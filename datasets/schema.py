@@ -29,14 +29,16 @@ def serialize(annotation, labels):
     for side, values in zip(_SIDES, zip(*annotation.boxes, strict=True) if annotation.boxes else [()] * 4,
                             strict=True):
         feature[_BBOX + side] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    # Deterministic: the same annotations give the same bytes.
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
 
 def parse(serialized):
     """A serialized record [] -> dict of tensors.
 
     'encoded' [] string; 'filename' [] string, empty in old records; 'boxes' [M, 4] float32; 'labels' [M]
-    int32; 'difficult' [M] bool, False throughout where the record does not say.
+    int32; 'difficult' [M] bool, False throughout where the record does not say. Boxes are cut to the picture;
+    empty and inverted ones, which converters less strict than ours let through, are left out.
     """
     def several(dtype):
         return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
@@ -50,10 +52,12 @@ def parse(serialized):
     labels = tf.cast(parsed[_BBOX + 'label'], tf.int32)
     difficult = parsed[_BBOX + 'difficult'] > 0
     unsaid = tf.zeros([tf.size(labels) - tf.size(difficult)], tf.bool)
+    boxes = tf.clip_by_value(tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1), 0., 1.)
+    usable = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return {
         'encoded': parsed['image/encoded'],
         'filename': parsed['image/filename'],
-        'boxes': tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1),
-        'labels': labels,
-        'difficult': tf.concat([difficult, unsaid], 0),
+        'boxes': tf.boolean_mask(boxes, usable),
+        'labels': tf.boolean_mask(labels, usable),
+        'difficult': tf.boolean_mask(tf.concat([difficult, unsaid], 0), usable),
     }

@@ -2,8 +2,11 @@
 
 Coordinates in the files count pixels from 1 and include both ends (the VOC development kit), so a box covers
 the edges from xmin - 1 to xmax: a box with xmin = xmax is one pixel wide.
+
+python -m datasets.voc FOLDER SPLIT N      prints the paths of the first N pictures of a split
 """
 import os
+import sys
 import xml.etree.ElementTree as ElementTree
 
 from datasets import images
@@ -80,6 +83,11 @@ def read_annotation(folder, identifier):
         truncated=[_flag(item, 'truncated') for item in objects])
 
 
+def image_paths(folder, identifiers):
+    """Paths of the pictures."""
+    return [_image_path(folder, identifier, _parse(_xml_path(folder, identifier))) for identifier in identifiers]
+
+
 def _parse(path):
     if not os.path.exists(path):
         raise UserError(f'{path} is missing, but a split lists its picture')
@@ -138,3 +146,9 @@ def _box(item, path, jpeg):
         return min(max(value / side, 0.), 1.)
     top, left = edge(ymin - 1, jpeg.height), edge(xmin - 1, jpeg.width)
     return top, left, max(edge(ymax, jpeg.height), top), max(edge(xmax, jpeg.width), left)
+
+
+if __name__ == '__main__':
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    print('\n'.join(image_paths(sys.argv[1], read_split(*sys.argv[1:3])[:int(sys.argv[3])])))

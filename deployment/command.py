@@ -1,4 +1,5 @@
 """What every script does around its `main`: flags, quiet start of TensorFlow, errors as one sentence."""
+import math
 import os
 import sys
 import warnings
@@ -9,6 +10,7 @@ from deployment import console
 from deployment.errors import UserError
 
 __all__ = ['UserError', 'require', 'run']
+_TRACEBACK = 'SSD_TRACEBACK'
 
 
 def run(main, check, takes_arguments=False):
@@ -33,6 +35,10 @@ def run(main, check, takes_arguments=False):
             return _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error))
         except KeyboardInterrupt:
             return _fail('interrupted', 130)
+        except Exception as error:
+            if _TRACEBACK in os.environ or not _is_tensorflow_error(error):
+                raise
+            return _fail(_sentence(error))
 
     console.set_up()
     app.run(guarded, flags_parser=_parse)
@@ -40,15 +46,33 @@ def run(main, check, takes_arguments=False):
 
 def _parse(arguments):
     try:
-        return flags.FLAGS(arguments)
+        left = flags.FLAGS(arguments)
     except flags.Error as error:
-        print(f'error: {error}; --help lists the flags', file=sys.stderr)
-        sys.exit(2)
+        sys.exit(_fail(f'{error}; --help lists the flags'))
+    for flag in flags.FLAGS:   # bounds do not stop NaN
+        value = flags.FLAGS[flag].value
+        if isinstance(value, float) and not math.isfinite(value):
+            sys.exit(_fail(f'--{flag}={value} is no finite number'))
+    return left
 
 
 def _fail(sentence, code=2):
     print(f'error: {sentence}', file=sys.stderr)
     return code
+
+
+def _is_tensorflow_error(error):
+    """Whether it comes from running a graph (data, memory, disk), and not from building one."""
+    import tensorflow.compat.v1 as tf
+    return isinstance(error, tf.errors.OpError)
+
+
+def _sentence(error):
+    import tensorflow.compat.v1 as tf
+    what = ' '.join(line.strip() for line in error.message.splitlines()[:4])
+    if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
+        what = f'out of memory: pass a smaller --batch_size ({what})'
+    return f'TensorFlow: {what[:600]} (with {_TRACEBACK}=1 in the environment the whole traceback is shown)'
 
 
 def require(values, *names):

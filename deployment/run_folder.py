@@ -31,7 +31,10 @@ def claim(folder):
 
 def read_config(folder):
     """The configuration kept in a folder, {'model': {...}, 'flags': {...}}, or None."""
-    return read_json(os.path.join(folder, CONFIG), 'mend or remove it')
+    config = read_json(os.path.join(folder, CONFIG), 'mend or remove it')
+    if config is not None and not (isinstance(config, dict) and {'model', 'flags'} <= config.keys()):
+        raise UserError(f'{os.path.join(folder, CONFIG)} is no configuration of this project; remove it')
+    return config
 
 
 def changes(old, new):
@@ -48,7 +51,7 @@ def keep_config(folder, config):
     another model.
     """
     old = read_config(folder)
-    if old:
+    if old and os.path.exists(os.path.join(folder, 'checkpoint')):   # without weights there is nothing to protect
         for name in _FIXED:
             if old['model'][name] != config['model'][name]:
                 raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '

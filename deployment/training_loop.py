@@ -7,6 +7,8 @@ import datetime
 import math
 import os
 import signal
+import socket
+import threading
 import time
 
 import tensorflow.compat.v1 as tf
@@ -16,18 +18,28 @@ from deployment.errors import UserError
 
 
 class StopSignals:
-    """In its `with` block SIGINT and SIGTERM ask for a stop after the running step; a second one stops at once."""
+    """In its `with` block SIGINT and SIGTERM ask for a stop after the running step; a second one stops at once.
+
+    Python's own handlers wait while a step runs inside TensorFlow. The wakeup descriptor does not: a thread reads
+    from it, so that an answer comes at once, and the second signal can end a step that takes minutes.
+    """
 
     def __init__(self):
         self.received = None
 
     def __enter__(self):
         self._old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        self._old_descriptor = signal.set_wakeup_fd(self._writer.fileno())
+        threading.Thread(target=self._answer, daemon=True).start()
         return self
 
     def __exit__(self, *error):
+        signal.set_wakeup_fd(self._old_descriptor)
         for number, handler in self._old.items():
             signal.signal(number, handler)
+        self._writer.close()   # which ends the thread
 
     def exit_code(self):
         """0, or 128 and the number of the signal, as shells count (130: SIGINT, 143: SIGTERM)."""
@@ -35,10 +47,19 @@ class StopSignals:
 
     def _note(self, number, frame):
         del frame
-        if self.received:
-            os._exit(128 + number)   # within a step only this is at once; the last checkpoint stands
-        self.received = number
-        log.info('\n%s: stopping after this step; once more stops at once', signal.Signals(number).name)
+        self.received = self.received or number
+
+    def _answer(self):
+        """Runs in the thread; each signal arrives as a byte with its number."""
+        asked = False
+        with self._reader:
+            for number in iter(lambda: self._reader.recv(1), b''):
+                if number[0] not in self._old:
+                    continue
+                if asked:
+                    os._exit(128 + number[0])   # the last checkpoint stands as it is
+                asked = True
+                log.info('%s: stopping after this step; once more stops at once', signal.Signals(number[0]).name)
 
 
 class TrainStep:

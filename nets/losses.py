@@ -22,14 +22,15 @@ def hard_negatives(losses, negatives, count):
     losses: [B, A]. negatives: [B, A] bool. count: [B] int32, cut to the number of negatives. Of equal losses
     the lower anchors are taken.
     """
-    count = tf.minimum(count, tf.reduce_sum(tf.cast(negatives, tf.int32), axis=1))
+    # Counted in float32, exact up to 2^24: a GPU sums no integers.
+    count = tf.minimum(count, tf.cast(tf.reduce_sum(tf.cast(negatives, tf.float32), axis=1), tf.int32))
     candidates = tf.where(negatives, losses, tf.fill(tf.shape(losses), -1.))   # no loss is below 0
     most = tf.maximum(tf.reduce_max(count), 1)
     ranked = tf.nn.top_k(candidates, most).values
     last = tf.gather(ranked, tf.maximum(count - 1, 0), batch_dims=1)[:, None]
     above, equal = candidates > last, tf.equal(candidates, last)
-    room = count - tf.reduce_sum(tf.cast(above, tf.int32), axis=1)
-    first_equal = equal & (tf.cumsum(tf.cast(equal, tf.int32), axis=1) <= room[:, None])
+    room = tf.cast(count, tf.float32) - tf.reduce_sum(tf.cast(above, tf.float32), axis=1)
+    first_equal = equal & (tf.cumsum(tf.cast(equal, tf.float32), axis=1) <= room[:, None])
     return (above | first_equal) & (count > 0)[:, None]
 
 
@@ -43,11 +44,11 @@ def ssd_losses(logits, offsets, labels, target_offsets, normalizer, negative_rat
     """
     num_classes = logits.shape[-1]
     positives = labels > 0
-    num_positives = tf.reduce_sum(tf.cast(positives, tf.int32), axis=1)
+    num_positives = tf.reduce_sum(tf.cast(positives, tf.float32), axis=1)
 
     log_sum = tf.reduce_logsumexp(logits, axis=-1)
     mined = hard_negatives(tf.stop_gradient(tf.maximum(log_sum - logits[..., 0], 0.)), ~positives,
-                           tf.cast(negative_ratio * tf.cast(num_positives, tf.float32), tf.int32))
+                           tf.cast(negative_ratio * num_positives, tf.int32))
     chosen = tf.where(positives | mined)   # few of the many: only they need a full cross-entropy
     targets = tf.one_hot(tf.gather_nd(labels, chosen), num_classes)
     if label_smoothing:

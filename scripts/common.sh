@@ -22,12 +22,12 @@ train_flags=("$@")
 bash scripts/setup.sh
 python=.venv/bin/python
 
-# convert FOLDERS SPLITS [FLAGS]: skipped for splits that are there already.
+# convert FOLDERS SPLITS FLAGS: leaves splits alone that are there already.
 convert() {
   local folders=$1 splits=$2
   shift 2
-  grep -q "\"${splits%%,*}\": {" "$out/records/dataset.json" 2>/dev/null \
-    || $python tf_convert_data.py --dataset_dir="$folders" --split_names="$splits" --output_dir="$out/records" "$@"
+  $python tf_convert_data.py --dataset_dir="$folders" --split_names="$splits" --output_dir="$out/records" \
+    --skip_converted "$@"
 }
 
 # train SPLIT FLAGS: what the user added comes last, and so wins.
@@ -46,7 +46,7 @@ evaluate() {
 # predict SPLIT FOLDER: draws detections on the first 24 pictures of a split.
 predict() {
   local pictures
-  mapfile -t pictures < <(head -n 24 "$2/ImageSets/Main/$1.txt" | awk -v folder="$2/JPEGImages/" '{print folder $1 ".*"}')
+  mapfile -t pictures < <($python -m datasets.voc "$2" "$1" 24)
   $python predict_ssd_network.py --checkpoint_path="$out/train" --output_dir="$out/pictures" \
     --min_score="${MIN_SCORE:-0.5}" "${pictures[@]}"
 }

@@ -6,7 +6,7 @@ name=own_data
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-val}
 
-convert "$data" "$train_split,$test_split" --dataset_name="$(basename "$data")"
+convert "$data" "$train_split,$test_split" --dataset_name="$(basename "$(cd "$data" && pwd)")"
 train "$train_split" --model_name=ssd_300_mobilenet_v1 --batch_size=16 --max_number_of_steps=20000 \
   --optimizer=adam --opt_epsilon=1e-8 --bias_learning_rate_multiplier=1 --weight_decay=4e-5 \
   --learning_rate=0.001 --learning_rate_boundaries=14000,18000 --warmup_steps=200

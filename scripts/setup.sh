@@ -8,8 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 fail() { echo "setup: $*" >&2; exit 1; }
 
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+  local candidate candidates=(python3 python3.13 python3.12 python3.11 python3.10)
+  [ -z "${PYTHON:-}" ] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
       echo "$candidate"
       return
@@ -21,7 +22,7 @@ find_python() {
 variant() {
   if [ -n "${TF_VARIANT:-}" ]; then
     echo "$TF_VARIANT"
-  elif nvidia-smi -L 2>/dev/null | grep -q GPU; then
+  elif [[ "$(nvidia-smi -L 2>/dev/null || true)" == *GPU* ]]; then
     echo gpu
   else
     echo cpu
@@ -51,7 +52,7 @@ if [ "$(cat .venv/.installed 2>/dev/null)" = "$stamp" ] && .venv/bin/python -c '
 fi
 
 python=$(find_python)
-echo "setup: installing into .venv ($($python --version), TensorFlow for $flavour); this takes a few minutes the first time"
+echo "setup: installing into .venv ($("$python" --version), TensorFlow for $flavour); this takes a few minutes the first time"
 make_venv "$python"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
   -r "requirements-$flavour.txt" -r requirements-dev.txt || fail "pip could not install the requirements"

@@ -3,14 +3,18 @@
 #   bash scripts/train_shapes.sh [FOLDER]      FOLDER: where all of it goes, runs/shapes by default
 # Started again, it goes on from where it was broken off.
 set -euo pipefail
+stand=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+case "${1:-}" in
+  -*) sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' scripts/train_shapes.sh; exit 2 ;;
+  "" | /*) out=${1:-runs/shapes} ;;
+  *) out=$stand/$1 ;;   # named from where the user stands
+esac
 bash scripts/setup.sh
-out=${1:-runs/shapes}
 python=.venv/bin/python
 
 [ -f "$out/voc/ImageSets/Main/train.txt" ] || $python -m datasets.shapes "$out/voc"
-[ -f "$out/records/dataset.json" ] \
-  || $python tf_convert_data.py --dataset_dir="$out/voc" --output_dir="$out/records" --dataset_name=shapes
+$python tf_convert_data.py --dataset_dir="$out/voc" --output_dir="$out/records" --dataset_name=shapes --skip_converted
 
 # From random weights within minutes: a small net, Adam, and no crops, which want far longer trainings.
 $python train_ssd_network.py --dataset_dir="$out/records" --train_dir="$out/train" \

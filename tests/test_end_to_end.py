@@ -89,6 +89,26 @@ def test_prediction(data, trained, tmp_path):
         assert scores == sorted(scores, reverse=True)
 
 
+def test_prediction_spares_its_input_and_passes_over_what_is_no_picture(data, trained, tmp_path):
+    shutil.copy(data / 'voc/JPEGImages/test_0000.jpg', tmp_path / 'photo.jpg')
+    (tmp_path / 'broken.jpg').write_bytes(b'')
+    arguments = [f'--checkpoint_path={trained[0]}', tmp_path]
+    assert 'would overwrite' in scripts.refusal('predict_ssd_network.py', f'--output_dir={tmp_path}', *arguments)
+    text = scripts.succeed('predict_ssd_network.py', f'--output_dir={tmp_path}/out', *arguments)
+    assert 'left out: ' in text and 'broken.jpg: is no picture' in text and 'in 1 pictures' in text
+    assert list(json.loads((tmp_path / 'out/detections.json').read_text())) == [str(tmp_path / 'photo.jpg')]
+
+
+def test_errors_of_the_graph_are_one_sentence(data, tmp_path):
+    (tmp_path / 'records').mkdir()
+    for path in (data / 'records').glob('*train*.tfrecord'):
+        shutil.copy(path, tmp_path / 'records')
+    arguments = [f'--dataset_dir={tmp_path}/records', f'--train_dir={tmp_path}/run', '--dataset_name=shapes', *NET]
+    assert 'pass --num_classes' in scripts.refusal('train_ssd_network.py', *arguments)
+    sentence = scripts.refusal('train_ssd_network.py', *arguments, '--num_classes=2')
+    assert 'holds a label that is not below 2' in sentence
+
+
 def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):
     run, _ = trained
     arguments = [f'--checkpoint_path={run}', f'--dataset_dir={data}/records']

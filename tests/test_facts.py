@@ -44,6 +44,9 @@ def test_splits_gather_in_one_file(tmp_path):
 
 def test_no_facts_and_broken_facts(tmp_path):
     assert facts.read_facts(tmp_path) is None
+    (tmp_path / 'dataset.json').write_text('{"name": "other"}')
+    with pytest.raises(UserError, match='is none of this project'):
+        facts.read_facts(tmp_path)
     (tmp_path / 'dataset.json').write_text('{')
     with pytest.raises(UserError, match='convert the data anew'):
         facts.read_facts(tmp_path)

@@ -11,6 +11,7 @@ TRAIN = 'train_ssd_network.py'
     ('--batch_size=0', 'batch_size'), ('--batch_size=many', 'batch_size'), ('--learning_rate=-1', 'learning_rate'),
     ('--gpu_memory_fraction=1.5', 'gpu_memory_fraction'), ('--label_smoothing=1', 'label_smoothing'),
     ('--match_threshold=2', 'match_threshold'), ('--negative_ratio=-1', 'negative_ratio'),
+    ('--learning_rate=nan', '--learning_rate=nan is no finite number'), ('--loss_alpha=inf', 'no finite number'),
     ('--optimizer=adamw', 'should be one of <adadelta|adagrad|adam|ftrl|momentum|rmsprop|sgd>'),
     ('--learning_rate_decay_type=cosine', 'should be one of <fixed|exponential|polynomial|piecewise>'),
     ('--learning_rate_boundaries=20,10', '20,10 are not rising step numbers'),
@@ -60,6 +61,7 @@ def test_conversion_refuses(tmp_path):
     assert 'converted with the classes cat; now they are dog' in scripts.refusal(
         'tf_convert_data.py', *arguments, '--overwrite', f'--labels_file={write_labels(tmp_path, "dog")}')
     scripts.succeed('tf_convert_data.py', *arguments, '--overwrite')
+    assert scripts.succeed('tf_convert_data.py', *arguments, '--skip_converted') == ''
 
 
 def write_labels(folder, *names):

@@ -80,6 +80,12 @@ def test_batches_are_padded_with_zeros(tmp_path):
         assert (boxes[:, 2] == 1).sum() == int(name)
 
 
+def test_a_label_that_the_data_set_does_not_have(tmp_path):
+    dataset = make_dataset(tmp_path, 3, 1)._replace(class_names=[])
+    with pytest.raises(tf.errors.InvalidArgumentError, match='holds a label that is not below 1'):
+        draw(dataset, 1, 3)
+
+
 @pytest.mark.parametrize('batch_size, sizes', [(3, [3, 3, 1]), (7, [7]), (10, [7])])
 def test_evaluation_sees_every_record_once_in_order(tmp_path, batch_size, sizes):
     batch = input_pipeline.evaluation_batches(make_dataset(tmp_path), lambda record: keep(record, tf.zeros([2])),

@@ -33,10 +33,23 @@ def test_what_changed_is_said(tmp_path):
 @pytest.mark.parametrize('change', [
     {'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
 def test_another_model_is_refused_and_nothing_is_written(tmp_path, change):
+    (tmp_path / 'checkpoint').write_text('')
     run_folder.keep_config(str(tmp_path), config())
     with pytest.raises(UserError, match=f'was trained with {next(iter(change))}'):
         run_folder.keep_config(str(tmp_path), config(change, batch_size=1))
     assert run_folder.read_config(str(tmp_path)) == config()
+
+
+def test_without_weights_another_model_is_welcome(tmp_path):
+    run_folder.keep_config(str(tmp_path), config())
+    run_folder.keep_config(str(tmp_path), config({'anchor_preset': 'coco'}))
+    assert run_folder.read_config(str(tmp_path))['model']['anchor_preset'] == 'coco'
+
+
+def test_a_configuration_of_something_else(tmp_path):
+    (tmp_path / 'config.json').write_text('{"architectures": []}')
+    with pytest.raises(UserError, match='is no configuration of this project'):
+        run_folder.read_config(str(tmp_path))
 
 
 def test_a_broken_configuration(tmp_path):

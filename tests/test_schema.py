@@ -35,6 +35,14 @@ def test_a_picture_without_boxes(evaluate):
     assert found['boxes'].shape == (0, 4) and found['labels'].shape == found['difficult'].shape == (0,)
 
 
+def test_boxes_without_area_are_left_out_and_the_rest_is_cut(evaluate):
+    spoilt = PICTURE._replace(boxes=[(.2, .2, .2, .6), (.5, .5, .4, .9), (-.5, .1, .5, 1.2)],
+                              names=['dog', 'dog', 'cat'], difficult=[False, False, True], truncated=[False] * 3)
+    found = evaluate(schema.parse(tf.constant(schema.serialize(spoilt, {'cat': 1, 'dog': 2}))))
+    np.testing.assert_allclose(found['boxes'], [[0, .1, .5, 1]])
+    assert found['labels'].tolist() == [1] and found['difficult'].tolist() == [True]
+
+
 def test_an_old_record_without_filename_and_difficult(evaluate):
     example = tf.train.Example.FromString(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))
     for key in ('image/filename', 'image/object/bbox/difficult', 'image/object/bbox/truncated'):

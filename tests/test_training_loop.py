@@ -1,9 +1,12 @@
 import os
 import signal
+import subprocess
+import sys
 import types
 
 import pytest
 import tensorflow.compat.v1 as tf
+from conftest import ROOT
 
 from deployment.checkpoints import CheckpointSaver
 from deployment.errors import UserError
@@ -101,6 +104,20 @@ def test_a_signal_stops_after_the_step(tmp_path, number, code):
         os.kill(os.getpid(), number)
         assert run() == (None, True) and signals.exit_code() == code
     assert signal.getsignal(number) == before
+
+
+def test_a_second_signal_ends_even_a_running_step():
+    # In a process of its own: the main thread sits in one long call, as a step of TensorFlow is one.
+    code = ('import hashlib, os, signal, threading\n'
+            'from deployment import console\n'
+            'from deployment.training_loop import StopSignals\n'
+            'console.set_up()\n'
+            'with StopSignals():\n'
+            '    for delay in (.5, 1.):\n'
+            '        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()\n'
+            '    hashlib.pbkdf2_hmac("sha256", b"x", b"y", 10 ** 9)\n')
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 130 and 'SIGINT: stopping after this step' in done.stdout, done.stderr
 
 
 def test_no_signal_is_success():
