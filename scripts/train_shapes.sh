@@ -16,11 +16,12 @@ python=.venv/bin/python
 [ -f "$out/voc/ImageSets/Main/train.txt" ] || $python -m datasets.shapes "$out/voc"
 $python tf_convert_data.py --dataset_dir="$out/voc" --output_dir="$out/records" --dataset_name=shapes --skip_converted
 
-# From random weights within minutes: a small net, Adam, and no crops, which want far longer trainings.
+# From random weights within minutes: a small net, Adam, more anchors matched, and no crops, which want far longer
+# trainings.
 $python train_ssd_network.py --dataset_dir="$out/records" --train_dir="$out/train" \
   --model_name=ssd_160_mobilenet_v1_025 --preprocessing_name=ssd_no_crop \
-  --batch_size=16 --max_number_of_steps=1400 \
-  --optimizer=adam --opt_epsilon=1e-8 --learning_rate=0.003 --learning_rate_boundaries=1000,1250 \
+  --batch_size=16 --max_number_of_steps=1300 --match_threshold=0.4 \
+  --optimizer=adam --opt_epsilon=1e-8 --learning_rate=0.006 --warmup_steps=100 --learning_rate_boundaries=950,1200 \
   --bias_learning_rate_multiplier=1 --weight_decay=4e-5 --log_every_n_steps=100
 
 $python eval_ssd_network.py --checkpoint_path="$out/train" --dataset_dir="$out/records" --dataset_split_name=test
