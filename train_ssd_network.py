@@ -83,7 +83,7 @@ flags.DEFINE_bool('print_anchors', False, 'Shows the anchors of the net per laye
 # Fine-tuning.
 flags.DEFINE_string('checkpoint_path', None, 'Checkpoint to start from: a file, or a folder (its latest).')
 flags.DEFINE_alias('pre_trained_model', 'checkpoint_path')
-flags.DEFINE_string('checkpoint_model_scope', None, 'Name that the net has in that checkpoint, if another.')
+flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another (vgg_16, say).')
 flags.DEFINE_string('checkpoint_exclude_scopes', None, 'Scopes not to restore, with commas.')
 flags.DEFINE_string('trainable_scopes', None, 'Scopes to train, with commas; default all.')
 flags.DEFINE_bool('ignore_missing_vars', False, 'Starts variables afresh that the checkpoint lacks.')
@@ -122,10 +122,10 @@ def check_flags():
 def keep_configuration(params, dataset, deployment):
     """Prints what this run is, and keeps it, with every flag, in train_dir."""
     own_flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
+             'class_names': dataset.class_names}
     changes = run_folder.keep_config(FLAGS.train_dir, {
-        'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset,
-                  'num_classes': dataset.num_classes, 'class_names': dataset.class_names},
-        'flags': {flag.name: flag.value for flag in own_flags}})
+        'model': model, 'flags': {flag.name: flag.value for flag in own_flags}})
     log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
              dataset.num_classes)
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
@@ -136,6 +136,8 @@ def keep_configuration(params, dataset, deployment):
     log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
     for change in changes:
         log.info('changed since the last run here: %s', change)
+    for difference in run_folder.other_meaning(FLAGS.checkpoint_path, model):
+        log.info('the pretrained checkpoint was trained with %s: its box layers start from another meaning', difference)
 
 
 def input_batch(dataset, params, anchors, deployment, global_step):

@@ -44,6 +44,18 @@ def changes(old, new):
             if old['flags'][name] != new['flags'][name]]
 
 
+def other_meaning(checkpoint_path, model):
+    """Lines that say where the run of a pretrained checkpoint meant other things by its weights; none if unknown.
+
+    checkpoint_path: a folder or a file in it, or None. model: as in a configuration.
+    """
+    folder = checkpoint_path if checkpoint_path and os.path.isdir(checkpoint_path) \
+        else os.path.dirname(checkpoint_path or '')
+    config = read_config(folder) if folder else None
+    return [f'{name} {config["model"].get(name)}, here {model[name]}' for name in ('anchor_preset', 'class_names')
+            if config and config['model'].get(name) != model[name]]
+
+
 def keep_config(folder, config):
     """Writes the configuration; returns what changed since the last run in the folder, a list of lines.
 

@@ -46,6 +46,14 @@ def test_without_weights_another_model_is_welcome(tmp_path):
     assert run_folder.read_config(str(tmp_path))['model']['anchor_preset'] == 'coco'
 
 
+def test_pretrained_weights_that_mean_something_else(tmp_path):
+    run_folder.keep_config(str(tmp_path), config())
+    for path in (tmp_path, tmp_path / 'model.ckpt-5'):
+        assert run_folder.other_meaning(str(path), MODEL) == []
+        assert run_folder.other_meaning(str(path), {**MODEL, 'anchor_preset': 'coco'}) == ['anchor_preset voc, here coco']
+    assert run_folder.other_meaning(None, MODEL) == run_folder.other_meaning(str(tmp_path / 'x/y'), MODEL) == []
+
+
 def test_a_configuration_of_something_else(tmp_path):
     (tmp_path / 'config.json').write_text('{"architectures": []}')
     with pytest.raises(UserError, match='is no configuration of this project'):
