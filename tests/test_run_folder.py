@@ -50,7 +50,8 @@ def test_pretrained_weights_that_mean_something_else(tmp_path):
     run_folder.keep_config(str(tmp_path), config())
     for path in (tmp_path, tmp_path / 'model.ckpt-5'):
         assert run_folder.other_meaning(str(path), MODEL) == []
-        assert run_folder.other_meaning(str(path), {**MODEL, 'anchor_preset': 'coco'}) == ['anchor_preset voc, here coco']
+        found = run_folder.other_meaning(str(path), {**MODEL, 'anchor_preset': 'coco'})
+        assert found == ['anchor_preset voc, here coco']
     assert run_folder.other_meaning(None, MODEL) == run_folder.other_meaning(str(tmp_path / 'x/y'), MODEL) == []
 
 
