@@ -23,8 +23,9 @@ flags.DEFINE_string('train_dir', None, 'Folder for checkpoints, TensorBoard file
 flags.DEFINE_alias('train_model_dir', 'train_dir')
 flags.DEFINE_integer('num_clones', 1, 'Copies of the net, one a GPU; 0 takes every GPU.', lower_bound=0)
 flags.DEFINE_bool('clone_on_cpu', False, 'Runs the clones on logical CPU devices.')
-flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1)
-flags.DEFINE_integer('num_preprocessing_threads', 4, 'Examples made at a time.', lower_bound=1)
+flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1, upper_bound=1024)
+flags.DEFINE_integer('num_preprocessing_threads', 4, 'Examples made at a time.', lower_bound=1,
+                     upper_bound=1024)
 flags.DEFINE_integer('log_every_n_steps', 10, 'Steps from one line to the next.', lower_bound=1)
 flags.DEFINE_integer('save_summaries_secs', 60, 'Seconds from one TensorBoard record to the next.', lower_bound=1)
 flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to the next.', lower_bound=1)
