@@ -1,6 +1,7 @@
 """A converted data set by name, split and folder. Nothing about any data set is written here but the names of
 files that public TF1 SSD converters make."""
 import glob
+import hashlib
 import os
 import re
 from typing import NamedTuple
@@ -20,6 +21,7 @@ class Dataset(NamedTuple):
     files: list          # paths, sorted
     offsets: list        # per file, [n] int64 byte offsets of its records
     class_names: list    # label 1 first
+    fingerprint: str     # of the content of all records, in their order, and the classes
 
     @property
     def num_examples(self):
@@ -47,15 +49,21 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
         name, files = _described(facts, dataset_name, split, folder)
     else:
         name, files = dataset_name, _undescribed(dataset_name, split, folder)
-    offsets = [records.record_offsets(path) for path in files]
+    offsets, checksums = zip(*(records.index(path) for path in files), strict=True)
     _check_counts(facts, split, files, offsets)
-    dataset = Dataset(name, split, files, offsets, _class_names(facts, dataset_name, folder, num_classes))
+    classes = _class_names(facts, dataset_name, folder, num_classes)
+    dataset = Dataset(name, split, files, list(offsets), classes, _fingerprint(checksums, classes))
     if not dataset.num_examples:
         raise UserError(f"the split '{split}' in {folder} holds no records")
     if num_classes and num_classes != dataset.num_classes:
         raise UserError(f'--num_classes={num_classes}, but {folder} has {dataset.num_classes - 1} classes, '
                         f'{dataset.num_classes} with the background; pass that, or leave the flag out')
     return dataset
+
+
+def _fingerprint(checksums, class_names):
+    content = b''.join(part.tobytes() for part in checksums) + '\n'.join(class_names).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _described(facts, dataset_name, split, folder):

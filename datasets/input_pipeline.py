@@ -4,20 +4,22 @@ The k-th training example is a pure function of (seed, k): every epoch is a perm
 depends on (seed, epoch), each record is found by its byte offset, and its augmentation draws from (seed, k).
 So a run can start at any k, and meets there what an uninterrupted run would have met.
 """
+import os
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.python.data.ops import dataset_ops  # holds the only way from a raw dataset op to a Dataset
 
 from datasets import schema
 
-_READ_BUFFER = 256 * 1024
+_READ_BUFFER = 128 * 1024   # holds most records, so that one system call reads one
 
 
-def _record(path, offset):
-    """The one record at a byte offset, as a dataset."""
+def read_record(path, offset):
+    """The record at a byte offset of a file: [] string, [] int64 -> [] string."""
     variant = tf.raw_ops.TFRecordDatasetV2(
         filenames=[path], compression_type='', buffer_size=_READ_BUFFER, byte_offsets=[offset])
-    return dataset_ops._VariantDataset(variant, tf.TensorSpec([], tf.string)).take(1)
+    return dataset_ops._VariantDataset(variant, tf.TensorSpec([], tf.string)).take(1).get_single_element()
 
 
 def _parse(serialized, dataset):
@@ -39,14 +41,30 @@ def shuffled_position(k, num_examples, seed):
         place, tf.stack([tf.cast(seed, tf.int64), epoch]), num_examples - 1)
 
 
-def training_batches(dataset, to_example, batch_size, seed, global_step, num_readers=4, num_threads=4):
+def cores():
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _fast(batches):
+    """Batches made ahead, by threads of their own.
+
+    Examples are made side by side, so ops within one need no threads, only the cost of handing work around.
+    """
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    options.threading.private_threadpool_size = cores()
+    return batches.prefetch(2).with_options(options)
+
+
+def training_batches(dataset, to_example, batch_size, seed, global_step, num_readers=4, num_threads=0):
     """The next batch, a dict of tensors, without end.
 
     to_example: function (record as of `schema.parse`, seed [2] int64) -> dict of tensors of one example;
     dimensions without a size are padded with zeros. global_step: variable; the session's first batch begins at
     k = its value * batch_size (the iterator is initialised with the tables, after a checkpoint is restored).
     Order and content depend on (seed, k) alone, not on num_readers (records read at a time) nor num_threads
-    (examples made at a time).
+    (examples made at a time; 0: one for every core).
     """
     files = tf.constant(dataset.files)
     file_of = tf.constant(np.repeat(np.arange(len(dataset.files)), [len(o) for o in dataset.offsets]))
@@ -54,27 +72,26 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
 
     def read(k):
         position = shuffled_position(k, dataset.num_examples, seed)
-        record = _record(files[file_of[position]], offsets[position])
-        return record.map(lambda serialized: (k, serialized))
+        return k, read_record(files[file_of[position]], offsets[position])
 
     def make(k, serialized):
         return to_example(_parse(serialized, dataset), tf.stack([tf.cast(seed, tf.int64), k]))
 
     examples = (tf.data.Dataset.range(tf.cast(global_step, tf.int64) * batch_size, np.iinfo(np.int64).max)
-                .interleave(read, cycle_length=num_readers, num_parallel_calls=num_readers, deterministic=True)
-                .map(make, num_parallel_calls=num_threads, deterministic=True))
+                .map(read, num_parallel_calls=num_readers, deterministic=True)
+                .map(make, num_parallel_calls=num_threads or cores(), deterministic=True))
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples), drop_remainder=True)
-    iterator = tf.data.make_initializable_iterator(batches.prefetch(2))
+    iterator = tf.data.make_initializable_iterator(_fast(batches))
     tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
     return iterator.get_next()
 
 
-def evaluation_batches(dataset, to_example, batch_size, num_threads=4):
+def evaluation_batches(dataset, to_example, batch_size, num_threads=0):
     """The next batch, a dict of tensors: every record once, in order; the last batch may be smaller.
 
     to_example: function (record as of `schema.parse`) -> dict of tensors; padded as in `training_batches`.
     """
     examples = tf.data.TFRecordDataset(dataset.files).map(
-        lambda serialized: to_example(_parse(serialized, dataset)), num_parallel_calls=num_threads)
+        lambda serialized: to_example(_parse(serialized, dataset)), num_parallel_calls=num_threads or cores())
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
-    return tf.data.make_one_shot_iterator(batches.prefetch(2)).get_next()
+    return tf.data.make_one_shot_iterator(_fast(batches)).get_next()

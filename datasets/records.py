@@ -56,9 +56,12 @@ class ShardWriter:
         return dict(self._counts)
 
 
-def record_offsets(path):
-    """Byte offset of every record of a file, [n] int64; UserError where the file ends within a record."""
-    offsets, position = [], 0
+def index(path):
+    """Byte offset [n] int64 and checksum [n] uint32 of every record; UserError where the file ends within one.
+
+    The checksums are those that stand in the file: together they tell one content from another.
+    """
+    offsets, checksums, position = [], [], 0
     try:
         with open(path, 'rb') as file:
             size = os.fstat(file.fileno()).st_size
@@ -70,8 +73,10 @@ def record_offsets(path):
                 if end > size:
                     raise UserError(f'{path} is cut short or no TFRecord file: record {len(offsets)} at byte '
                                     f'{position} would end behind its {size} bytes; convert it anew')
+                file.seek(end - _FOOTER)
                 offsets.append(position)
+                checksums.append(struct.unpack('<I', file.read(_FOOTER))[0])
                 position = end
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error
-    return np.array(offsets, np.int64)
+    return np.array(offsets, np.int64), np.array(checksums, np.uint32)

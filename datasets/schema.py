@@ -53,11 +53,7 @@ def parse(serialized):
     difficult = parsed[_BBOX + 'difficult'] > 0
     unsaid = tf.zeros([tf.size(labels) - tf.size(difficult)], tf.bool)
     boxes = tf.clip_by_value(tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1), 0., 1.)
-    usable = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return {
-        'encoded': parsed['image/encoded'],
-        'filename': parsed['image/filename'],
-        'boxes': tf.boolean_mask(boxes, usable),
-        'labels': tf.boolean_mask(labels, usable),
-        'difficult': tf.boolean_mask(tf.concat([difficult, unsaid], 0), usable),
-    }
+    usable = tf.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[:, 0]
+    truths = {'boxes': boxes, 'labels': labels, 'difficult': tf.concat([difficult, unsaid], 0)}
+    return {'encoded': parsed['image/encoded'], 'filename': parsed['image/filename'],
+            **{name: tf.gather(values, usable) for name, values in truths.items()}}

@@ -4,6 +4,8 @@ Each function works on NumPy arrays and on TensorFlow tensors alike: `xp` is the
 `numpy` or `tensorflow` (the functions used here have the same name in both).
 """
 
+_TINY = 1e-35   # stands for an area of nothing, so that it can be divided by
+
 
 def area(boxes):
     """Area [...] of boxes [..., 4]; empty and inverted boxes have the product of their signed sides."""
@@ -33,9 +35,7 @@ def iou(boxes_a, boxes_b, xp):
     """
     shared = intersection(boxes_a, boxes_b, xp)
     union = area(boxes_a)[:, None] + area(boxes_b)[None, :] - shared
-    positive = union > 0
-    return xp.where(positive, shared / xp.where(positive, union, xp.ones_like(union)),
-                    xp.zeros_like(union))
+    return shared / xp.maximum(union, _TINY)
 
 
 def to_centre(boxes, xp):

@@ -1,6 +1,7 @@
 """Which anchor answers for which ground truth (the paper, section 2.2, "Matching strategy")."""
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from nets import box_coder
@@ -43,33 +44,35 @@ def bipartite(overlaps):
         refusing = tf.where(refused, -tf.ones_like(refusing), refusing)
         return (refusing, *propose(refusing))
 
+    wanted, kept = propose(overlaps)
     # In every round the best pair not yet final becomes final, or a proposal is refused for good.
-    return tf.while_loop(unsettled, next_round, (overlaps, *propose(overlaps)),
-                         maximum_iterations=num_truths * num_truths)[1]
+    return tf.cond(tf.reduce_all(kept), lambda: wanted,
+                   lambda: tf.while_loop(unsettled, next_round, (overlaps, wanted, kept),
+                                         maximum_iterations=num_truths * num_truths)[1])
 
 
 def match(boxes, labels, anchors, variances, threshold=.5):
     """Targets of one picture.
 
-    boxes: [M, 4], M >= 0. labels: [M] int32 > 0. anchors: [A, 4] `[cy, cx, h, w]`. Every ground truth gets
+    boxes: [M, 4], M >= 0. labels: [M] int32 > 0. anchors: [A, 4] `[cy, cx, h, w]`, an array. Every ground truth gets
     its bipartite anchor; every other anchor whose best overlap is above the threshold gets that ground truth
     (the lower one of equals).
     """
-    num_truths = tf.shape(boxes)[0]
-    overlaps = box_lib.iou(boxes, box_lib.to_corners(anchors, tf), tf)
-    # A last row that overlaps nothing stands for "no ground truth" and makes empty pictures ordinary.
-    padded = tf.pad(overlaps, [[0, 1], [0, 0]])
-    best_overlap = tf.reduce_max(padded, axis=0)
-    truth = tf.where(best_overlap > threshold, tf.argmax(padded, axis=0, output_type=tf.int32),
-                     tf.fill(tf.shape(best_overlap), num_truths))
+    corners = box_lib.to_corners(anchors, np)
+    overlaps = box_lib.iou(boxes, corners, tf)
+    num_truths, num_anchors = tf.shape(boxes)[0], len(anchors)
+    near = tf.where(tf.reduce_max(overlaps, axis=0) > threshold)[:, 0]
+    # A row of zeros more lets the argmax be taken where there is no ground truth at all.
+    nearest = tf.argmax(tf.pad(tf.gather(overlaps, near, axis=1), [[0, 1], [0, 0]]), axis=0, output_type=tf.int32)
+    truth = tf.tensor_scatter_nd_update(tf.fill([num_anchors], -1), near[:, None], nearest)
     forced = tf.cond(num_truths > 0, lambda: bipartite(overlaps), lambda: tf.zeros([0], tf.int32))
     truth = tf.tensor_scatter_nd_update(truth, forced[:, None], tf.range(num_truths))
 
-    matched = truth < num_truths
-    # The stand-in row is a box of its own, so that its (unused) offsets are finite.
-    matched_boxes = tf.gather(tf.concat([boxes, [[0., 0., 1., 1.]]], 0), truth)
-    offsets = box_coder.encode(matched_boxes, anchors, variances)
+    # Few anchors are matched, so only those are encoded.
+    matched = tf.where(truth >= 0)
+    truth = tf.gather_nd(truth, matched)
+    offsets = box_coder.encode(tf.gather(boxes, truth), tf.gather_nd(anchors, matched), variances)
     return Targets(
-        labels=tf.gather(tf.concat([tf.cast(labels, tf.int32), [0]], 0), truth),
-        offsets=tf.where_v2(matched[:, None], offsets, tf.zeros_like(offsets)),
-        reached=tf.reduce_sum(tf.cast(tf.reduce_any(overlaps > threshold, axis=1), tf.int32)))
+        labels=tf.scatter_nd(matched, tf.gather(tf.cast(labels, tf.int32), truth), [num_anchors]),
+        offsets=tf.scatter_nd(matched, offsets, [num_anchors, 4]),
+        reached=tf.math.count_nonzero(tf.reduce_max(overlaps, axis=1) > threshold, dtype=tf.int32))

@@ -17,11 +17,12 @@ def preprocess_for_train(record, seed, size, mean, zoom=True, crop=True):
     draws = Draws(seed, {**geometry.DRAWS, **photometric.DRAWS})
     window, flip = geometry.sample(record['boxes'], draws, zoom, crop)
     boxes, stay = geometry.transform_boxes(record['boxes'], window, flip)
+    stay = tf.where(stay)[:, 0]
     image = pixels.render(record['encoded'], window, size, mean,
                           lambda seen: photometric.distort(seen, draws))
     return {'image': tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image),
-            'boxes': tf.boolean_mask(boxes, stay),
-            'labels': tf.boolean_mask(record['labels'], stay),
+            'boxes': tf.gather(boxes, stay),
+            'labels': tf.gather(record['labels'], stay),
             'filename': record['filename']}
 
 

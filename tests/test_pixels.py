@@ -83,6 +83,27 @@ def test_the_plain_resize_is_bilinear(evaluate):
     np.testing.assert_allclose(found[0, :, 0], [0, 25, 75, 100])
 
 
-def test_image_size(evaluate):
-    found = evaluate([pixels.image_size(encode(np.zeros([12, 34, 3]), kind)) for kind in ('PNG', 'JPEG')])
-    np.testing.assert_array_equal(found, [[12, 34]] * 2)
+@pytest.mark.parametrize('shrink, side', [(1, 64), (1.9, 64), (2, 32), (4, 16), (5, 16), (16, 8)])
+def test_a_jpeg_is_decoded_as_small_as_is_enough(evaluate, shrink, side):
+    wanted = tf.constant([64 / shrink, 64 / shrink])
+    found = evaluate(pixels.decode_part(encode(quarters(64), 'JPEG'), tf.constant([0., 0., 1., 1.]), wanted))
+    assert found.shape == (side, side, 3)
+
+
+def test_a_part_of_a_jpeg_decoded_small(evaluate):
+    seen, wanted = tf.constant([.5, 0., 1., .5]), tf.constant([8., 8.])
+    found = evaluate(pixels.decode_part(encode(quarters(64), 'JPEG'), seen, wanted))
+    np.testing.assert_allclose(found, np.broadcast_to([0, 0, 255], [8, 8, 3]), atol=4)
+
+
+def test_a_small_decoding_looks_like_an_average(evaluate, shared):
+    path = shared / 'data/VOCdevkit/VOC2007/JPEGImages/000005.jpg'
+    found = evaluate(pixels.render(tf.constant(path.read_bytes()), tf.constant([0., 0., 1., 1.]), 125, FILL))
+    with Image.open(path) as image:
+        expected = np.asarray(image.resize((125, 125), Image.BOX), int)
+    assert np.abs(found - expected).mean() < 4   # bilinear sampling alone: 6
+
+
+def test_lay_on(evaluate):
+    found = evaluate(pixels.lay_on(tf.zeros([4, 5, 1], tf.int32), tf.ones([2, 3, 1], tf.int32), 1, 2))
+    np.testing.assert_array_equal(found[..., 0], [[0] * 5, [0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [0] * 5])
