@@ -21,7 +21,8 @@ flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies
 flags.DEFINE_enum('anchor_preset', '', ['', *ssd_params.PRESETS], 'Likewise.')
 flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch.', lower_bound=1)
-flags.DEFINE_integer('num_preprocessing_threads', 4, 'Images made at a time.', lower_bound=1)
+flags.DEFINE_integer('num_preprocessing_threads', 0, 'Images made at a time; 0: one for every processor core.',
+                     lower_bound=0, upper_bound=1024)
 flags.DEFINE_float('select_threshold', .01, 'Least score of a detection.', lower_bound=0, upper_bound=1)
 flags.DEFINE_integer('select_top_k', 400, 'Detections of a class that go into suppression.', lower_bound=1)
 flags.DEFINE_float('nms_threshold', .45, 'Overlap from which a detection suppresses another.', lower_bound=0,
@@ -74,7 +75,7 @@ def main():
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm
 
-    from datasets import dataset_factory, input_pipeline
+    from datasets import broken_records, dataset_factory, input_pipeline
     from deployment import model_deploy
     from metrics.voc import VocMetric
     from nets import inference
@@ -100,7 +101,8 @@ def main():
     truths = (batch['boxes'], batch['labels'], batch['difficult'])
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
-    with tf.Session(config=config) as session, tqdm(total=dataset.num_examples, unit=' pictures') as progress:
+    with broken_records.named(dataset), tf.Session(config=config) as session, \
+         tqdm(total=dataset.num_examples, unit=' pictures') as progress:
         restore(session)
         for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
             (boxes, labels, difficult), found = session.run([truths, detections])

@@ -151,7 +151,7 @@ def get_init_fn(flags):
     checkpoint_path, checkpoint_exclude_scopes, checkpoint_model_scope (the name that model_name has in the
     checkpoint) and ignore_missing_vars. Says what is restored and what is not, and why.
     """
-    latest = tf.train.latest_checkpoint(flags.train_dir)
+    latest = checkpoints.pass_over_broken(flags.train_dir)
     if latest:
         _refuse_foreign(latest)
         log.info('going on from %s%s', latest, f'; --checkpoint_path={flags.checkpoint_path} is not read, '

@@ -4,6 +4,7 @@ python train_ssd_network.py --dataset_dir=data/voc2007 --train_dir=runs/voc2007 
 
 Started again with the same command, it goes on from the last checkpoint in train_dir.
 """
+import functools
 import glob
 import os
 import sys
@@ -24,8 +25,10 @@ flags.DEFINE_alias('train_model_dir', 'train_dir')
 flags.DEFINE_integer('num_clones', 1, 'Copies of the net, one a GPU; 0 takes every GPU.', lower_bound=0)
 flags.DEFINE_bool('clone_on_cpu', False, 'Runs the clones on logical CPU devices.')
 flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1, upper_bound=1024)
-flags.DEFINE_integer('num_preprocessing_threads', 4, 'Examples made at a time.', lower_bound=1,
-                     upper_bound=1024)
+flags.DEFINE_integer('num_preprocessing_threads', 0, 'Examples made at a time; 0: one for every processor core.',
+                     lower_bound=0, upper_bound=1024)
+flags.DEFINE_integer('max_broken_records', 0, 'Records that cannot be read which are named and left out; one more '
+                     'stops the run. 0 does not look for them beforehand.', lower_bound=0)
 flags.DEFINE_integer('log_every_n_steps', 10, 'Steps from one line to the next.', lower_bound=1)
 flags.DEFINE_integer('save_summaries_secs', 60, 'Seconds from one TensorBoard record to the next.', lower_bound=1)
 flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to the next.', lower_bound=1)
@@ -126,7 +129,10 @@ def keep_configuration(params, dataset, deployment):
     model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
              'class_names': dataset.class_names}
     changes = run_folder.keep_config(FLAGS.train_dir, {
-        'model': model, 'flags': {flag.name: flag.value for flag in own_flags}})
+        'model': model, 'flags': {flag.name: flag.value for flag in own_flags},
+        'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
+                 'fingerprint': dataset.fingerprint},
+        'global_batch': FLAGS.batch_size * deployment.num_clones})
     log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
              dataset.num_classes)
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
@@ -180,9 +186,10 @@ def main():
     import tf_slim as slim
 
     import tf_utils
-    from datasets import dataset_factory
+    from datasets import broken_records, dataset_factory
     from deployment import checkpoints, model_deploy, training_loop
     from nets import ssd_model
+    from visualization import batches
 
     # 1. Deployment: how many clones, and which device does what.
     deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
@@ -193,6 +200,8 @@ def main():
     # 2. Data set.
     dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
                                           FLAGS.num_classes)
+    if FLAGS.max_broken_records:
+        dataset = broken_records.leave_out(dataset, FLAGS.max_broken_records)
 
     # 3. Net and anchors. From here on no other run writes to train_dir.
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
@@ -223,9 +232,9 @@ def main():
     saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
-    with lock, training_loop.StopSignals() as signals:
-        details = {'learning_rate': learning_rate, 'filenames': batch['filename']}
-        step = training_loop.TrainStep(FLAGS, parts, details, summary_op, saver, signals)
+    with lock, broken_records.named(dataset), training_loop.StopSignals() as signals:
+        write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
+        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals)
         slim.learning.train(
             train_tensor, logdir=FLAGS.train_dir, train_step_fn=step, train_step_kwargs={}, master='',
             is_chief=True, init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, saver=saver,

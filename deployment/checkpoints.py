@@ -1,5 +1,7 @@
 """Checkpoints on disk: found, described, and written only when they are worth it."""
+import glob
 import os
+import re
 
 import tensorflow.compat.v1 as tf
 
@@ -10,7 +12,7 @@ from deployment.errors import UserError
 def find(path):
     """The prefix of a checkpoint from a prefix, any of its files, or a folder (its latest); UserError if none."""
     if os.path.isdir(path):
-        latest = tf.train.latest_checkpoint(path)
+        latest = _listed(path) or next(iter(_of_folder(path)), None)
         if not latest:
             raise UserError(f'the folder {path} holds no checkpoint')
         return latest
@@ -30,6 +32,60 @@ def shapes(prefix):
         return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise UserError(f'the checkpoint {prefix} cannot be read ({str(error).partition(chr(10))[0]})') from error
+
+
+def _listed(folder):
+    """What the folder's list of checkpoints says is the latest, or None, also where the list is broken."""
+    try:
+        return tf.train.latest_checkpoint(folder)
+    except ValueError:
+        return None
+
+
+def _broken(prefix):
+    """Why a checkpoint cannot be restored, '' where it can: every value is read, which tests its checksum."""
+    try:
+        reader = tf.train.NewCheckpointReader(prefix)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        return str(error).partition(chr(10))[0]
+    return ''
+
+
+def _of_folder(folder):
+    """Prefixes of the checkpoints `model.ckpt-<step>` in a folder, the latest first, whatever its list says."""
+    names = [re.fullmatch(r'model\.ckpt-(\d+)\.index', os.path.basename(path))
+             for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*.index'))]
+    steps = sorted((int(match.group(1)) for match in names if match), reverse=True)
+    return [os.path.join(folder, f'model.ckpt-{step}') for step in steps]
+
+
+def pass_over_broken(folder):
+    """The latest checkpoint of a train_dir that is whole, or None where it has none.
+
+    Broken ones (cut short, a disk that was full) get another name, so that nobody takes them for whole, and a
+    line each; the folder's list then ends with the whole one, which is where the supervisor goes on. What a
+    killed process left half written is removed. UserError where checkpoints are there, but none is whole.
+    """
+    for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
+        os.remove(path)
+    prefixes = _of_folder(folder)
+    for number, prefix in enumerate(prefixes):
+        reason = _broken(prefix)
+        if not reason:
+            if _listed(folder) != prefix:
+                there = [os.path.basename(other) for other in reversed(prefixes[number:])]
+                tf.train.update_checkpoint_state(folder, there[-1], there)
+            return prefix
+        before = f'going on from {prefixes[number + 1]}' if prefixes[number + 1:] else 'there is none before it'
+        log.info('%s is broken (%s) and passed over: %s', prefix, reason, before)
+        if prefixes[number + 1:]:
+            for path in glob.glob(f'{glob.escape(prefix)}.*'):
+                os.replace(path, path.replace('model.ckpt-', 'broken.ckpt-'))
+    if prefixes:
+        raise UserError(f'no checkpoint in {folder} is whole; move them away to start anew')
+    return None
 
 
 class CheckpointSaver(tf.train.Saver):
@@ -58,6 +114,8 @@ class CheckpointSaver(tf.train.Saver):
         try:
             written = super().save(sess, save_path, global_step=step, **kwargs)
         except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: the folder is gone
+            for path in filter(os.path.isfile, glob.glob(f'{glob.escape(save_path)}-{step}.*')):
+                os.remove(path)   # nobody shall take what was written for a checkpoint
             reason = getattr(error, 'message', str(error)).partition('\n')[0]
             raise UserError(f'the checkpoint of step {step} could not be written to '
                             f'{os.path.dirname(save_path)} ({reason}); the one before it is untouched') from error

@@ -7,7 +7,7 @@ import warnings
 from absl import app, flags, logging
 
 from deployment import console
-from deployment.errors import UserError
+from deployment.errors import UserError, reason
 
 __all__ = ['UserError', 'require', 'run']
 _TRACEBACK = 'SSD_TRACEBACK'
@@ -69,7 +69,7 @@ def _is_tensorflow_error(error):
 
 def _sentence(error):
     import tensorflow.compat.v1 as tf
-    what = ' '.join(line.strip() for line in error.message.splitlines()[:4])
+    what = reason(error)
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
         what = f'out of memory: pass a smaller --batch_size ({what})'
     return f'TensorFlow: {what[:600]} (with {_TRACEBACK}=1 in the environment the whole traceback is shown)'

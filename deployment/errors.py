@@ -1,5 +1,12 @@
-"""The one error that is meant for the user's eyes."""
+"""The one error that is meant for the user's eyes, and what of TensorFlow's is."""
+import re
 
 
 class UserError(ValueError):
     """Wrong input. Its text is one sentence: what was found, where, and what to do."""
+
+
+def reason(error):
+    """What a tf.errors.OpError says, in one line: without the stack and the names of nodes around it."""
+    text = re.sub(r"\A.*?^Node: '[^\n]*'\n", '', error.message, flags=re.DOTALL | re.MULTILINE)
+    return ' '.join(re.sub(r'\[\[.*?\]\]|\{\{.*?\}\}', '', text.partition('\n\nOriginal stack')[0]).split())

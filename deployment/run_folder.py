@@ -1,5 +1,6 @@
 """The folder of a run: who trains in it, with which configuration, and what it says to the next run."""
 import fcntl
+import glob
 import os
 
 from deployment.errors import UserError
@@ -38,10 +39,20 @@ def read_config(folder):
 
 
 def changes(old, new):
-    """Lines that say which flags differ between two configurations."""
-    return [f'{name}: {old["flags"][name]} -> {new["flags"][name]}'
-            for name in sorted(set(old['flags']) & set(new['flags']))
-            if old['flags'][name] != new['flags'][name]]
+    """Lines that say where the flags and the data of two configurations differ, and what that means."""
+    flags = [name for name in sorted(set(old['flags']) & set(new['flags'])) if old['flags'][name] != new['flags'][name]]
+    lines = [f'{name}: {old["flags"][name]} -> {new["flags"][name]}' for name in flags]
+    data, now = old.get('data'), new.get('data')   # configurations of earlier versions say nothing of the data
+    other_data = bool(data and now) and data != now
+    if other_data:
+        lines.append(f'the data set: {_of_data(data)} -> {_of_data(now)}')
+    if other_data or 'seed' in flags or old.get('global_batch') != new.get('global_batch'):
+        lines.append('so the examples from here on are not those that an unchanged run would have seen')
+    return lines
+
+
+def _of_data(data):
+    return f'{data["pictures"]} pictures of {data["name"]} {data["split"]} (content {data["fingerprint"]})'
 
 
 def other_meaning(checkpoint_path, model):
@@ -59,11 +70,14 @@ def other_meaning(checkpoint_path, model):
 def keep_config(folder, config):
     """Writes the configuration; returns what changed since the last run in the folder, a list of lines.
 
-    config: {'model': what makes the net, 'flags': name -> value}. UserError where the folder holds weights of
+    config: {'model': what makes the net, 'flags': name -> value, 'data': what it is trained on: name, split,
+    pictures, fingerprint; 'global_batch': pictures of a step}. UserError where the folder holds weights of
     another model.
     """
     old = read_config(folder)
-    if old and os.path.exists(os.path.join(folder, 'checkpoint')):   # without weights there is nothing to protect
+    if not glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*.index')):
+        old = None   # without weights there is nothing to protect
+    if old:
         for name in _FIXED:
             if old['model'][name] != config['model'][name]:
                 raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '

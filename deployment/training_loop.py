@@ -65,19 +65,21 @@ class StopSignals:
 class TrainStep:
     """The `train_step_fn` of a run."""
 
-    def __init__(self, flags, parts, details, summary_op, saver, signals):
-        """parts: name -> [] tensor, the loss by part. details: {'learning_rate': [], 'filenames': [n] string}.
+    def __init__(self, flags, parts, learning_rate, batch, write_batch, summary_op, saver, signals):
+        """parts: name -> [] tensor, the loss by part. batch: name -> tensor, 'filename' [n] string among them.
 
-        Reads of flags: train_dir, max_number_of_steps (None trains without end), log_every_n_steps,
-        save_interval_secs and save_summaries_secs. The global batch is as long as `filenames`.
+        write_batch: function (folder, name -> array) that writes a batch for a look. Reads of flags: train_dir,
+        max_number_of_steps (None trains without end), log_every_n_steps, save_interval_secs and
+        save_summaries_secs. The global batch is as long as 'filename'.
         """
-        self._fetches = {'parts': parts, **details}
+        self._fetches = {'parts': parts, 'learning_rate': learning_rate, 'filenames': batch['filename']}
+        self._batch, self._write_batch = batch, write_batch
         self._summary_op, self._saver, self._signals = summary_op, saver, signals
         self._path = os.path.join(flags.train_dir, 'model.ckpt')
         self._number_of_steps, self._log_every_n_steps = flags.max_number_of_steps, flags.log_every_n_steps
         self._save = _Timer(flags.save_interval_secs)
         self._summarize = _Timer(flags.save_summaries_secs, due_at_start=True)
-        self._images_per_step = details['filenames'].shape[0]
+        self._images_per_step = batch['filename'].shape[0]
         self._speed = _Speed(self._images_per_step)
         self._step = None
 
@@ -89,6 +91,7 @@ class TrainStep:
             if latest and latest.endswith(f'-{self._step}'):
                 self._saver.already_saved(self._step)
         if self._is_last() or self._signals.received:
+            self._saver.save(sess, self._path, global_step=self._step)
             return None, True
 
         writer = kwargs.get('summary_writer')
@@ -97,14 +100,16 @@ class TrainStep:
         values = sess.run(fetches)
         self._step += 1
         self._speed.count(self._step)
-        self._refuse_not_finite(values)
+        if not math.isfinite(values['loss']):
+            self._refuse_not_finite(values, sess, global_step)
         if summarize:
             writer.add_summary(values['summary'], self._step)
             writer.add_summary(self._speed.summary(), self._step)
         stop = self._is_last() or self._signals.received is not None
         if self._step % self._log_every_n_steps == 0 or stop:
             log.info(self._line(values))
-        if self._save.is_due() and not stop:   # at a stop slim saves, through the same saver
+        # At a stop too: slim saves once more after it, but drops what goes wrong then, a full disk say.
+        if self._save.is_due() or stop:
             self._saver.save(sess, self._path, global_step=self._step)
         return values['loss'], stop
 
@@ -123,16 +128,25 @@ class TrainStep:
                 line += f', {datetime.timedelta(seconds=round(left))} left'
         return line
 
-    def _refuse_not_finite(self, values):
-        if math.isfinite(values['loss']):
-            return
+    def _refuse_not_finite(self, values, sess, global_step):
         parts = ', '.join(f'{name} {value:g}' for name, value in values['parts'].items())
         names = ', '.join(sorted({name.decode(errors='replace') or '(no name in the record)'
                                   for name in values['filenames']}))
         last = tf.train.latest_checkpoint(os.path.dirname(self._path))
         raise UserError(f'step {self._step}: the loss is not finite ({parts}); the pictures of the batch: {names}; '
-                        f'the last good checkpoint is {last or "none yet"}; lower --learning_rate, or look for '
-                        f'broken annotations in these pictures')
+                        f'{self._keep_batch(sess, global_step)}; the last good checkpoint is {last or "none yet"}; '
+                        f'lower --learning_rate, or look for broken annotations in these pictures')
+
+    def _keep_batch(self, sess, global_step):
+        """Writes the batch of the step that has just failed, which is made again: the weights are lost anyway."""
+        folder = os.path.join(os.path.dirname(self._path), f'not_finite_step_{self._step}')
+        try:
+            global_step.load(self._step - 1, sess)
+            sess.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
+            self._write_batch(folder, sess.run(self._batch))
+        except (OSError, tf.errors.OpError) as error:
+            return f'they could not be written to {folder} ({str(error).partition(chr(10))[0]})'
+        return f'they are in {folder}, as the net saw them'
 
 
 class _Timer:

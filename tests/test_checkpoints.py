@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -60,3 +62,66 @@ def test_a_broken_checkpoint(tmp_path):
     (tmp_path / 'model.ckpt.index').write_bytes(b'junk')
     with pytest.raises(UserError, match='cannot be read'):
         checkpoints.shapes(str(tmp_path / 'model.ckpt'))
+
+
+def save_steps(session, folder, *steps):
+    saver = start(session)
+    for step in steps:
+        saver.save(session, str(folder / 'model.ckpt'), global_step=step)
+
+
+def test_without_checkpoints_there_is_nothing_to_pass_over(tmp_path):
+    assert checkpoints.pass_over_broken(str(tmp_path)) is None
+
+
+def test_whole_checkpoints_stay_as_they_are(session, tmp_path):
+    save_steps(session, tmp_path, 1, 2)
+    before = (tmp_path / 'checkpoint').read_text()
+    assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-2')
+    assert (tmp_path / 'checkpoint').read_text() == before
+
+
+@pytest.mark.parametrize('file, breaking', [
+    ('data-00000-of-00001', lambda content: content[:-1]),
+    ('data-00000-of-00001', lambda content: bytes([content[0] ^ 1]) + content[1:]),
+    ('index', lambda content: content[:50]), ('index', lambda _: b'')])
+def test_a_broken_checkpoint_is_passed_over(session, tmp_path, caplog, file, breaking):
+    save_steps(session, tmp_path, 1, 2)
+    path = tmp_path / f'model.ckpt-2.{file}'
+    path.write_bytes(breaking(path.read_bytes()))
+    (tmp_path / 'model.ckpt-3.data-00000-of-00001.tempstate42').write_bytes(b'half')
+    with caplog.at_level('INFO', 'ssd'):
+        assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')
+    assert 'model.ckpt-2 is broken (' in caplog.text and f'going on from {tmp_path}/model.ckpt-1' in caplog.text
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')
+    assert not list(tmp_path.glob('model.ckpt-[23]*')) and (tmp_path / 'broken.ckpt-2.index').exists()
+
+
+def test_a_lost_list_loses_no_checkpoint(session, tmp_path):
+    save_steps(session, tmp_path, 9, 10)
+    (tmp_path / 'checkpoint').write_text('')
+    assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-10')
+    assert tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths == [
+        str(tmp_path / f'model.ckpt-{step}') for step in (9, 10)]
+
+
+def test_when_none_is_whole_nothing_is_begun_anew(session, tmp_path):
+    save_steps(session, tmp_path, 1)
+    (tmp_path / 'model.ckpt-1.index').write_bytes(b'')
+    with pytest.raises(UserError, match='no checkpoint in .* is whole'):
+        checkpoints.pass_over_broken(str(tmp_path))
+    assert (tmp_path / 'model.ckpt-1.index').exists()
+
+
+def test_a_disk_that_is_full_leaves_the_checkpoint_before(session, tmp_path):
+    tf.get_variable('large', initializer=tf.zeros([300000]))
+    save_steps(session, tmp_path, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, hard))       # files cannot grow beyond: as a disk that is full
+    try:
+        with pytest.raises(UserError, match='the checkpoint of step 2 could not be written .* one before it is unt'):
+            save_steps(session, tmp_path, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob('model.ckpt-2*'))
+    assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')

@@ -25,6 +25,7 @@ def test_the_configuration_is_kept(tmp_path):
 
 
 def test_what_changed_is_said(tmp_path):
+    (tmp_path / 'model.ckpt-1.index').write_text('')
     run_folder.keep_config(str(tmp_path), config())
     assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == ['batch_size: 32 -> 16']
     assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == []
@@ -33,11 +34,27 @@ def test_what_changed_is_said(tmp_path):
 @pytest.mark.parametrize('change', [
     {'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
 def test_another_model_is_refused_and_nothing_is_written(tmp_path, change):
-    (tmp_path / 'checkpoint').write_text('')
+    (tmp_path / 'model.ckpt-1.index').write_text('')
     run_folder.keep_config(str(tmp_path), config())
     with pytest.raises(UserError, match=f'was trained with {next(iter(change))}'):
         run_folder.keep_config(str(tmp_path), config(change, batch_size=1))
     assert run_folder.read_config(str(tmp_path)) == config()
+
+
+def test_what_changes_the_examples_is_said(tmp_path):
+    (tmp_path / 'model.ckpt-1.index').write_text('')
+    data = {'name': 'pets', 'split': 'train', 'pictures': 7, 'fingerprint': 'ab'}
+
+    def changed(data=data, global_batch=4, **flags):
+        run_folder.keep_config(str(tmp_path), {**config(), 'data': first, 'global_batch': 4})
+        return run_folder.keep_config(str(tmp_path), {**config(**flags), 'data': data, 'global_batch': global_batch})
+    first, meaning = dict(data), 'so the examples from here on are not those that an unchanged run would have seen'
+    assert changed() == []
+    assert changed(seed=1) == ['seed: 0 -> 1', meaning]
+    assert changed(batch_size=16, global_batch=16) == ['batch_size: 32 -> 16', meaning]
+    assert changed(batch_size=16) == ['batch_size: 32 -> 16']              # half the batch on twice the clones
+    assert changed({**data, 'fingerprint': 'cd'}) == [
+        'the data set: 7 pictures of pets train (content ab) -> 7 pictures of pets train (content cd)', meaning]
 
 
 def test_without_weights_another_model_is_welcome(tmp_path):

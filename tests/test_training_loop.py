@@ -36,11 +36,16 @@ class Run:
         flags = types.SimpleNamespace(**{
             'train_dir': str(folder), 'max_number_of_steps': number_of_steps, 'log_every_n_steps': 1,
             'save_interval_secs': 9999, 'save_summaries_secs': 9999, **options})
-        details = {'learning_rate': tf.constant(.5), 'filenames': tf.constant(['a.jpg', 'b.jpg', ''])}
-        self.loop = TrainStep(flags, {'confidence': at}, details, tf.summary.scalar('loss', at), CheckpointSaver(),
-                              signals or StopSignals())
+        batches = tf.data.Dataset.range(tf.cast(step, tf.int64), 9).map(
+            lambda k: {'filename': tf.constant(['a.jpg', 'b.jpg', '']), 'k': k})
+        iterator = tf.data.make_initializable_iterator(batches)
+        tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+        self.kept = {}
+        self.loop = TrainStep(flags, {'confidence': at}, tf.constant(.5), iterator.get_next(), self.kept.__setitem__,
+                              tf.summary.scalar('loss', at), CheckpointSaver(), signals or StopSignals())
         self.session = tf.Session()
         self.session.run(tf.global_variables_initializer())
+        self.session.run(tf.tables_initializer())
 
     def __call__(self):
         return self.loop(self.session, self.train, self.step, {'summary_writer': self.writer})
@@ -63,7 +68,7 @@ def test_lines(tmp_path, caplog):
         for _ in range(4):
             run()
     lines = caplog.text.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3 and "step 4: saved" in lines[2]
     assert 'step 2/4: loss 2.000 (confidence 2.000), learning rate 0.5, ' in lines[0]
     assert 'images/s' in lines[0] and lines[1].endswith('0:00:00 left')
 
@@ -83,6 +88,13 @@ def test_checkpoints_come_between_steps(tmp_path):
     assert tf.train.load_variable(str(tmp_path), 'global_step') == 2
 
 
+def test_the_last_checkpoint_is_written_before_slim_is_told_to_stop(tmp_path):
+    run = Run(tmp_path, [3., 2.], number_of_steps=1)
+    (tmp_path / 'model.ckpt-1.index').mkdir()       # nothing can be written there
+    with pytest.raises(UserError, match='the checkpoint of step 1 could not be written'):
+        run()
+
+
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_a_loss_that_is_not_finite_stops_and_names_what_is_known(tmp_path, bad):
     run = Run(tmp_path, [3., bad], save_interval_secs=0)
@@ -90,9 +102,17 @@ def test_a_loss_that_is_not_finite_stops_and_names_what_is_known(tmp_path, bad):
     with pytest.raises(UserError) as error:
         run()
     for part in ('step 2: the loss is not finite', f'confidence {bad:g}', 'a.jpg, b.jpg', 'no name in the record',
-                 'model.ckpt-1'):
+                 'model.ckpt-1', f'they are in {tmp_path}/not_finite_step_2, as the net saw them'):
         assert part in str(error.value)
+    assert run.kept[f'{tmp_path}/not_finite_step_2']['k'] == 1   # the second example, not the next one
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
+
+
+def test_a_batch_that_cannot_be_written_does_not_hide_the_error(tmp_path):
+    run = Run(tmp_path, [float('nan')])
+    run.loop._write_batch = lambda *_: (tmp_path / 'no/such/folder').mkdir()
+    with pytest.raises(UserError, match='step 1: the loss is not finite .* could not be written to .*No such file'):
+        run()
 
 
 @pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -1,0 +1,25 @@
+"""A training batch as files that a person can look at."""
+import os
+
+import numpy as np
+from PIL import Image
+
+from visualization.drawing import draw_detections
+
+
+def write_batch(folder, batch, class_names):
+    """Writes each picture of a batch with its boxes as PNG, and all of its arrays as `batch.npz`.
+
+    batch: name -> array of [B, ...], as the input pipeline makes it, with 'image' [B, H, W, 3] uint8, 'boxes'
+    [B, M, 4], 'labels' [B, M] (0: padding) and 'filename' [B] bytes. class_names: label 1 first.
+    """
+    os.makedirs(folder, exist_ok=True)
+    arrays = {name: values.astype('S') if values.dtype == object else values for name, values in batch.items()}
+    np.savez_compressed(os.path.join(folder, 'batch.npz'), **arrays)   # without pickle, so that anyone can load it
+    for number, (pixels, boxes, labels, filename) in enumerate(
+            zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)):
+        real = labels > 0
+        names = [class_names[label - 1] for label in labels[real]]
+        drawn = draw_detections(Image.fromarray(pixels), boxes[real], names, labels[real])
+        stem = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
+        drawn.save(os.path.join(folder, f'{number:03d}_{stem}.png'))
