@@ -21,30 +21,6 @@ flags.DEFINE_integer('batch_size', 8, 'Images in a batch.', lower_bound=1)
 flags.DEFINE_integer('steps', 5, 'Timed runs of each.', lower_bound=1)
 
 
-def make_dataset(folder):
-    """A data set of 64 noisy pictures of 500x375, with three boxes each."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from datasets import dataset_factory, facts, records, schema
-    from datasets.annotation import Annotation
-    rng = np.random.RandomState(0)
-    with records.ShardWriter(folder, 'noise', 'train', 1) as writer:
-        for index in range(64):
-            small = Image.fromarray(rng.randint(0, 256, [75, 100, 3], np.uint8))
-            buffer = io.BytesIO()
-            small.resize((500, 375), Image.BICUBIC).save(buffer, 'JPEG', quality=90)
-            low = rng.uniform(0, .6, [3, 2])
-            boxes = np.concatenate([low, low + rng.uniform(.1, .4, [3, 2])], 1).tolist()
-            writer.write(0, schema.serialize(Annotation(
-                f'{index}.jpg', buffer.getvalue(), 375, 500, boxes, ['thing'] * 3, [False] * 3, [False] * 3),
-                {'thing': 1}))
-    facts.write_split(folder, 'noise', ['thing'], 'train', writer.counts)
-    return dataset_factory.get_dataset('', 'train', folder)
-
-
 def training_step(params, dataset):
     """The train tensor of a step with the paper's recipe, in the default graph."""
     import tensorflow.compat.v1 as tf
@@ -95,6 +71,7 @@ def main():
     """Builds both in one graph, times them in turn."""
     import tensorflow.compat.v1 as tf
 
+    from benchmarks.noisy_pictures import make_dataset
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with tempfile.TemporaryDirectory() as folder, tf.Session() as session:

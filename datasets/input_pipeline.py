@@ -46,8 +46,8 @@ def cores():
     return len(os.sched_getaffinity(0))
 
 
-def _fast(batches):
-    """Batches made ahead, by threads of their own.
+def ahead(batches):
+    """A dataset of batches, made ahead by threads of their own.
 
     Examples are made side by side, so ops within one need no threads, only the cost of handing work around.
     """
@@ -81,7 +81,7 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
                 .map(read, num_parallel_calls=num_readers, deterministic=True)
                 .map(make, num_parallel_calls=num_threads or cores(), deterministic=True))
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples), drop_remainder=True)
-    iterator = tf.data.make_initializable_iterator(_fast(batches))
+    iterator = tf.data.make_initializable_iterator(ahead(batches))
     tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
     return iterator.get_next()
 
@@ -94,4 +94,4 @@ def evaluation_batches(dataset, to_example, batch_size, num_threads=0):
     examples = tf.data.TFRecordDataset(dataset.files).map(
         lambda serialized: to_example(_parse(serialized, dataset)), num_parallel_calls=num_threads or cores())
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
-    return tf.data.make_one_shot_iterator(_fast(batches)).get_next()
+    return tf.data.make_one_shot_iterator(ahead(batches)).get_next()

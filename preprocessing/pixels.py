@@ -17,7 +17,7 @@ def _in_pixels(seen, image):
 
 def _decode_jpeg(encoded, seen, wanted):
     image = tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.float32)
-    shrink = tf.reduce_min((seen[2:] - seen[:2]) * image / wanted)
+    shrink = tf.sqrt(tf.reduce_prod((seen[2:] - seen[:2]) * image / wanted))
 
     def at(ratio):
         return lambda: tf.io.decode_and_crop_jpeg(
@@ -35,8 +35,8 @@ def _decode_other(encoded, seen):
 def decode_part(encoded, seen, wanted):
     """The part seen [4] (relative, within the image) of an encoded image: [h, w, 3] uint8 RGB.
 
-    Of a JPEG it may have a half, a quarter or an eighth of the pixels per side, but never fewer than `wanted`
-    [2] (height, width; float32) because of that.
+    Of a JPEG it may have a half, a quarter or an eighth of the pixels per side, but not fewer in all than
+    `wanted` [2] (height, width; float32) because of that.
     """
     pixels = tf.cond(tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded, seen, wanted),
                      lambda: _decode_other(encoded, seen))
@@ -44,15 +44,13 @@ def decode_part(encoded, seen, wanted):
 
 
 def resize(pixels, height, width):
-    """[h, w, 3] uint8 or float32 -> [height, width, 3] float32, in [0, 255]."""
+    """[h, w, 3] float32 -> [height, width, 3] float32."""
     shape = tf.shape(pixels)
     shrink = tf.cast(shape[0] * shape[1], tf.float32) / tf.cast(height * width, tf.float32)
     size = tf.stack([height, width])
-    # The bilinear kernel is three times as fast on float32 as on uint8.
     return tf.cond(shrink > AREA_FROM ** 2,
                    lambda: tf.raw_ops.ResizeArea(images=pixels[None], size=size)[0],
-                   lambda: tf.raw_ops.ResizeBilinear(images=tf.cast(pixels, tf.float32)[None], size=size,
-                                                     half_pixel_centers=True)[0])
+                   lambda: tf.raw_ops.ResizeBilinear(images=pixels[None], size=size, half_pixel_centers=True)[0])
 
 
 def lay_on(canvas, pixels, top, left):
@@ -67,8 +65,8 @@ def render(encoded, window, size, fill, change=lambda pixels: pixels):
     """The window [4] of an encoded image as [size, size, 3] uint8.
 
     The window is relative to the image and may reach beyond it: what lies outside gets the colour `fill`
-    (RGB). change: function of the float32 pixels that are image, [h, w, 3] in [0, 255] -> the same, applied
-    after the resize.
+    (RGB). change: function of the float32 pixels that are image, [h, w, 3] in [0, 255] -> the same. It is applied
+    before the resize or after it, wherever there are fewer pixels.
     """
     seen = tf.clip_by_value(window, 0., 1.)
     # The part of the picture that the seen part of the image fills, in pixels.
@@ -76,8 +74,11 @@ def render(encoded, window, size, fill, change=lambda pixels: pixels):
     top_left = tf.clip_by_value(tf.round((seen[:2] - window[:2]) * scale), 0., size - 1.)
     filled = tf.clip_by_value(tf.round((seen[2:] - window[:2]) * scale) - top_left, 1., size - top_left)
 
-    pixels = resize(decode_part(encoded, seen, filled), *tf.unstack(tf.cast(filled, tf.int32)))
-    pixels = tf.cast(change(pixels) + .5, tf.uint8)
+    height, width = tf.unstack(tf.cast(filled, tf.int32))
+    pixels = tf.cast(decode_part(encoded, seen, filled), tf.float32)
+    pixels = tf.cond(tf.size(pixels) < 3 * height * width,
+                     lambda: resize(change(pixels), height, width), lambda: change(resize(pixels, height, width)))
+    pixels = tf.cast(pixels + .5, tf.uint8)
     canvas = tf.constant(np.broadcast_to(np.round(fill).astype(np.uint8), [size, size, 3]))
     picture = tf.cond(tf.reduce_all(filled >= size), lambda: pixels,
                       lambda: lay_on(canvas, pixels, *tf.unstack(tf.cast(top_left, tf.int32))))

@@ -53,6 +53,13 @@ def test_the_change_leaves_the_fill_alone(evaluate):
     np.testing.assert_array_equal(found[2:], np.broadcast_to(FILL, [2, 4, 3]))
 
 
+@pytest.mark.parametrize('window, rows', [([0., 0., 1., 1.], 12), ([0., 0., .5, .5], 8)])   # made smaller, larger
+def test_the_change_is_made_where_the_pixels_are_fewest(evaluate, window, rows):
+    found = evaluate(pixels.render(encode(quarters(16)), tf.constant(window), 12, FILL,
+                                   lambda image: image * 0 + tf.cast(tf.shape(image)[0], tf.float32)))
+    np.testing.assert_array_equal(found, np.full([12, 12, 3], rows))
+
+
 @pytest.mark.parametrize('window', [[.999, .999, 1, 1], [2, 2, 3, 3], [-3, -3, -2, -2], [0, 0, 1e-4, 1e-4]])
 def test_windows_of_almost_nothing_still_make_a_picture(evaluate, window):
     found = evaluate(pixels.render(encode(quarters(), 'JPEG'), tf.constant(window, tf.float32), 8, FILL))
@@ -74,12 +81,12 @@ def test_a_grey_jpeg_has_three_channels(evaluate):
 def test_much_shrinking_averages(evaluate):
     stripes = np.zeros([64, 64, 3])
     stripes[::2] = 254
-    found = evaluate(pixels.resize(tf.constant(np.uint8(stripes)), 4, 4))
+    found = evaluate(pixels.resize(tf.constant(np.float32(stripes)), 4, 4))
     np.testing.assert_allclose(found, np.full([4, 4, 3], 127), atol=1)
 
 
 def test_the_plain_resize_is_bilinear(evaluate):
-    found = evaluate(pixels.resize(tf.constant(np.uint8([[[0] * 3, [100] * 3]])), 1, 4))
+    found = evaluate(pixels.resize(tf.constant([[[0.] * 3, [100.] * 3]]), 1, 4))
     np.testing.assert_allclose(found[0, :, 0], [0, 25, 75, 100])
 
 
