@@ -4,12 +4,19 @@ python tf_convert_data.py --dataset_dir=VOCdevkit/VOC2007 --output_dir=data/voc2
 
 Every split that --split_names names, or every list in ImageSets/Main that is no class list, becomes a set of
 shards `<dataset_name>_<split>_*.tfrecord`; labels.txt and dataset.json beside them say what they hold.
+
+python tf_convert_data.py --check --dataset_dir=FOLDER
+
+writes nothing, and reports all that is wrong with a VOC-layout folder, or with a folder of TFRecords; it exits with 1
+where conversion or training would refuse something.
 """
+import functools
 import os
 
 from absl import flags
 
 from deployment import command
+from nets import nets_factory, ssd_params
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('dataset_dir', None, 'Folder in VOC layout; several, with commas, become one data set.')
@@ -21,6 +28,14 @@ flags.DEFINE_string('labels_file', '', 'Classes, a line each (name, or id:name).
                     'those already converted into output_dir, or those found in the XML files, sorted.')
 flags.DEFINE_integer('num_shards', 0, 'Files for each split; 0: one for every thousand pictures.', lower_bound=0)
 flags.DEFINE_bool('overwrite', False, 'Converts splits anew that output_dir already holds.')
+flags.DEFINE_bool('skip_bad_boxes', False, 'Leaves out and counts boxes that are outside their picture, inverted, '
+                  'unreadable or of another class, where conversion would stop.')
+flags.DEFINE_bool('check', False, 'Looks for all that is wrong, and writes no TFRecords.')
+flags.DEFINE_integer('check_most', 10, 'Findings of each kind that --check names.', lower_bound=1)
+flags.DEFINE_string('model_name', 'ssd_300_vgg', 'For --check: the net whose anchors shall reach the boxes.')
+flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'For --check: sizes of its anchors.')
+flags.DEFINE_integer('num_classes', 0, 'For --check of TFRecords without dataset.json: classes, background included.',
+                     lower_bound=0)
 flags.DEFINE_bool('skip_converted', False, 'Leaves splits alone that output_dir already holds.')
 
 
@@ -29,8 +44,8 @@ def split_names():
     from datasets import facts, voc
     there = voc.split_names(FLAGS.dataset_dir[0])
     usable = [name for name in there if '_' not in name or name.rpartition('_')[2] not in there]
-    converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits']
-    return [name for name in FLAGS.split_names or usable if not (FLAGS.skip_converted and name in converted)]
+    converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
+    return [name for name in FLAGS.split_names or usable if name not in converted]
 
 
 def class_names(pictures):
@@ -61,10 +76,14 @@ def dataset_name():
 
 def check_flags():
     """Refuses what is wrong before anything is read or written."""
-    command.require(FLAGS, 'dataset_dir', 'output_dir')
+    command.require(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.isdir(folder):
             raise command.UserError(f'the dataset_dir {folder} does not exist')
+    if FLAGS.check:
+        nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+        return None
+    command.require(FLAGS, 'output_dir')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
         raise command.UserError(f'the output_dir {FLAGS.output_dir} is a file')
     if FLAGS.skip_converted and not split_names():
@@ -72,8 +91,61 @@ def check_flags():
     return None
 
 
+def holds_records(folder):
+    """Whether a folder is one of TFRecords, and none in VOC layout."""
+    return any(name.endswith('.tfrecord') for name in os.listdir(folder))
+
+
+def to_examine(params):
+    """The `Examination` to fill, and the list of functions () that each look at one picture."""
+    from datasets import dataset_factory, doctor, facts, voc
+    folder = FLAGS.dataset_dir[0]
+    if holds_records(folder):
+        names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
+        found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
+        examination = doctor.Examination(found[0].class_names, params.image_size)
+        return examination, [functools.partial(doctor.examine_record, examination, dataset, path, number)
+                             for dataset in found for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
+                             for number in range(len(offsets))]
+    known = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
+        voc.CLASSES if FLAGS.dataset_name.startswith('pascalvoc') else None
+    examination = doctor.Examination(known, params.image_size)
+    return examination, [functools.partial(doctor.examine_folder, examination, split, folder, identifier)
+                         for split in split_names() for folder in FLAGS.dataset_dir
+                         for identifier in voc.read_split(folder, split)]
+
+
+def print_coverage(boxes, params):
+    """Says which share of the boxes [M, 4] no anchor reaches, and which anchors would."""
+    from nets import anchors, coverage
+    missed = boxes[coverage.best_overlaps(boxes, anchors.net_anchors(params)) <= .5]
+    print(f'{len(missed)} of {len(boxes)} boxes ({len(missed) / max(len(boxes), 1):.1%}) overlap no anchor of '
+          f'{params.name} ({params.anchor_preset}) by more than 0.5')
+    for layer, height, width, count in coverage.missing_anchors(missed, params):
+        print(f'  an anchor of {width:.0f}x{height:.0f} pixels (of {params.image_size}) on {layer} would reach '
+              f'{count} of them')
+
+
+def check_data():
+    """The story of --check: look at every picture, then say what was found. 1 where something must be mended."""
+    from tqdm import tqdm
+
+    from datasets import doctor
+    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    examination, looks = to_examine(params)
+    for look in tqdm(looks, 'check', unit=' pictures'):
+        look()
+    print('\n'.join(doctor.class_table(examination)))
+    print(f'{sum(examination.pictures.values())} pictures and {len(examination.all_boxes())} boxes are usable')
+    print_coverage(examination.all_boxes(), params)
+    print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)) or 'nothing is wrong')
+    return 1 if examination.has_errors() else 0
+
+
 def main():
-    """Reads the lists, settles the classes, converts split by split."""
+    """Reads the lists, settles the classes, converts split by split; or checks."""
+    if FLAGS.check:
+        return check_data()
     from datasets import convert, facts, voc
     there = facts.read_facts(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
     if there['name'] != dataset_name():
@@ -88,12 +160,17 @@ def main():
     classes = class_names([pictures for split in splits.values() for pictures in split])
 
     for split, pictures in splits.items():
-        annotations = (voc.read_annotation(folder, identifier)
+        bad_boxes = []
+        on_bad_box = bad_boxes.append if FLAGS.skip_bad_boxes else None
+        annotations = (voc.read_annotation(folder, identifier, on_bad_box)
                        for folder, identifiers in pictures for identifier in identifiers)
         count = sum(len(identifiers) for _, identifiers in pictures)
         boxes = convert.convert_split(annotations, count, FLAGS.output_dir, dataset_name(), split, classes,
-                                      FLAGS.dataset_dir, FLAGS.num_shards)
+                                      FLAGS.dataset_dir, FLAGS.num_shards, on_bad_box)
         print(f'{split}: {count} pictures, {boxes} boxes, {len(classes)} classes -> {FLAGS.output_dir}')
+        if bad_boxes:
+            print(f'{split}: left out {len(bad_boxes)} bad boxes, such as: {bad_boxes[0]} (--check lists them)')
+    return 0
 
 
 if __name__ == '__main__':

@@ -5,8 +5,8 @@ python -m benchmarks.input_pipeline [--dataset_dir=data/voc2007] [--dataset_spli
 
 "decoding alone" reads the records in order and decodes each picture whole, on all cores, and does nothing else. The
 stages are those of train_ssd_network.py, each measured with all before it; what a stage adds is the difference. All
-are timed in short turns, and medians are printed: machines drift, so trust the ratio of one run, not speeds of two. With
---memory the most memory taken until 2,000 and until 20,000 pictures is printed instead.
+are timed in short turns, and medians are printed: machines drift, so trust the ratio of one run, not speeds of two.
+With --memory the most memory taken until 2,000 and until 20,000 pictures is printed instead.
 """
 import contextlib
 import resource
@@ -75,10 +75,12 @@ def decoding_alone(dataset):
     """Batches of nothing, for which every picture has been read in order and decoded."""
     import tensorflow.compat.v1 as tf
 
-    from datasets import input_pipeline, schema
+    from datasets import input_pipeline
 
     def decode(serialized):
-        return tf.io.decode_image(schema.parse(serialized)['encoded'], channels=3, expand_animations=False)[0, 0]
+        key = 'image/encoded'
+        encoded = tf.io.parse_single_example(serialized, {key: tf.io.FixedLenFeature([], tf.string)})[key]
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)[0, 0]
     return input_pipeline.ahead(tf.data.TFRecordDataset(dataset.files).repeat().map(
         decode, input_pipeline.cores()).batch(FLAGS.batch_size))
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from datasets import input_pipeline, schema
+from datasets import input_pipeline, records, schema
 from deployment.console import log
 from deployment.errors import UserError, reason
 
@@ -69,11 +69,7 @@ def _reason(session, checked, feed):
 def _picture(path, offset):
     """The file name that a record holds; '' where the record is broken too much to tell."""
     try:
-        with open(path, 'rb') as file:
-            file.seek(offset)
-            length = int.from_bytes(file.read(8), 'little')
-            file.seek(offset + 12)
-            example = tf.train.Example.FromString(file.read(length))
+        example = tf.train.Example.FromString(records.read(path, offset))
         names = example.features.feature['image/filename'].bytes_list.value
         return names[0].decode(errors='replace') if names else ''
     except (OSError, DecodeError):

@@ -1,19 +1,37 @@
 """Annotated pictures to shards of records, with the facts beside them."""
+import itertools
 import os
 
 from tqdm import tqdm
 
 from datasets import facts, records, schema
+from datasets.annotation import BadBox
 from deployment.errors import UserError
 
 EXAMPLES_PER_SHARD = 1000
 
 
-def convert_split(annotations, num_examples, output_dir, name, split, class_names, source, num_shards=0):
+def _without_unknown(annotation, class_names, on_bad_box):
+    """The `Annotation` without the boxes of other classes; `on_bad_box` is told of each, or the first is raised."""
+    known = [name in class_names for name in annotation.names]
+    for name in {name for name, is_known in zip(annotation.names, known, strict=True) if not is_known}:
+        error = BadBox('unknown', f"{annotation.image_path} holds a '{name}', which is not among the classes: "
+                                  f"{', '.join(class_names)}; add it to --labels_file, or correct the annotation")
+        if on_bad_box is None:
+            raise error
+        for _ in range(annotation.names.count(name)):
+            on_bad_box(error)
+    return annotation._replace(**{field: list(itertools.compress(getattr(annotation, field), known))
+                                  for field in ('boxes', 'names', 'difficult', 'truncated')})
+
+
+def convert_split(annotations, num_examples, output_dir, name, split, class_names, source, num_shards=0,
+                  on_bad_box=None):
     """Writes a split; returns the number of boxes written.
 
     annotations: iterable of `Annotation`, read one by one. num_shards: 0 puts about a thousand pictures into
-    each. The split's old shards, if any, go when the new ones stand.
+    each. on_bad_box: function (BadBox) that is told of boxes of other classes, which are left out; without it they
+    are an error. The split's old shards, if any, go when the new ones stand.
     """
     num_shards = num_shards or max(1, round(num_examples / EXAMPLES_PER_SHARD))
     if num_shards > num_examples:
@@ -23,10 +41,7 @@ def convert_split(annotations, num_examples, output_dir, name, split, class_name
     num_boxes = 0
     with records.ShardWriter(output_dir, name, split, num_shards) as writer:
         for index, annotation in enumerate(tqdm(annotations, split, num_examples, unit=' pictures')):
-            unknown = next((n for n in annotation.names if n not in labels), None)
-            if unknown is not None:
-                raise UserError(f"{annotation.image_path} holds a '{unknown}', which is not among the classes: "
-                                f"{', '.join(class_names)}; add it to --labels_file, or correct the annotation")
+            annotation = _without_unknown(annotation, class_names, on_bad_box)
             writer.write(index * num_shards // num_examples, schema.serialize(annotation, labels))
             num_boxes += len(annotation.names)
     facts.write_labels(output_dir, class_names)

@@ -61,6 +61,16 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
     return dataset
 
 
+def split_names(dataset_name, folder):
+    """Names of the splits in a folder, by its dataset.json or by the files of public converters."""
+    facts = facts_lib.read_facts(folder)
+    if facts:
+        return list(facts['splits'])
+    prefix = re.escape(PUBLIC_PREFIXES.get(dataset_name, dataset_name))
+    found = (re.fullmatch(prefix + r'_(.+?)_\d+(-of-\d+)?\.tfrecord', name) for name in os.listdir(folder))
+    return sorted({match.group(1) for match in found if match}) or ['train']   # which then says what is missing
+
+
 def _fingerprint(checksums, class_names):
     content = b''.join(part.tobytes() for part in checksums) + '\n'.join(class_names).encode()
     return hashlib.sha256(content).hexdigest()[:16]

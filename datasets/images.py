@@ -11,6 +11,10 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _ORIENTATION = 0x0112   # EXIF
 
 
+class BadPicture(UserError):
+    """A file that is no picture, or not a whole one."""
+
+
 class Jpeg(NamedTuple):
     """An encoded RGB picture."""
     encoded: bytes
@@ -33,7 +37,7 @@ def read_jpeg(path, upright=False):
 
 
 def to_jpeg(content, path, upright=False):
-    """`Jpeg` of a file's bytes; UserError naming `path` where they are no whole picture."""
+    """`Jpeg` of a file's bytes; BadPicture naming `path` where they are no whole picture."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             turned = upright and image.getexif().get(_ORIENTATION, 1) != 1
@@ -45,9 +49,9 @@ def to_jpeg(content, path, upright=False):
                 return Jpeg(content, height, width)
             return _encode(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
     except UnidentifiedImageError as error:
-        raise UserError(f'{path}: is no picture that can be read; replace or remove it') from error
+        raise BadPicture(f'{path}: is no picture that can be read; replace or remove it') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f'{path}: does not decode ({error}); replace or remove it') from error
+        raise BadPicture(f'{path}: does not decode ({error}); replace or remove it') from error
 
 
 def _to_rgb(image):

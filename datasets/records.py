@@ -56,6 +56,15 @@ class ShardWriter:
         return dict(self._counts)
 
 
+def read(path, offset):
+    """The bytes of the record at a byte offset of a file, its checksum not tested."""
+    with open(path, 'rb') as file:
+        file.seek(offset)
+        length = struct.unpack('<Q', file.read(8))[0]
+        file.seek(offset + _HEADER)
+        return file.read(length)
+
+
 def index(path):
     """Byte offset [n] int64 and checksum [n] uint32 of every record; UserError where the file ends within one.
 

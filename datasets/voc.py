@@ -10,7 +10,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 from datasets import images
-from datasets.annotation import Annotation
+from datasets.annotation import Annotation, BadBox
 from deployment.errors import UserError
 
 CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
@@ -64,23 +64,30 @@ def class_names(folder, identifiers):
     found = set()
     for identifier in identifiers:
         root = _parse(_xml_path(folder, identifier))
-        found.update(_text(item, 'name', _xml_path(folder, identifier)) for item in root.iter('object'))
-    return sorted(found)
+        found.update((item.findtext('name') or '').strip() for item in root.iter('object'))
+    return sorted(found - {''})
 
 
-def read_annotation(folder, identifier):
-    """The `Annotation` of one picture."""
+def read_annotation(folder, identifier, on_bad_box=None):
+    """The `Annotation` of one picture.
+
+    on_bad_box: function (BadBox) that is told of each box that is left out; without it the first one is raised.
+    """
     path = _xml_path(folder, identifier)
     root = _parse(path)
     image_path = _image_path(folder, identifier, root)
     jpeg = images.read_jpeg(image_path)
-    objects = list(root.iter('object'))
-    return Annotation(
-        image_path=image_path, encoded=jpeg.encoded, height=jpeg.height, width=jpeg.width,
-        boxes=[_box(item, path, jpeg) for item in objects],
-        names=[_text(item, 'name', path) for item in objects],
-        difficult=[_flag(item, 'difficult') for item in objects],
-        truncated=[_flag(item, 'truncated') for item in objects])
+    found = []
+    for item in root.iter('object'):
+        try:
+            found.append((_box(item, path, jpeg), _name(item, path),
+                          *(_flag(item, tag) for tag in ('difficult', 'truncated'))))
+        except BadBox as error:
+            if on_bad_box is None:
+                raise
+            on_bad_box(error)
+    boxes, names, difficult, truncated = map(list, zip(*found, strict=True)) if found else ([], [], [], [])
+    return Annotation(image_path, jpeg.encoded, jpeg.height, jpeg.width, boxes, names, difficult, truncated)
 
 
 def image_paths(folder, identifiers):
@@ -111,10 +118,10 @@ def _image_path(folder, identifier, root):
                     f"extensions, and the file name '{named}' that it gives")
 
 
-def _text(item, tag, path):
-    text = (item.findtext(tag) or '').strip()
+def _name(item, path):
+    text = (item.findtext('name') or '').strip()
     if not text:
-        raise UserError(f'{path}: an object has no <{tag}>')
+        raise BadBox('unreadable', f'{path}: an object has no <name>')
     return text
 
 
@@ -129,18 +136,18 @@ def _flag(item, tag):
 
 def _box(item, path, jpeg):
     """(ymin, xmin, ymax, xmax) relative to the picture."""
-    name = _text(item, 'name', path)
+    name = _name(item, path)
     try:
         xmin, ymin, xmax, ymax = (float(item.findtext(f'bndbox/{tag}')) for tag in
                                   ('xmin', 'ymin', 'xmax', 'ymax'))
     except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: the box of a '{name}' has a missing or unreadable coordinate") from error
+        raise BadBox('unreadable', f"{path}: the box of a '{name}' has a missing or unreadable coordinate") from error
     what = f"{path}: the box of a '{name}' (xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g})"
     if not (xmin <= xmax and ymin <= ymax):   # also catches NaN
-        raise UserError(f'{what} is inverted; correct it')
+        raise BadBox('inverted', f'{what} is inverted; correct it')
     if (min(xmin, ymin) < 1 - TOLERANCE or xmax > jpeg.width + TOLERANCE or ymax > jpeg.height + TOLERANCE
             or xmin > jpeg.width or ymin > jpeg.height):
-        raise UserError(f'{what} lies outside its picture of {jpeg.width}x{jpeg.height} pixels; correct it')
+        raise BadBox('outside', f'{what} lies outside its picture of {jpeg.width}x{jpeg.height} pixels; correct it')
 
     def edge(value, side):
         return min(max(value / side, 0.), 1.)

@@ -1,0 +1,194 @@
+"""What is wrong with a data set, before any training: all of it at once, with the names of the files.
+
+Errors are what conversion refuses; notes are legal, but seldom meant.
+"""
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from datasets import images, records, voc
+from datasets.annotation import BadBox
+from deployment.errors import UserError
+
+ERROR, NOTE = 'error', 'note'
+# Kind of finding -> how grave it is, and its headline.
+KINDS = {
+    'undecodable': (ERROR, 'pictures that do not decode'),
+    'unreadable': (ERROR, 'annotations that cannot be read'),
+    'outside': (ERROR, 'boxes outside their picture'),
+    'inverted': (ERROR, 'boxes that are empty or inverted'),
+    'unknown': (ERROR, 'labels that are not in the list'),
+    'duplicate': (NOTE, 'pictures that are in two splits'),
+    'tiny': (NOTE, 'boxes with a side under 4 pixels after the resize'),
+    'empty': (NOTE, 'pictures without any usable box'),
+}
+TINY = 4.            # pixels of the net's input: half a cell of its finest map
+_TOLERANCE = 1e-3    # of the picture's side: what converters lose by rounding
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong."""
+    kind: str
+    split: str
+    text: str   # with the name of the file
+
+
+class Picture(NamedTuple):
+    """One picture as it was found."""
+    name: str          # of its file, or of its record
+    content: bytes     # encoded
+    boxes: np.ndarray  # [M, 4] float32, those that are good
+    labels: list       # M class names
+    difficult: list    # M bools
+
+
+class Examination:
+    """What was found in the pictures that `add` was given, split by split."""
+
+    def __init__(self, class_names, image_size):
+        """class_names: those that are allowed, or None for all. image_size: side of the net's input in pixels."""
+        self._findings = []
+        self.pictures, self.boxes = {}, {}      # split -> number of pictures, split -> list of [M, 4]
+        self.classes = {}                       # class name -> split -> [boxes, pictures, difficult boxes]
+        self._class_names, self._image_size = class_names, image_size
+        self._first = {}                        # digest of a picture -> (split, name) that had it first
+        self._twice = {}                        # (split, split before it) -> what to say of each picture of both
+
+    def note(self, kind, split, text):
+        """Adds a finding."""
+        self._findings.append(Finding(kind, split, text))
+
+    def add(self, split, picture):
+        """Looks at a `Picture` of a split."""
+        self.pictures[split] = self.pictures.get(split, 0) + 1
+        self.boxes.setdefault(split, []).append(picture.boxes)
+        digest = hashlib.sha256(picture.content).digest()
+        other, name = self._first.setdefault(digest, (split, picture.name))
+        if other != split:
+            self._twice.setdefault((split, other), []).append(
+                f'{picture.name} is the same picture as {name} of {other}')
+        if not picture.labels:
+            self.note('empty', split, picture.name)
+        sides = (picture.boxes[:, 2:] - picture.boxes[:, :2]) * self._image_size
+        for label, (height, width) in zip(picture.labels, sides, strict=True):
+            if min(height, width) < TINY:
+                self.note('tiny', split, f"{picture.name}: a '{label}' of {width:.1f}x{height:.1f} pixels")
+        for label in sorted(set(picture.labels)):
+            count = self.classes.setdefault(label, {}).setdefault(split, [0, 0, 0])
+            hard = [d for name, d in zip(picture.labels, picture.difficult, strict=True) if name == label]
+            count[:] = count[0] + len(hard), count[1] + 1, count[2] + sum(hard)
+            if self._class_names is not None and label not in self._class_names:
+                self.note('unknown', split, f"{picture.name} holds a '{label}'")
+
+    def all_boxes(self):
+        """Boxes [M, 4] of all splits."""
+        found = [boxes for split in self.boxes.values() for boxes in split]
+        return np.concatenate([np.zeros([0, 4], np.float32), *found])
+
+    def findings(self):
+        """All that was found, a list. That one split lies within another, as train does in trainval, is said once."""
+        twice = []
+        for (split, other), texts in self._twice.items():
+            for inner, outer in ((split, other), (other, split)):
+                if len(texts) == self.pictures[inner]:
+                    texts = [f'all {len(texts)} pictures of {inner} are in {outer} too']
+                    break
+            twice += [Finding('duplicate', split, text) for text in texts]
+        return self._findings + twice
+
+    def has_errors(self):
+        """Whether conversion would refuse something."""
+        return any(KINDS[finding.kind][0] == ERROR for finding in self._findings)
+
+
+def class_table(examination):
+    """Lines: the boxes of each class in each split, the pictures that hold it, and how many boxes are difficult."""
+    splits = list(examination.pictures)
+    width = max(map(len, [*examination.classes, 'class']))
+    lines = [f'{"class":{width}}  ' + '  '.join(f'{split + ": boxes":>16} pictures difficult' for split in splits)]
+    for name in sorted(examination.classes):
+        counts = (examination.classes[name].get(split, (0, 0, 0)) for split in splits)
+        lines.append(f'{name:{width}}  ' + '  '.join('{:16} {:8} {:9}'.format(*count) for count in counts))
+    return lines
+
+
+def finding_lines(examination, most):
+    """Lines: the findings by kind, the gravest first, at most so many of a kind in full."""
+    lines, findings = [], examination.findings()
+    for kind, (gravity, headline) in KINDS.items():
+        found = [finding for finding in findings if finding.kind == kind]
+        if found:
+            lines.append(f'{gravity}: {len(found)} {headline}')
+            lines += [f'  {finding.split}: {finding.text}' for finding in found[:most]]
+            if len(found) > most:
+                lines.append(f'  and {len(found) - most} more')
+    return lines
+
+
+def examine_folder(examination, split, folder, identifier):
+    """Looks at one picture of a VOC-layout folder."""
+    def bad_box(error):
+        examination.note(error.kind, split, str(error))
+    try:
+        found = voc.read_annotation(folder, identifier, bad_box)
+    except images.BadPicture as error:
+        return examination.note('undecodable', split, str(error))
+    except UserError as error:
+        return examination.note('unreadable', split, str(error))
+    boxes = np.array(found.boxes, np.float32).reshape(-1, 4)
+    return examination.add(split, Picture(found.image_path, found.encoded, boxes, found.names, found.difficult))
+
+
+def examine_record(examination, dataset, path, number):
+    """Looks at one record of a `Dataset`, by its file and its place there."""
+    name = f'record {number} of {path}'
+    try:
+        features = _features(records.read(path, dataset.offsets[dataset.files.index(path)][number]))
+    except (DecodeError, OSError) as error:
+        return examination.note('unreadable', dataset.split, f'{name}: {error}')
+    filename = b''.join(features('image/filename')[:1]).decode(errors='replace')
+    name += f" ('{filename}')" if filename else ''
+    content = b''.join(features('image/encoded')[:1])
+    try:
+        images.to_jpeg(content, name)
+    except images.BadPicture as error:
+        return examination.note('undecodable', dataset.split, str(error))
+    sides = [features(f'image/object/bbox/{side}') for side in ('ymin', 'xmin', 'ymax', 'xmax')]
+    labels, difficult = (features(f'image/object/bbox/{key}') for key in ('label', 'difficult'))
+    if len({*map(len, sides), len(labels)}) > 1:
+        return examination.note('unreadable', dataset.split, f'{name}: it has {len(labels)} labels, but '
+                                f'{", ".join(str(len(side)) for side in sides)} ymin, xmin, ymax, xmax')
+    good = []
+    for label, hard, *box in zip(labels, [*difficult] + [0] * (len(labels) - len(difficult)), *sides, strict=True):
+        known = 0 < label < dataset.num_classes
+        class_name = dataset.class_names[label - 1] if known else str(label)
+        try:
+            good.append((_checked(box, f"{name}: the box of a '{class_name}'"), class_name, bool(hard)))
+        except BadBox as error:
+            examination.note(error.kind, dataset.split, str(error))
+    boxes, names, hards = zip(*good, strict=True) if good else ((), (), ())
+    return examination.add(dataset.split, Picture(
+        name, content, np.array(boxes, np.float32).reshape(-1, 4), list(names), list(hards)))
+
+
+def _checked(box, what):
+    """A relative box, cut to the picture; BadBox where that is more than rounding."""
+    what += ' (ymin {:g}, xmin {:g}, ymax {:g}, xmax {:g})'.format(*box)
+    if not (box[0] < box[2] and box[1] < box[3]):   # also catches NaN
+        raise BadBox('inverted', f'{what} is empty or inverted')
+    if min(box) < -_TOLERANCE or max(box) > 1 + _TOLERANCE:
+        raise BadBox('outside', f'{what} lies outside its picture; coordinates are relative, from 0 to 1')
+    return np.clip(box, 0, 1)
+
+
+def _features(serialized):
+    """A function key -> list of values of a serialized tf.train.Example; empty where the key is missing."""
+    features = tf.train.Example.FromString(serialized).features.feature
+
+    def values(key):
+        kind = features[key].WhichOneof('kind') if key in features else None
+        return list(getattr(features[key], kind).value) if kind else []
+    return values
