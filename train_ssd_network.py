@@ -147,6 +147,14 @@ def keep_configuration(params, dataset, deployment):
         log.info('the pretrained checkpoint was trained with %s: its box layers start from another meaning', difference)
 
 
+def training_set():
+    """The split to train on, without its broken records if some may be."""
+    from datasets import broken_records, dataset_factory
+    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
+                                          FLAGS.num_classes)
+    return broken_records.leave_out(dataset, FLAGS.max_broken_records) if FLAGS.max_broken_records else dataset
+
+
 def input_batch(dataset, params, anchors, deployment, global_step):
     """The next global batch, each example augmented and matched, and the loss's N for each clone."""
     import tensorflow.compat.v1 as tf
@@ -186,7 +194,7 @@ def main():
     import tf_slim as slim
 
     import tf_utils
-    from datasets import broken_records, dataset_factory
+    from datasets import broken_records
     from deployment import checkpoints, model_deploy, training_loop
     from nets import ssd_model
     from visualization import batches
@@ -198,10 +206,7 @@ def main():
         global_step = tf.train.get_or_create_global_step()
 
     # 2. Data set.
-    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
-                                          FLAGS.num_classes)
-    if FLAGS.max_broken_records:
-        dataset = broken_records.leave_out(dataset, FLAGS.max_broken_records)
+    dataset = training_set()
 
     # 3. Net and anchors. From here on no other run writes to train_dir.
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)

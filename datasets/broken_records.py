@@ -102,6 +102,7 @@ def named(dataset):
     try:
         yield
     except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        log.info('stopped by an error; looking for broken records')
         broken = find(dataset)
         if not broken:
             raise
