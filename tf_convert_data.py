@@ -45,6 +45,9 @@ def split_names():
     there = voc.split_names(FLAGS.dataset_dir[0])
     usable = [name for name in there if '_' not in name or name.rpartition('_')[2] not in there]
     converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
+    if not (FLAGS.split_names or usable):
+        raise command.UserError(f'{FLAGS.dataset_dir[0]} has no split lists: put a train.txt into ImageSets/Main, '
+                                f'with the name of a picture without its extension in each line')
     return [name for name in FLAGS.split_names or usable if name not in converted]
 
 
@@ -93,20 +96,27 @@ def check_flags():
 
 def holds_records(folder):
     """Whether a folder is one of TFRecords, and none in VOC layout."""
-    return any(name.endswith('.tfrecord') for name in os.listdir(folder))
+    return (not os.path.isdir(os.path.join(folder, 'Annotations'))
+            and any(name.endswith('.tfrecord') for name in os.listdir(folder)))
 
 
 def to_examine(params):
     """The `Examination` to fill, and the list of functions () that each look at one picture."""
-    from datasets import dataset_factory, doctor, facts, voc
+    from datasets import broken_records, dataset_factory, doctor, facts, voc
     folder = FLAGS.dataset_dir[0]
     if holds_records(folder):
+        if len(FLAGS.dataset_dir) > 1:
+            raise command.UserError('--check looks at one folder of TFRecords at a time')
         names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
         found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
         examination = doctor.Examination(found[0].class_names, params.image_size)
+        broken = {(record.path, record.number): (dataset.split, str(record))
+                  for dataset in found for record in broken_records.find(dataset)}
+        for split, text in broken.values():
+            examination.note('undecodable', split, text)
         return examination, [functools.partial(doctor.examine_record, examination, dataset, path, number)
                              for dataset in found for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
-                             for number in range(len(offsets))]
+                             for number in range(len(offsets)) if (path, number) not in broken]
     known = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
         voc.CLASSES if FLAGS.dataset_name.startswith('pascalvoc') else None
     examination = doctor.Examination(known, params.image_size)
@@ -135,6 +145,9 @@ def check_data():
     examination, looks = to_examine(params)
     for look in tqdm(looks, 'check', unit=' pictures'):
         look()
+    if not examination.classes:
+        print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)))
+        raise command.UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
     print('\n'.join(doctor.class_table(examination)))
     print(f'{sum(examination.pictures.values())} pictures and {len(examination.all_boxes())} boxes are usable')
     print_coverage(examination.all_boxes(), params)

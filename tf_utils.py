@@ -105,15 +105,17 @@ class _TwoRates:
             return tf.assign_add(global_step, 1, name=name) if global_step is not None else tf.no_op(name)
 
 
-def moving_average_ops(decay, global_step):
+def moving_average_ops(decay, global_step, after=()):
     """Ops, as a list, that let moving averages of the trainable variables follow them; none without a decay.
 
-    They run with the update ops, so before a step changes the weights: the averages are one step behind.
+    They run with the update ops, so before a step changes the weights: the averages are one step behind. after:
+    tensors that are computed first, so that a step whose input fails changes nothing.
     """
     if not decay:
         return []
     averages = tf.train.ExponentialMovingAverage(decay, global_step)   # follows faster in the first steps
-    return [averages.apply(tf.trainable_variables())]
+    with tf.control_dependencies(after):
+        return [averages.apply(tf.trainable_variables())]
 
 
 def get_variables_to_train(flags):

@@ -226,7 +226,7 @@ def main():
     optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate)
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
-                      + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step))
+                      + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
         train_tensor, summary_op = tf_utils.get_train_op(
             optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
             update_ops, tf_utils.get_variables_to_train(FLAGS))
@@ -237,7 +237,8 @@ def main():
     saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
-    with lock, broken_records.named(dataset), training_loop.StopSignals() as signals:
+    advice = 'convert the data anew, or leave them out with --max_broken_records={count}'
+    with lock, broken_records.named(dataset, advice), training_loop.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals)
         slim.learning.train(

@@ -156,7 +156,7 @@ def print_memory(dataset, params):
 def main():
     """Reads the data set that was asked for, or makes one."""
     from benchmarks.noisy_pictures import make_dataset
-    from datasets import dataset_factory
+    from datasets import broken_records, dataset_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with contextlib.ExitStack() as stack:
         if FLAGS.dataset_dir:
@@ -166,7 +166,8 @@ def main():
             dataset = make_dataset(stack.enter_context(tempfile.TemporaryDirectory()))
         print(f'{dataset.name} {dataset.split}, {dataset.num_examples} pictures; {params.name}, '
               f'batch {FLAGS.batch_size}')
-        (print_memory if FLAGS.memory else print_speeds)(dataset, params)
+        with broken_records.named(dataset):
+            (print_memory if FLAGS.memory else print_speeds)(dataset, params)
 
 
 if __name__ == '__main__':

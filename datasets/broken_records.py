@@ -97,7 +97,7 @@ def leave_out(dataset, most):
 
 
 @contextlib.contextmanager
-def named(dataset):
+def named(dataset, advice='convert the data anew'):
     """In its block, an error of the graph that comes from broken records becomes a UserError that names them."""
     try:
         yield
@@ -106,5 +106,5 @@ def named(dataset):
         broken = find(dataset)
         if not broken:
             raise
-        raise UserError(f'the data set holds broken records: {_list(broken)}; convert the data anew, or leave them '
-                        f'out with --max_broken_records={len(broken)}') from error
+        raise UserError(f'the data set holds broken records: {_list(broken)}; '
+                        f'{advice.format(count=len(broken))}') from error

@@ -44,6 +44,8 @@ def convert_split(annotations, num_examples, output_dir, name, split, class_name
             annotation = _without_unknown(annotation, class_names, on_bad_box)
             writer.write(index * num_shards // num_examples, schema.serialize(annotation, labels))
             num_boxes += len(annotation.names)
+        if on_bad_box and not num_boxes:
+            raise UserError(f'no box of {split} is left: all are bad or of other classes; --check says why')
     facts.write_labels(output_dir, class_names)
     facts.write_split(output_dir, name, class_names, split, writer.counts, boxes=num_boxes, source=source)
     for shard in set(old) - set(writer.counts):

@@ -162,7 +162,7 @@ def examine_record(examination, dataset, path, number):
         return examination.note('unreadable', dataset.split, f'{name}: it has {len(labels)} labels, but '
                                 f'{", ".join(str(len(side)) for side in sides)} ymin, xmin, ymax, xmax')
     good = []
-    for label, hard, *box in zip(labels, [*difficult] + [0] * (len(labels) - len(difficult)), *sides, strict=True):
+    for label, hard, *box in zip(labels, (difficult + [0] * len(labels))[:len(labels)], *sides, strict=True):
         known = 0 < label < dataset.num_classes
         class_name = dataset.class_names[label - 1] if known else str(label)
         try:

@@ -36,8 +36,11 @@ def read_split(folder, split):
     if split not in split_names(folder):
         raise UserError(f"{folder} has no split '{split}' (no file {path}); "
                         f"its splits are: {', '.join(split_names(folder)) or 'none'}")
-    with open(path, encoding='utf-8-sig') as file:
-        lines = [line.strip() for line in file if line.strip()]
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            lines = [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not UTF-8 text; save it as such') from error
     if not lines:
         raise UserError(f'{path} lists no pictures')
     identifiers = [_identifier(folder, line) for line in lines]
@@ -99,9 +102,12 @@ def _parse(path):
     if not os.path.exists(path):
         raise UserError(f'{path} is missing, but a split lists its picture')
     try:
-        return ElementTree.parse(path).getroot()
+        root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
         raise UserError(f'{path} is not well-formed XML ({error})') from error
+    if root.tag != 'annotation':
+        raise UserError(f'{path} is no annotation of VOC: its outermost element is <{root.tag}>')
+    return root
 
 
 def _image_path(folder, identifier, root):

@@ -6,7 +6,7 @@ import re
 import tensorflow.compat.v1 as tf
 
 from deployment.console import log
-from deployment.errors import UserError
+from deployment.errors import UserError, reason
 
 
 def find(path):
@@ -55,9 +55,10 @@ def _broken(prefix):
 
 def _of_folder(folder):
     """Prefixes of the checkpoints `model.ckpt-<step>` in a folder, the latest first, whatever its list says."""
-    names = [re.fullmatch(r'model\.ckpt-(\d+)\.index', os.path.basename(path))
-             for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*.index'))]
-    steps = sorted((int(match.group(1)) for match in names if match), reverse=True)
+    # Also those of which one file has been lost: that is for the reader to see.
+    names = [re.fullmatch(r'model\.ckpt-(\d+)\.(index|data-.*)', os.path.basename(path))
+             for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*'))]
+    steps = sorted({int(match.group(1)) for match in names if match}, reverse=True)
     return [os.path.join(folder, f'model.ckpt-{step}') for step in steps]
 
 
@@ -70,22 +71,30 @@ def pass_over_broken(folder):
     """
     for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
         os.remove(path)
-    prefixes = _of_folder(folder)
-    for number, prefix in enumerate(prefixes):
-        reason = _broken(prefix)
-        if not reason:
+    broken = {}
+    for prefix in _of_folder(folder):
+        why = _broken(prefix)
+        if not why:
+            _set_aside(broken, f'going on from {prefix}')
             if _listed(folder) != prefix:
-                there = [os.path.basename(other) for other in reversed(prefixes[number:])]
+                there = [os.path.basename(other) for other in reversed(_of_folder(folder))]
                 tf.train.update_checkpoint_state(folder, there[-1], there)
             return prefix
-        before = f'going on from {prefixes[number + 1]}' if prefixes[number + 1:] else 'there is none before it'
-        log.info('%s is broken (%s) and passed over: %s', prefix, reason, before)
-        if prefixes[number + 1:]:
-            for path in glob.glob(f'{glob.escape(prefix)}.*'):
-                os.replace(path, path.replace('model.ckpt-', 'broken.ckpt-'))
-    if prefixes:
-        raise UserError(f'no checkpoint in {folder} is whole; move them away to start anew')
+        broken[prefix] = why
+    if broken:
+        listed = ', '.join(f'{os.path.basename(prefix)} ({why})' for prefix, why in broken.items())
+        raise UserError(f'no checkpoint in {folder} is whole: {listed}; move them away to start anew')
     return None
+
+
+def _set_aside(broken, instead):
+    """Renames broken checkpoints, prefix -> reason, with a line for each."""
+    for prefix, why in broken.items():
+        folder, name = os.path.split(prefix)
+        aside = os.path.join(folder, name.replace('model.', 'broken.', 1))
+        for path in glob.glob(f'{glob.escape(prefix)}.*'):
+            os.replace(path, aside + path[len(prefix):])
+        log.info('%s is broken (%s) and passed over, it is now %s; %s', prefix, why, aside, instead)
 
 
 class CheckpointSaver(tf.train.Saver):
@@ -116,9 +125,9 @@ class CheckpointSaver(tf.train.Saver):
         except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: the folder is gone
             for path in filter(os.path.isfile, glob.glob(f'{glob.escape(save_path)}-{step}.*')):
                 os.remove(path)   # nobody shall take what was written for a checkpoint
-            reason = getattr(error, 'message', str(error)).partition('\n')[0]
+            why = reason(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise UserError(f'the checkpoint of step {step} could not be written to '
-                            f'{os.path.dirname(save_path)} ({reason}); the one before it is untouched') from error
+                            f'{os.path.dirname(save_path)} ({why}); the one before it is untouched') from error
         self._last_step = step
         log.info('step %d: saved %s', step, written)
         return written

@@ -2,6 +2,7 @@
 import math
 import os
 import sys
+import threading
 import warnings
 
 from absl import app, flags, logging
@@ -11,6 +12,7 @@ from deployment.errors import UserError, reason
 
 __all__ = ['UserError', 'require', 'run']
 _TRACEBACK = 'SSD_TRACEBACK'
+_FULL = 'No space left on device'
 
 
 def run(main, check, takes_arguments=False):
@@ -41,6 +43,8 @@ def run(main, check, takes_arguments=False):
             return _fail(_sentence(error))
 
     console.set_up()
+    if _TRACEBACK not in os.environ:
+        threading.excepthook = lambda _: None   # what stops a thread stops the main one too, which says so
     app.run(guarded, flags_parser=_parse)
 
 
@@ -64,12 +68,14 @@ def _fail(sentence, code=2):
 def _is_tensorflow_error(error):
     """Whether it comes from running a graph (data, memory, disk), and not from building one."""
     import tensorflow.compat.v1 as tf
-    return isinstance(error, tf.errors.OpError)
+    return isinstance(error, tf.errors.OpError) or _FULL in str(error)   # summary writers raise plain errors
 
 
 def _sentence(error):
     import tensorflow.compat.v1 as tf
-    what = reason(error)
+    what = reason(error) if isinstance(error, tf.errors.OpError) else str(error)
+    if _FULL in what:
+        return f'the disk is full ({what}); make room and start the same command again'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
         what = f'out of memory: pass a smaller --batch_size ({what})'
     return f'TensorFlow: {what[:600]} (with {_TRACEBACK}=1 in the environment the whole traceback is shown)'

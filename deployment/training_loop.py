@@ -97,7 +97,12 @@ class TrainStep:
         writer = kwargs.get('summary_writer')
         summarize = writer is not None and self._summarize.is_due()
         fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
-        values = sess.run(fetches)
+        try:
+            values = sess.run(fetches)
+        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
+            # The input broke, before anything of this step was changed: what was trained so far is not lost.
+            self._saver.save(sess, self._path, global_step=self._step)
+            raise
         self._step += 1
         self._speed.count(self._step)
         if not math.isfinite(values['loss']):
@@ -133,8 +138,9 @@ class TrainStep:
         names = ', '.join(sorted({name.decode(errors='replace') or '(no name in the record)'
                                   for name in values['filenames']}))
         last = tf.train.latest_checkpoint(os.path.dirname(self._path))
+        good = f'the last good checkpoint is {last}' if last else 'there is no checkpoint yet'
         raise UserError(f'step {self._step}: the loss is not finite ({parts}); the pictures of the batch: {names}; '
-                        f'{self._keep_batch(sess, global_step)}; the last good checkpoint is {last or "none yet"}; '
+                        f'{self._keep_batch(sess, global_step)}; {good}; '
                         f'lower --learning_rate, or look for broken annotations in these pictures')
 
     def _keep_batch(self, sess, global_step):

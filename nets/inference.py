@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from deployment import checkpoints, run_folder
-from deployment.errors import UserError
+from deployment.errors import UserError, reason
 from nets import anchors, nets_factory, post_processing, ssd
 
 _AVERAGE = '/ExponentialMovingAverage'
@@ -67,4 +67,11 @@ def restorer(model, use_averages=True):
                             f'no checkpoint of {model.params.name} with {len(model.class_names)} classes')
         names[source] = variable
     saver = tf.train.Saver(names)
-    return lambda session: saver.restore(session, model.checkpoint)
+
+    def restore(session):
+        try:
+            saver.restore(session, model.checkpoint)
+        except tf.errors.OpError as error:
+            raise UserError(f'the checkpoint {model.checkpoint} cannot be read ({reason(error)}); take the one '
+                            f'before it') from error
+    return restore

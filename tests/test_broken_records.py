@@ -64,8 +64,8 @@ def test_none_left(dataset):
 
 
 def test_an_error_of_the_graph_names_its_records(dataset):
-    with pytest.raises(UserError, match="holds broken records: record 1 .*'short.jpg'.*--max_broken_records=4"), \
-         broken_records.named(dataset):
+    with pytest.raises(UserError, match="holds broken records: record 1 .*'short.jpg'.*; leave out 4"), \
+         broken_records.named(dataset, 'leave out {count}'):
         raise tf.errors.DataLossError(None, None, 'corrupted record')
 
 

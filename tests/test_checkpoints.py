@@ -84,17 +84,17 @@ def test_whole_checkpoints_stay_as_they_are(session, tmp_path):
 @pytest.mark.parametrize('file, breaking', [
     ('data-00000-of-00001', lambda content: content[:-1]),
     ('data-00000-of-00001', lambda content: bytes([content[0] ^ 1]) + content[1:]),
-    ('index', lambda content: content[:50]), ('index', lambda _: b'')])
+    ('index', lambda content: content[:50]), ('index', lambda _: b''), ('index', None), ('data-00000-of-00001', None)])
 def test_a_broken_checkpoint_is_passed_over(session, tmp_path, caplog, file, breaking):
     save_steps(session, tmp_path, 1, 2)
     path = tmp_path / f'model.ckpt-2.{file}'
-    path.write_bytes(breaking(path.read_bytes()))
+    path.write_bytes(breaking(path.read_bytes())) if breaking else path.unlink()
     (tmp_path / 'model.ckpt-3.data-00000-of-00001.tempstate42').write_bytes(b'half')
     with caplog.at_level('INFO', 'ssd'):
         assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')
     assert 'model.ckpt-2 is broken (' in caplog.text and f'going on from {tmp_path}/model.ckpt-1' in caplog.text
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')
-    assert not list(tmp_path.glob('model.ckpt-[23]*')) and (tmp_path / 'broken.ckpt-2.index').exists()
+    assert not list(tmp_path.glob('model.ckpt-[23]*')) and (tmp_path / 'broken.ckpt-2.meta').exists()
 
 
 def test_a_lost_list_loses_no_checkpoint(session, tmp_path):
@@ -105,12 +105,23 @@ def test_a_lost_list_loses_no_checkpoint(session, tmp_path):
         str(tmp_path / f'model.ckpt-{step}') for step in (9, 10)]
 
 
-def test_when_none_is_whole_nothing_is_begun_anew(session, tmp_path):
-    save_steps(session, tmp_path, 1)
+def test_when_none_is_whole_nothing_is_begun_anew(session, tmp_path, caplog):
+    save_steps(session, tmp_path, 1, 2)
     (tmp_path / 'model.ckpt-1.index').write_bytes(b'')
-    with pytest.raises(UserError, match='no checkpoint in .* is whole'):
+    (tmp_path / 'model.ckpt-2.index').unlink()
+    with caplog.at_level('INFO', 'ssd'), pytest.raises(
+            UserError, match=r'no checkpoint in .* is whole: model.ckpt-2 \(.*\), model.ckpt-1 \(.*; move them away'):
         checkpoints.pass_over_broken(str(tmp_path))
-    assert (tmp_path / 'model.ckpt-1.index').exists()
+    assert (tmp_path / 'model.ckpt-1.index').exists() and not caplog.text
+
+
+def test_the_name_of_the_folder_does_not_matter(session, tmp_path):
+    folder = tmp_path / 'model.ckpt-runs'
+    folder.mkdir()
+    save_steps(session, folder, 1, 2)
+    (folder / 'model.ckpt-2.index').write_bytes(b'')
+    assert checkpoints.pass_over_broken(str(folder)) == str(folder / 'model.ckpt-1')
+    assert (folder / 'broken.ckpt-2.index').exists()
 
 
 def test_a_disk_that_is_full_leaves_the_checkpoint_before(session, tmp_path):

@@ -35,6 +35,15 @@ def test_an_unknown_class_is_named_and_nothing_is_written(folder, tmp_path):
     assert list((tmp_path / 'out').iterdir()) == []
 
 
+def test_unknown_classes_can_be_left_out_but_not_all_boxes(folder, tmp_path):
+    told = []
+    assert convert_pets(folder, tmp_path / 'out', classes=['cat'], on_bad_box=told.append) == 2
+    assert len(told) == 1 and told[0].kind == 'unknown'
+    with pytest.raises(UserError, match='no box of train is left'):
+        convert_pets(folder, tmp_path / 'none', classes=['cow'], on_bad_box=told.append)
+    assert list((tmp_path / 'none').iterdir()) == []
+
+
 def test_a_new_conversion_takes_the_place_of_the_old(folder, tmp_path):
     convert_pets(folder, tmp_path / 'out', num_shards=2)
     convert_pets(folder, tmp_path / 'out', num_shards=1)

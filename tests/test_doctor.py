@@ -128,6 +128,7 @@ def write_record(folder, **change):
     ({'xmax': [.105]}, "tiny: .*a 'cat' of 1.5x150.0 pixels"),
     (dict.fromkeys(['label', 'ymin', 'xmin', 'ymax', 'xmax']), 'empty: record 0 of '),
     ({'image/encoded': [b'no picture']}, 'undecodable: .*is no picture that can be read'),
+    ({'difficult': [0, 1, 1], 'xmin': [.6]}, 'inverted: '),
     ({'image/encoded': None}, 'undecodable: .*is no picture')])
 def test_what_records_can_hold(tmp_path, change, expected):
     dataset = write_record(tmp_path / 'records', **change)
@@ -162,3 +163,9 @@ def test_the_command(tmp_path):
     assert 'train: 2 pictures, 2 boxes, 1 classes' in text and 'left out 2 bad boxes, such as: ' in text
     text = scripts.succeed('tf_convert_data.py', f'--dataset_dir={tmp_path}/records', '--check')
     assert '2 pictures and 2 boxes are usable' in text and 'nothing is wrong' in text
+    shard, = (tmp_path / 'records').glob('*.tfrecord')
+    shard.write_bytes(shard.read_bytes()[:-1] + b'!')
+    done = scripts.run('tf_convert_data.py', f'--dataset_dir={tmp_path}/records', '--check')
+    assert done.returncode == 1 and 'record 1 of ' in done.stdout and 'do not fit their checksum' in done.stdout
+    (folder / 'ImageSets/Main/train.txt').unlink()
+    assert 'has no split lists' in scripts.refusal(*arguments, '--check')

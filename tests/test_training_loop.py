@@ -95,6 +95,14 @@ def test_the_last_checkpoint_is_written_before_slim_is_told_to_stop(tmp_path):
         run()
 
 
+def test_when_the_input_breaks_what_was_trained_is_kept(tmp_path):
+    run = Run(tmp_path, [3.])
+    run()
+    with pytest.raises(tf.errors.InvalidArgumentError):     # there is no second loss
+        run()
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
+
+
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 def test_a_loss_that_is_not_finite_stops_and_names_what_is_known(tmp_path, bad):
     run = Run(tmp_path, [3., bad], save_interval_secs=0)

@@ -80,6 +80,7 @@ def test_split_lists(tmp_path):
 @pytest.mark.parametrize('spoil, message', [
     (lambda folder: (folder / 'ImageSets/Main/train.txt').unlink(), "no split 'train'"),
     (lambda folder: (folder / 'ImageSets/Main/train.txt').write_text('\n'), 'lists no pictures'),
+    (lambda folder: (folder / 'ImageSets/Main/train.txt').write_bytes(b'caf\xe9\n'), 'train.txt is not UTF-8 text'),
     (lambda folder: (folder / 'ImageSets/Main/train.txt').write_text('one\none\n'), "lists 'one' more than once"),
     (lambda folder: (folder / 'Annotations').rename(folder / 'annotations_'), 'has no folder Annotations')])
 def test_wrong_folders(tmp_path, spoil, message):
@@ -91,6 +92,7 @@ def test_wrong_folders(tmp_path, spoil, message):
 @pytest.mark.parametrize('spoil, message', [
     (lambda folder: (folder / 'Annotations/one.xml').unlink(), 'one.xml is missing'),
     (lambda folder: (folder / 'Annotations/one.xml').write_text('<annotation>'), 'not well-formed XML'),
+    (lambda folder: (folder / 'Annotations/one.xml').write_text('<html/>'), 'outermost element is <html>'),
     (lambda folder: (folder / 'JPEGImages/one.jpg').unlink(), 'has no picture'),
     (lambda folder: (folder / 'JPEGImages/one.jpg').write_bytes(b'not a picture'), 'is no picture that can be read'),
     (lambda folder: (folder / 'JPEGImages/one.jpg').write_bytes(b''), 'is no picture that can be read')])
