@@ -43,7 +43,7 @@ def shuffled_position(k, num_examples, seed):
 
 def cores():
     """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()   # Linux; elsewhere
 
 
 def ahead(batches):

@@ -65,29 +65,24 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(data, tmp_path, clones)
         np.testing.assert_array_equal(killed[name], value, err_msg=f'{name}, killed at step {moment}')
 
 
-def test_a_broken_checkpoint_costs_the_steps_since_the_one_before(data, tmp_path):
-    scripts.succeed(*arguments(data, tmp_path, '--max_number_of_steps=2'))
-    scripts.succeed(*arguments(data, tmp_path, '--max_number_of_steps=4'))
-    broken = tmp_path / 'model.ckpt-4.data-00000-of-00001'
-    broken.write_bytes(broken.read_bytes()[:-9])
-    text = scripts.succeed(*arguments(data, tmp_path, '--max_number_of_steps=5'))
-    assert f'{tmp_path}/model.ckpt-4 is broken (' in text and f'going on from {tmp_path}/model.ckpt-2' in text
-    assert [step_of(line) for line in text.splitlines() if step_of(line)] == [3, 4, 5]
-
-
-def test_what_changed_is_said(data, tmp_path):
+def test_a_broken_checkpoint_costs_the_steps_since_the_one_before_and_what_changed_is_said(data, tmp_path):
     shutil.copytree(data, tmp_path / 'records')
-    scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=1'))
+    for last in (2, 4):
+        scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', f'--max_number_of_steps={last}'))
+    broken = tmp_path / 'run/model.ckpt-4.data-00000-of-00001'
+    broken.write_bytes(broken.read_bytes()[:-9])
     shard = next((tmp_path / 'records').glob('*train_00000*'))
     kept = list(tf.io.tf_record_iterator(str(shard)))
     with tf.io.TFRecordWriter(str(shard)) as writer:
         for record in reversed(kept):
             writer.write(record)
-    text = scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=2', '--seed=1',
+    text = scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=5', '--seed=1',
                                       '--batch_size=2'))
+    assert f'{tmp_path}/run/model.ckpt-4 is broken (' in text and f'going on from {tmp_path}/run/model.ckpt-2' in text
+    assert [step_of(line) for line in text.splitlines() if step_of(line)] == [3, 4, 5]
     for change in ('seed: 0 -> 1', 'batch_size: 4 -> 2', 'the data set: 10 pictures of shapes train (content ',
                    'so the examples from here on are not those'):
-        assert f'changed since the last run here: {change}' in text or change in text
+        assert f'changed since the last run here: {change}' in text
 
 
 def break_record(folder, name='train_0003'):
@@ -144,5 +139,4 @@ def test_a_full_disk(data, tmp_path):
         resource.RLIMIT_FSIZE, (largest - 1, resource.RLIM_INFINITY)))
     assert done.returncode == 2, done.stdout + done.stderr
     assert 'error: the checkpoint of step 2 could not be written to' in done.stderr
-    assert not list(tmp_path.glob('model.ckpt-2*'))
-    assert 'step 2/2' in scripts.succeed(*arguments(data, tmp_path, '--max_number_of_steps=2'))
+    assert not list(tmp_path.glob('model.ckpt-2*')) and tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
