@@ -109,9 +109,10 @@ def check_flags():
         raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
         raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
-    if FLAGS.checkpoint_path and not os.path.exists(os.path.join(FLAGS.train_dir, 'checkpoint')):
+    if FLAGS.checkpoint_path and not run_folder.checkpoints_in(FLAGS.train_dir):
         path = FLAGS.checkpoint_path
-        if os.path.isdir(path) and not os.path.exists(os.path.join(path, 'checkpoint')):
+        listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints of any other name
+        if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)):
             raise command.UserError(f'the folder {path} holds no checkpoint')
         if not glob.glob(glob.escape(path) + '*'):
             raise command.UserError(f'there is no checkpoint {path}')

@@ -87,6 +87,7 @@ def leave_out(dataset, most):
     broken = find(dataset)
     if len(broken) > most:
         raise UserError(f'{len(broken)} records are broken, more than --max_broken_records={most}: {_list(broken)}')
+    log.info('%d of %d records are broken', len(broken), dataset.num_examples)
     for record in broken:
         log.info('left out: %s', record)
     if len(broken) == dataset.num_examples:

@@ -1,10 +1,10 @@
 """Checkpoints on disk: found, described, and written only when they are worth it."""
 import glob
 import os
-import re
 
 import tensorflow.compat.v1 as tf
 
+from deployment import run_folder
 from deployment.console import log
 from deployment.errors import UserError, reason
 
@@ -12,7 +12,7 @@ from deployment.errors import UserError, reason
 def find(path):
     """The prefix of a checkpoint from a prefix, any of its files, or a folder (its latest); UserError if none."""
     if os.path.isdir(path):
-        latest = _listed(path) or next(iter(_of_folder(path)), None)
+        latest = _listed(path) or next(iter(run_folder.checkpoints_in(path)), None)
         if not latest:
             raise UserError(f'the folder {path} holds no checkpoint')
         return latest
@@ -53,15 +53,6 @@ def _broken(prefix):
     return ''
 
 
-def _of_folder(folder):
-    """Prefixes of the checkpoints `model.ckpt-<step>` in a folder, the latest first, whatever its list says."""
-    # Also those of which one file has been lost: that is for the reader to see.
-    names = [re.fullmatch(r'model\.ckpt-(\d+)\.(index|data-.*)', os.path.basename(path))
-             for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*'))]
-    steps = sorted({int(match.group(1)) for match in names if match}, reverse=True)
-    return [os.path.join(folder, f'model.ckpt-{step}') for step in steps]
-
-
 def pass_over_broken(folder):
     """The latest checkpoint of a train_dir that is whole, or None where it has none.
 
@@ -72,12 +63,12 @@ def pass_over_broken(folder):
     for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
         os.remove(path)
     broken = {}
-    for prefix in _of_folder(folder):
+    for prefix in run_folder.checkpoints_in(folder):
         why = _broken(prefix)
         if not why:
             _set_aside(broken, f'going on from {prefix}')
             if _listed(folder) != prefix:
-                there = [os.path.basename(other) for other in reversed(_of_folder(folder))]
+                there = [os.path.basename(other) for other in reversed(run_folder.checkpoints_in(folder))]
                 tf.train.update_checkpoint_state(folder, there[-1], there)
             return prefix
         broken[prefix] = why

@@ -44,8 +44,14 @@ def run(main, check, takes_arguments=False):
 
     console.set_up()
     if _TRACEBACK not in os.environ:
-        threading.excepthook = lambda _: None   # what stops a thread stops the main one too, which says so
+        threading.excepthook = _thread_failed
     app.run(guarded, flags_parser=_parse)
+
+
+def _thread_failed(failure):
+    """Says nothing of a full disk: the thread that writes summaries hands that error on to the main one."""
+    if _FULL not in str(failure.exc_value):
+        threading.__excepthook__(failure)
 
 
 def _parse(arguments):

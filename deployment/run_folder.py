@@ -2,6 +2,7 @@
 import fcntl
 import glob
 import os
+import re
 
 from deployment.errors import UserError
 from deployment.files import read_json, write_json
@@ -28,6 +29,15 @@ def claim(folder):
     lock.write(f'{os.getpid()}\n')
     lock.flush()
     return lock
+
+
+def checkpoints_in(folder):
+    """Prefixes of the checkpoints `model.ckpt-<step>` in a folder, the latest first, whatever its list says."""
+    # Also those of which one file has been lost: that is for the reader to see.
+    names = [re.fullmatch(r'model\.ckpt-(\d+)\.(index|data-\d+-of-\d+)', os.path.basename(path))
+             for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*'))]
+    steps = sorted({int(match.group(1)) for match in names if match}, reverse=True)
+    return [os.path.join(folder, f'model.ckpt-{step}') for step in steps]
 
 
 def read_config(folder):
@@ -75,7 +85,7 @@ def keep_config(folder, config):
     another model.
     """
     old = read_config(folder)
-    if not glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*.index')):
+    if not checkpoints_in(folder):
         old = None   # without weights there is nothing to protect
     if old:
         for name in _FIXED:

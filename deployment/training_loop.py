@@ -100,8 +100,10 @@ class TrainStep:
         try:
             values = sess.run(fetches)
         except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
-            # The input broke, before anything of this step was changed: what was trained so far is not lost.
-            self._saver.save(sess, self._path, global_step=self._step)
+            # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
+            # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one.
+            if self._step:
+                self._saver.save(sess, self._path, global_step=self._step)
             raise
         self._step += 1
         self._speed.count(self._step)

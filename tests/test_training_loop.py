@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self, folder, losses, signals=None, number_of_steps=None, **options):
         step = tf.train.get_or_create_global_step()
-        at = tf.gather(tf.constant(losses), step)
+        at = tf.gather(tf.constant(losses, tf.float32), step)
         with tf.control_dependencies([at]), tf.control_dependencies([tf.assign_add(step, 1)]):
             self.train = tf.identity(at)
         self.step, self.folder, self.writer = step, folder, Writer()
@@ -101,6 +101,13 @@ def test_when_the_input_breaks_what_was_trained_is_kept(tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError):     # there is no second loss
         run()
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
+
+
+def test_when_the_input_breaks_at_the_start_nothing_is_kept(tmp_path):
+    run = Run(tmp_path, [])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        run()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
