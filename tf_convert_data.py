@@ -102,7 +102,7 @@ def holds_records(folder):
 
 def to_examine(params):
     """The `Examination` to fill, and the list of functions () that each look at one picture."""
-    from datasets import broken_records, dataset_factory, doctor, facts, voc
+    from datasets import dataset_factory, doctor, facts, voc
     folder = FLAGS.dataset_dir[0]
     if holds_records(folder):
         if len(FLAGS.dataset_dir) > 1:
@@ -110,13 +110,7 @@ def to_examine(params):
         names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
         found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
         examination = doctor.Examination(found[0].class_names, params.image_size)
-        broken = {(record.path, record.number): (dataset.split, str(record))
-                  for dataset in found for record in broken_records.find(dataset)}
-        for split, text in broken.values():
-            examination.note('undecodable', split, text)
-        return examination, [functools.partial(doctor.examine_record, examination, dataset, path, number)
-                             for dataset in found for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
-                             for number in range(len(offsets)) if (path, number) not in broken]
+        return examination, [look for dataset in found for look in doctor.examine_records(examination, dataset)]
     known = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
         voc.CLASSES if FLAGS.dataset_name.startswith('pascalvoc') else None
     examination = doctor.Examination(known, params.image_size)
@@ -149,8 +143,9 @@ def check_data():
         print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)))
         raise command.UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
     print('\n'.join(doctor.class_table(examination)))
-    print(f'{sum(examination.pictures.values())} pictures and {len(examination.all_boxes())} boxes are usable')
-    print_coverage(examination.all_boxes(), params)
+    boxes = examination.all_boxes()
+    print(f'{sum(examination.pictures.values())} pictures and {len(boxes)} boxes are usable')
+    print_coverage(boxes, params)
     print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)) or 'nothing is wrong')
     return 1 if examination.has_errors() else 0
 

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
 from datasets import input_pipeline, records, schema
+from deployment import training_loop
 from deployment.console import log
 from deployment.errors import UserError, reason
 
@@ -63,15 +64,15 @@ def _reason(session, checked, feed):
         if isinstance(error, tf.errors.DataLossError):
             return 'its bytes do not fit their checksum'
         return reason(error).rstrip('.')
+    except UnicodeDecodeError:   # of TensorFlow's message, which quotes the record
+        return 'it is no tf.train.Example'
     return 'it could not be read a moment ago'
 
 
 def _picture(path, offset):
     """The file name that a record holds; '' where the record is broken too much to tell."""
     try:
-        example = tf.train.Example.FromString(records.read(path, offset))
-        names = example.features.feature['image/filename'].bytes_list.value
-        return names[0].decode(errors='replace') if names else ''
+        return schema.read_raw(records.read(path, offset)).filename
     except (OSError, DecodeError):
         return ''
 
@@ -102,7 +103,7 @@ def named(dataset, advice='convert the data anew'):
     """In its block, an error of the graph that comes from broken records becomes a UserError that names them."""
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+    except training_loop.INPUT_ERRORS as error:
         log.info('stopped by an error; looking for broken records')
         broken = find(dataset)
         if not broken:

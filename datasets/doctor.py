@@ -2,21 +2,20 @@
 
 Errors are what conversion refuses; notes are legal, but seldom meant.
 """
+import functools
 import hashlib
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow.compat.v1 as tf
-from google.protobuf.message import DecodeError
 
-from datasets import images, records, voc
+from datasets import broken_records, images, records, schema, voc
 from datasets.annotation import BadBox
 from deployment.errors import UserError
 
 ERROR, NOTE = 'error', 'note'
 # Kind of finding -> how grave it is, and its headline.
 KINDS = {
-    'undecodable': (ERROR, 'pictures that do not decode'),
+    'undecodable': (ERROR, 'pictures or records that do not decode'),
     'unreadable': (ERROR, 'annotations that cannot be read'),
     'outside': (ERROR, 'boxes outside their picture'),
     'inverted': (ERROR, 'boxes that are empty or inverted'),
@@ -142,27 +141,25 @@ def examine_folder(examination, split, folder, identifier):
     return examination.add(split, Picture(found.image_path, found.encoded, boxes, found.names, found.difficult))
 
 
-def examine_record(examination, dataset, path, number):
-    """Looks at one record of a `Dataset`, by its file and its place there."""
-    name = f'record {number} of {path}'
-    try:
-        features = _features(records.read(path, dataset.offsets[dataset.files.index(path)][number]))
-    except (DecodeError, OSError) as error:
-        return examination.note('unreadable', dataset.split, f'{name}: {error}')
-    filename = b''.join(features('image/filename')[:1]).decode(errors='replace')
-    name += f" ('{filename}')" if filename else ''
-    content = b''.join(features('image/encoded')[:1])
-    try:
-        images.to_jpeg(content, name)
-    except images.BadPicture as error:
-        return examination.note('undecodable', dataset.split, str(error))
-    sides = [features(f'image/object/bbox/{side}') for side in ('ymin', 'xmin', 'ymax', 'xmax')]
-    labels, difficult = (features(f'image/object/bbox/{key}') for key in ('label', 'difficult'))
+def examine_records(examination, dataset):
+    """Notes the records of a `Dataset` that training cannot read; functions () that look at the others, one each."""
+    broken = {(record.path, record.number): record for record in broken_records.find(dataset)}
+    for record in broken.values():
+        examination.note('undecodable', dataset.split, str(record))
+    return [functools.partial(_examine_record, examination, dataset, path, number, offset)
+            for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
+            for number, offset in enumerate(offsets) if (path, number) not in broken]
+
+
+def _examine_record(examination, dataset, path, number, offset):
+    raw = schema.read_raw(records.read(path, offset))
+    name = f'record {number} of {path}' + (f" ('{raw.filename}')" if raw.filename else '')
+    labels, sides = raw.labels, raw.sides
     if len({*map(len, sides), len(labels)}) > 1:
         return examination.note('unreadable', dataset.split, f'{name}: it has {len(labels)} labels, but '
                                 f'{", ".join(str(len(side)) for side in sides)} ymin, xmin, ymax, xmax')
     good = []
-    for label, hard, *box in zip(labels, (difficult + [0] * len(labels))[:len(labels)], *sides, strict=True):
+    for label, hard, *box in zip(labels, (raw.difficult + [0] * len(labels))[:len(labels)], *sides, strict=True):
         known = 0 < label < dataset.num_classes
         class_name = dataset.class_names[label - 1] if known else str(label)
         try:
@@ -171,7 +168,7 @@ def examine_record(examination, dataset, path, number):
             examination.note(error.kind, dataset.split, str(error))
     boxes, names, hards = zip(*good, strict=True) if good else ((), (), ())
     return examination.add(dataset.split, Picture(
-        name, content, np.array(boxes, np.float32).reshape(-1, 4), list(names), list(hards)))
+        name, raw.encoded, np.array(boxes, np.float32).reshape(-1, 4), list(names), list(hards)))
 
 
 def _checked(box, what):
@@ -183,12 +180,3 @@ def _checked(box, what):
         raise BadBox('outside', f'{what} lies outside its picture; coordinates are relative, from 0 to 1')
     return np.clip(box, 0, 1)
 
-
-def _features(serialized):
-    """A function key -> list of values of a serialized tf.train.Example; empty where the key is missing."""
-    features = tf.train.Example.FromString(serialized).features.feature
-
-    def values(key):
-        kind = features[key].WhichOneof('kind') if key in features else None
-        return list(getattr(features[key], kind).value) if kind else []
-    return values

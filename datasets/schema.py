@@ -1,4 +1,6 @@
 """The one schema of records, the keys of public TF1 SSD converters."""
+from typing import NamedTuple
+
 import tensorflow.compat.v1 as tf
 
 _BBOX = 'image/object/bbox/'
@@ -57,3 +59,26 @@ def parse(serialized):
     truths = {'boxes': boxes, 'labels': labels, 'difficult': tf.concat([difficult, unsaid], 0)}
     return {'encoded': parsed['image/encoded'], 'filename': parsed['image/filename'],
             **{name: tf.gather(values, usable) for name, values in truths.items()}}
+
+
+class Raw(NamedTuple):
+    """A record as its converter wrote it, nothing checked nor changed: lists of values, empty where it lacks them."""
+    filename: str
+    encoded: bytes
+    labels: list
+    difficult: list
+    sides: list      # four lists: ymin, xmin, ymax, xmax
+
+
+def read_raw(serialized):
+    """The `Raw` record of serialized bytes; DecodeError (of protobuf) where they are no tf.train.Example."""
+    features = tf.train.Example.FromString(serialized).features.feature
+
+    def values(key):
+        kind = features[key].WhichOneof('kind') if key in features else None
+        return list(getattr(features[key], kind).value) if kind else []
+
+    def text(key):
+        return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
+    return Raw(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
+               values(_BBOX + 'difficult'), [values(_BBOX + side) for side in _SIDES])

@@ -16,6 +16,10 @@ import tensorflow.compat.v1 as tf
 from deployment.console import log
 from deployment.errors import UserError
 
+# What a broken input makes of a step. TensorFlow quotes a record that it cannot parse, and Python may then fail to
+# decode that very message.
+INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
+
 
 class StopSignals:
     """In its `with` block SIGINT and SIGTERM ask for a stop after the running step; a second one stops at once.
@@ -99,7 +103,7 @@ class TrainStep:
         fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
         try:
             values = sess.run(fetches)
-        except (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError):
+        except INPUT_ERRORS:
             # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
             # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one.
             if self._step:

@@ -69,6 +69,16 @@ def test_an_error_of_the_graph_names_its_records(dataset):
         raise tf.errors.DataLossError(None, None, 'corrupted record')
 
 
+def test_a_record_that_tensorflow_cannot_even_quote(dataset, tmp_path):
+    with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
+        writer.write(0, b'\xff' * 20)
+    facts.write_split(str(tmp_path), 'pets', ['cat'], 'train', writer.counts)
+    dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
+    assert broken_records.find(dataset)[0].reason == 'it is no tf.train.Example'
+    with pytest.raises(UserError, match='it is no tf.train.Example; convert'), broken_records.named(dataset):
+        b'\xff'.decode()
+
+
 def test_other_errors_pass(dataset):
     whole = dataset._replace(offsets=[dataset.offsets[0][:1], dataset.offsets[1][:0]])
     with pytest.raises(tf.errors.InvalidArgumentError, match='something else'), broken_records.named(whole):

@@ -117,6 +117,14 @@ def write_record(folder, **change):
     return dataset_factory.get_dataset('', 'train', str(folder))
 
 
+def examine_all(dataset):
+    """The examination of all records of a data set."""
+    examination = doctor.Examination(dataset.class_names, 300)
+    for look in doctor.examine_records(examination, dataset):
+        look()
+    return examination
+
+
 @pytest.mark.parametrize('change, expected', [
     ({}, ''), ({'xmax': [1.3]}, "outside: record 0 of .*'one.jpg'.: the box of a 'cat' .* lies outside its picture"),
     ({'ymin': [-.2]}, 'outside: '), ({'xmax': [60.]}, 'outside: .*coordinates are relative, from 0 to 1'),
@@ -127,13 +135,14 @@ def write_record(folder, **change):
     ({'ymin': None}, 'unreadable: .*it has 1 labels, but 0, 1, 1, 1 ymin'),
     ({'xmax': [.105]}, "tiny: .*a 'cat' of 1.5x150.0 pixels"),
     (dict.fromkeys(['label', 'ymin', 'xmin', 'ymax', 'xmax']), 'empty: record 0 of '),
-    ({'image/encoded': [b'no picture']}, 'undecodable: .*is no picture that can be read'),
+    ({'image/encoded': [b'no picture']}, "undecodable: record 0 of .*'one.jpg'.: Unknown image file format"),
     ({'difficult': [0, 1, 1], 'xmin': [.6]}, 'inverted: '),
-    ({'image/encoded': None}, 'undecodable: .*is no picture')])
+    ({'image/encoded': None}, 'undecodable: .*image/encoded'), ({'image/encoded': [7]}, 'undecodable: .*image/encoded'),
+    ({'label': [b'cat']}, 'undecodable: .*bbox/label'), ({'label': [1.]}, 'undecodable: .*bbox/label'),
+    ({'xmin': [b'.1']}, 'undecodable: .*bbox/xmin')])
 def test_what_records_can_hold(tmp_path, change, expected):
     dataset = write_record(tmp_path / 'records', **change)
-    examination = doctor.Examination(dataset.class_names, 300)
-    doctor.examine_record(examination, dataset, dataset.files[0], 0)
+    examination = examine_all(dataset)
     assert re.search(expected, told(examination)), told(examination)
     assert bool(expected) == bool(examination.findings())
 
@@ -142,9 +151,7 @@ def test_a_record_of_something_else(tmp_path):
     dataset = write_record(tmp_path)
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
         writer.write(0, b'\xff' * 20)
-    examination = doctor.Examination(None, 300)
-    doctor.examine_record(examination, dataset, dataset.files[0], 0)
-    assert told(examination).startswith('unreadable: record 0 of ')
+    assert told(examine_all(dataset)).startswith('undecodable: record 0 of ')
 
 
 @pytest.mark.slow

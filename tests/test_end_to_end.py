@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
+from shapes_run import weights, write_shapes
 
 import scripts
 from datasets import shapes
@@ -19,11 +20,7 @@ NET = ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """A folder with the embedded data set, small: voc/ and records/."""
-    folder = tmp_path_factory.mktemp('data')
-    shapes.write(str(folder / 'voc'), splits={'train': 12, 'test': 5})
-    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc', f'--output_dir={folder}/records',
-                    '--dataset_name=shapes', '--num_shards=2')
-    return folder
+    return write_shapes(tmp_path_factory.mktemp('data'), train=12, test=5)
 
 
 def train(data, run, *more):
@@ -36,12 +33,6 @@ def trained(data, tmp_path_factory):
     """A folder with six steps of training, and what was printed."""
     run = tmp_path_factory.mktemp('run')
     return run, train(data, run, '--max_number_of_steps=6', '--moving_average_decay=0.9')
-
-
-def weights(run):
-    """Name -> value of every variable of the latest checkpoint."""
-    reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(str(run)))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def test_training_says_what_it_does(trained):
@@ -106,7 +97,7 @@ def test_errors_of_the_graph_are_one_sentence(data, tmp_path):
     arguments = [f'--dataset_dir={tmp_path}/records', f'--train_dir={tmp_path}/run', '--dataset_name=shapes', *NET]
     assert 'pass --num_classes' in scripts.refusal('train_ssd_network.py', *arguments)
     sentence = scripts.refusal('train_ssd_network.py', *arguments, '--num_classes=2')
-    assert 'holds a label that is not below 2' in sentence
+    assert 'holds a label that is not below 2' in sentence and not list((tmp_path / 'run').glob('model.ckpt*'))
 
 
 def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):

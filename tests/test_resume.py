@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from shapes_run import weights, write_shapes
 
 import scripts
-from datasets import shapes
 
 pytestmark = pytest.mark.slow
 STEPS = 40
@@ -18,23 +18,13 @@ STEPS = 40
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """Converted pictures, fewer than four steps see."""
-    folder = tmp_path_factory.mktemp('resume')
-    shapes.write(str(folder / 'voc'), splits={'train': 10, 'test': 2})
-    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc', f'--output_dir={folder}/records',
-                    '--dataset_name=shapes', '--num_shards=2')
-    return folder / 'records'
+    return write_shapes(tmp_path_factory.mktemp('resume'), train=10, test=2) / 'records'
 
 
 def arguments(records_dir, train_dir, *more):
     return ['train_ssd_network.py', f'--dataset_dir={records_dir}', f'--train_dir={train_dir}',
             '--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=1',
             f'--max_number_of_steps={STEPS}', *more]
-
-
-def weights(train_dir):
-    """Name -> value of everything in the latest checkpoint: variables, slots, averages, global step."""
-    reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(str(train_dir)))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def step_of(line):
