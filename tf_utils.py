@@ -3,11 +3,11 @@
 `flags` is any object with the attributes that a function names (the FLAGS of a script, a SimpleNamespace).
 Nothing here knows of boxes.
 """
-import difflib
-
 import tensorflow.compat.v1 as tf
 
-from deployment import checkpoints
+from checkpoints import restoring, sources
+from deployment import checkpoints as saved
+from deployment import scopes
 from deployment.console import log
 from deployment.errors import UserError
 
@@ -15,20 +15,24 @@ from deployment.errors import UserError
 def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_step):
     """The learning rate at `global_step`, a [] float32 tensor.
 
-    Reads learning_rate, learning_rate_decay_type, learning_rate_decay_factor, learning_rate_boundaries,
-    end_learning_rate, num_epochs_per_decay, warmup_steps and batch_size (of one clone). Warm-up rises linearly
-    over the first steps, whatever the type.
+    Reads learning_rate, or learning_rate_per_image instead, which is multiplied by the pictures of a step over all
+    clones (Goyal et al., arXiv 1706.02677: k times the batch wants k times the rate, after a warm-up); further
+    learning_rate_decay_type, learning_rate_decay_factor, learning_rate_boundaries, end_learning_rate,
+    num_epochs_per_decay (None: 2, or the max_number_of_steps for polynomial), warmup_steps and batch_size (of one
+    clone). Warm-up rises linearly over the first steps, whatever the type.
     """
-    decay_steps = max(1, int(num_samples_per_epoch * flags.num_epochs_per_decay
+    initial = flags.learning_rate if flags.learning_rate_per_image is None \
+        else flags.learning_rate_per_image * flags.batch_size * num_clones
+    decay_steps = max(1, int(num_samples_per_epoch * _or(flags.num_epochs_per_decay, 2.)
                              / (flags.batch_size * num_clones)))
+    whole_run = flags.max_number_of_steps if flags.num_epochs_per_decay is None else None
     rate = {
-        'fixed': lambda: tf.constant(flags.learning_rate),
+        'fixed': lambda: tf.constant(initial),
         'exponential': lambda: tf.train.exponential_decay(
-            flags.learning_rate, global_step, decay_steps, _or(flags.learning_rate_decay_factor, .94),
-            staircase=True),
+            initial, global_step, decay_steps, _or(flags.learning_rate_decay_factor, .94), staircase=True),
         'polynomial': lambda: tf.train.polynomial_decay(
-            flags.learning_rate, global_step, decay_steps, flags.end_learning_rate, power=1.),
-        'piecewise': lambda: _piecewise(flags, global_step),
+            initial, global_step, whole_run or decay_steps, flags.end_learning_rate, power=1.),
+        'piecewise': lambda: _piecewise(flags, initial, global_step),
     }[flags.learning_rate_decay_type]()
     if flags.warmup_steps:
         done = (tf.cast(global_step, tf.float32) + 1) / flags.warmup_steps
@@ -36,12 +40,12 @@ def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_ste
     return tf.identity(rate, name='learning_rate')
 
 
-def _piecewise(flags, global_step):
-    """learning_rate times the decay factor once for every boundary reached (the paper: 0.1 at 80k and 100k)."""
+def _piecewise(flags, initial, global_step):
+    """The initial rate times the decay factor once for every boundary reached (the paper: 0.1 at 80k and 100k)."""
     boundaries = [int(boundary) for boundary in flags.learning_rate_boundaries]
     factor = _or(flags.learning_rate_decay_factor, .1)
     passed = tf.reduce_sum(tf.cast(global_step >= tf.constant(boundaries, tf.int64), tf.float32))
-    return flags.learning_rate * tf.pow(factor, passed)
+    return initial * tf.pow(factor, passed)
 
 
 def _or(value, default):
@@ -68,39 +72,43 @@ _OPTIMIZERS = {
 OPTIMIZERS = tuple(sorted(_OPTIMIZERS))
 
 
-def configure_optimizer(flags, learning_rate):
+def configure_optimizer(flags, learning_rate, backbone_scopes=()):
     """The optimizer that flags.optimizer names, with that optimizer's own flags.
 
     Reads also bias_learning_rate_multiplier: biases learn at that multiple of the rate (2 in the paper's
-    released configuration).
+    released configuration); and backbone_learning_rate_multiplier: so do variables under the backbone's scopes.
     """
+    def multiplier(variable):
+        name = variable.op.name
+        return (flags.bias_learning_rate_multiplier if name.endswith('/biases') else 1.) * (
+            flags.backbone_learning_rate_multiplier if any(scopes.is_under(name, scope) for scope in backbone_scopes)
+            else 1.)
+
     make = _OPTIMIZERS[flags.optimizer]
-    if flags.bias_learning_rate_multiplier == 1:
+    if flags.bias_learning_rate_multiplier == flags.backbone_learning_rate_multiplier == 1:
         return make(flags, learning_rate)
-    return _TwoRates(make(flags, learning_rate),
-                     make(flags, learning_rate * flags.bias_learning_rate_multiplier))
+    return _RateGroups(lambda factor: make(flags, learning_rate * factor), multiplier)
 
 
-class _TwoRates:
-    """Two optimizers of one kind: the second one, with another rate, applies the gradients of the biases.
+class _RateGroups:
+    """An optimizer of one kind for each multiple of the rate, each for its own variables.
 
     Scaling the gradients instead would change nothing under Adam, Adagrad and their like.
     """
 
-    def __init__(self, others, biases):
-        self._others, self._biases = others, biases
+    def __init__(self, make, multiplier):
+        self._make, self._multiplier = make, multiplier   # factor -> optimizer, variable -> factor
 
     def compute_gradients(self, *args, **kwargs):
         """As of tf.train.Optimizer."""
-        return self._others.compute_gradients(*args, **kwargs)
+        return self._make(1.).compute_gradients(*args, **kwargs)
 
     def apply_gradients(self, grads_and_vars, global_step=None, name=None):
-        """As of tf.train.Optimizer; the step is counted once, after both."""
-        pairs = list(grads_and_vars)
-        biases = [pair for pair in pairs if pair[1].op.name.endswith('/biases')]
-        others = [pair for pair in pairs if not pair[1].op.name.endswith('/biases')]
-        applied = [optimizer.apply_gradients(share)
-                   for optimizer, share in ((self._others, others), (self._biases, biases)) if share]
+        """As of tf.train.Optimizer; the step is counted once, after all."""
+        groups = {}
+        for gradient, variable in grads_and_vars:
+            groups.setdefault(self._multiplier(variable), []).append((gradient, variable))
+        applied = [self._make(factor).apply_gradients(groups[factor]) for factor in sorted(groups)]
         with tf.control_dependencies(applied):
             return tf.assign_add(global_step, 1, name=name) if global_step is not None else tf.no_op(name)
 
@@ -120,40 +128,19 @@ def moving_average_ops(decay, global_step, after=()):
 
 def get_variables_to_train(flags):
     """Trainable variables under flags.trainable_scopes (commas), or all; UserError for a scope without any."""
-    if not flags.trainable_scopes:
-        return tf.trainable_variables()
-    chosen = []
-    for scope in _scopes(flags.trainable_scopes):
-        under = [v for v in tf.trainable_variables() if _is_under(v.op.name, scope)]
-        if not under:
-            raise UserError(f"--trainable_scopes: no variable lies under '{scope}'; "
-                            f'{_near(scope, tf.trainable_variables())}')
-        chosen += [v for v in under if v not in chosen]
-    return chosen
-
-
-def _scopes(text):
-    return [scope.strip().rstrip('/') for scope in text.split(',') if scope.strip()]
-
-
-def _is_under(name, scope):
-    return name == scope or name.startswith(scope + '/')
-
-
-def _near(scope, variables):
-    """Names like a scope, for an error."""
-    prefixes = {'/'.join(v.op.name.split('/')[:depth]) for v in variables for depth in (1, 2, 3)}
-    return 'like it are ' + ', '.join(difflib.get_close_matches(scope, sorted(prefixes), 3, 0)) + '.'
+    return scopes.variables_under('trainable_scopes', flags.trainable_scopes, tf.trainable_variables()) \
+        or tf.trainable_variables()
 
 
 def get_init_fn(flags):
-    """A function (session) that restores the pretrained weights, or None where there is nothing to do.
+    """A function (session) that gives the net its pretrained weights, or None where there is nothing to do.
 
-    A checkpoint in flags.train_dir always wins: the supervisor goes on from there. Reads also
-    checkpoint_path, checkpoint_exclude_scopes, checkpoint_model_scope (the name that model_name has in the
-    checkpoint) and ignore_missing_vars. Says what is restored and what is not, and why.
+    A checkpoint in flags.train_dir always wins: the supervisor goes on from there. Reads also checkpoint_path (of
+    any kind that `checkpoints.sources` opens), checkpoint_exclude_scopes, checkpoint_model_scope (the name that
+    model_name has in the checkpoint), checkpoint_moving_averages and ignore_missing_vars. Says what is restored
+    and what is not, and why.
     """
-    latest = checkpoints.pass_over_broken(flags.train_dir)
+    latest = saved.pass_over_broken(flags.train_dir)
     if latest:
         _refuse_foreign(latest)
         log.info('going on from %s%s', latest, f'; --checkpoint_path={flags.checkpoint_path} is not read, '
@@ -162,61 +149,18 @@ def get_init_fn(flags):
     if not flags.checkpoint_path:
         log.info('starting from random weights (no checkpoint in %s, no --checkpoint_path)', flags.train_dir)
         return None
-    prefix = checkpoints.find(flags.checkpoint_path)
-    restored, left = _restore_plan(flags, prefix)
-    log.info('starting from %s: %d of %d variables restored', prefix, len(restored),
-             len(restored) + sum(map(len, left.values())))
-    for reason, names in left.items():
-        log.info('  %d left at their initial values (%s): %s%s', len(names), reason, ', '.join(names[:4]),
-                 ', ...' if len(names) > 4 else '')
-    saver = tf.train.Saver(restored)
-    return lambda session: saver.restore(session, prefix)
-
-
-def _restore_plan(flags, prefix):
-    """({name in the checkpoint: variable}, {reason: [names left at their initial values]})."""
-    there = checkpoints.shapes(prefix)
-    excluded = _scopes(flags.checkpoint_exclude_scopes or '')
     variables = tf.model_variables()
-    for scope in excluded:
-        if not any(_is_under(v.op.name, scope) for v in variables):
-            raise UserError(f"--checkpoint_exclude_scopes: no variable lies under '{scope}'; "
-                            f'{_near(scope, variables)}')
-    restored, left = {}, {}
-    for variable in variables:
-        name = variable.op.name
-        source = name
-        if flags.checkpoint_model_scope and _is_under(name, flags.model_name):
-            source = flags.checkpoint_model_scope + name[len(flags.model_name):]
-        if any(_is_under(name, scope) for scope in excluded):
-            left.setdefault('excluded', []).append(name)
-        elif source not in there:
-            left.setdefault('not in the checkpoint', []).append(name)
-        elif there[source] != variable.shape.as_list():
-            left.setdefault('of another shape', []).append(f'{name} {there[source]} -> {variable.shape.as_list()}')
-        else:
-            restored[source] = variable
-    _check_plan(flags, prefix, there, restored, left)
-    return restored, left
-
-
-def _check_plan(flags, prefix, there, restored, left):
-    missing = left.get('not in the checkpoint', [])
-    if not restored:
-        wanted = (missing or ['no variable'])[0]
-        near = difflib.get_close_matches(wanted, list(there), 3, 0)
-        raise UserError(f'{prefix} holds no variable of this net; the net wants {wanted}, and the nearest names in '
-                        f'the checkpoint are {", ".join(near)}; --checkpoint_model_scope maps {flags.model_name}/ '
-                        f'to another name')
-    if missing and not flags.ignore_missing_vars:
-        raise UserError(f'{prefix} lacks {len(missing)} variables of this net, such as {", ".join(missing[:3])}; '
-                        f'pass --ignore_missing_vars to start them afresh, or name them in '
-                        f'--checkpoint_exclude_scopes')
+    excluded = scopes.variables_under('checkpoint_exclude_scopes', flags.checkpoint_exclude_scopes, variables)
+    plan = restoring.make_plan(sources.open_source(flags.checkpoint_path), variables, flags.model_name, excluded,
+                               flags.checkpoint_model_scope, flags.checkpoint_moving_averages)
+    restoring.check(plan, flags.model_name, flags.ignore_missing_vars)
+    restoring.log_table(plan)
+    return restoring.init_fn(plan)
 
 
 def _refuse_foreign(latest):
     """UserError where the checkpoint of the train_dir is not one of this very graph."""
-    there = checkpoints.shapes(latest)
+    there = saved.shapes(latest)
     wrong = [v.op.name for v in tf.global_variables() if there.get(v.op.name) != v.shape.as_list()]
     if wrong:
         raise UserError(f'{latest} does not fit this run: it lacks {len(wrong)} variables, or has them in another '

@@ -57,14 +57,18 @@ flags.DEFINE_float('rmsprop_decay', .9, 'Decay of rmsprop.', lower_bound=0, uppe
 flags.DEFINE_enum('learning_rate_decay_type', 'piecewise', ['fixed', 'exponential', 'polynomial', 'piecewise'],
                   'How the learning rate falls.')
 flags.DEFINE_float('learning_rate', 1e-3, 'Initial learning rate.', lower_bound=0)
+flags.DEFINE_float('learning_rate_per_image', None, 'Instead of learning_rate: times the pictures of a step, those of '
+                   'all clones, so that a recipe holds on any number of GPUs.', lower_bound=0)
 flags.DEFINE_float('end_learning_rate', 1e-4, 'Where polynomial decay ends.', lower_bound=0)
 flags.DEFINE_float('learning_rate_decay_factor', None, 'Factor of each fall. Default: 0.1 for piecewise, 0.94 for '
                    'exponential.', lower_bound=0)
 flags.DEFINE_list('learning_rate_boundaries', ['80000', '100000'], 'Steps at which piecewise falls, with commas.')
-flags.DEFINE_float('num_epochs_per_decay', 2., 'Epochs of one exponential fall, or of the whole polynomial one.',
-                   lower_bound=1e-6)
+flags.DEFINE_float('num_epochs_per_decay', None, 'Epochs of one exponential fall (default 2), or of the whole '
+                   'polynomial one (default: to max_number_of_steps).', lower_bound=1e-6)
 flags.DEFINE_integer('warmup_steps', 0, 'First steps, over which the rate rises from 0.', lower_bound=0)
 flags.DEFINE_float('bias_learning_rate_multiplier', 2., 'Biases learn this much faster.', lower_bound=0)
+flags.DEFINE_float('backbone_learning_rate_multiplier', 1., 'The backbone, which is pretrained as a rule, learns this '
+                   'much faster or slower; 0 leaves it as it is.', lower_bound=0)
 flags.DEFINE_float('moving_average_decay', None, 'Keeps moving averages of the weights, with this decay; evaluation '
                    'and prediction use them.', lower_bound=0, upper_bound=.999999)
 flags.DEFINE_float('label_smoothing', 0., 'Share of the class targets spread evenly.', lower_bound=0, upper_bound=.99)
@@ -85,11 +89,15 @@ flags.DEFINE_integer('max_number_of_steps', None, 'Last step; not given, it trai
 flags.DEFINE_bool('print_anchors', False, 'Shows the anchors of the net per layer, and ends.')
 
 # Fine-tuning.
-flags.DEFINE_string('checkpoint_path', None, 'Checkpoint to start from: a file, or a folder (its latest).')
+flags.DEFINE_string('checkpoint_path', None, 'Weights to start from: a TensorFlow checkpoint (a file, or a folder: its '
+                    'latest), .npz, .pth or .caffemodel; see checkpoints/README.md.')
 flags.DEFINE_alias('pre_trained_model', 'checkpoint_path')
 flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another (vgg_16, say).')
+flags.DEFINE_bool('checkpoint_moving_averages', False, 'Starts from the moving averages of the checkpoint\'s weights.')
 flags.DEFINE_string('checkpoint_exclude_scopes', None, 'Scopes not to restore, with commas.')
 flags.DEFINE_string('trainable_scopes', None, 'Scopes to train, with commas; default all.')
+flags.DEFINE_bool('freeze_batch_norm', False, 'Batch norm uses the moving moments of the checkpoint and leaves them as '
+                  'they are: for batches of a few pictures.')
 flags.DEFINE_bool('ignore_missing_vars', False, 'Starts variables afresh that the checkpoint lacks.')
 
 # Loss.
@@ -113,11 +121,16 @@ def check_flags():
         path = FLAGS.checkpoint_path
         listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints of any other name
         if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)):
-            raise command.UserError(f'the folder {path} holds no checkpoint')
+            raise command.UserError(f'the folder {path} holds no TensorFlow checkpoint; name the file if it is of '
+                                    f'another kind')
         if not glob.glob(glob.escape(path) + '*'):
             raise command.UserError(f'there is no checkpoint {path}')
     if FLAGS.num_classes == 1:
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
+    if FLAGS.learning_rate_per_image is not None and FLAGS['learning_rate'].present:
+        raise command.UserError('--learning_rate and --learning_rate_per_image both say the rate; give one of them')
+    if FLAGS.freeze_batch_norm and not (FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
+        raise command.UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
     boundaries = FLAGS.learning_rate_boundaries
     if not all(b.strip().isdigit() for b in boundaries) or sorted(boundaries, key=int) != boundaries:
         raise command.UserError(f'--learning_rate_boundaries={",".join(boundaries)} are not rising step numbers')
@@ -184,7 +197,7 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     with tf.device(deployment.inputs_device()):
         shares = ssd_model.split_batch(batch, deployment.num_clones)
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
-    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options)
+    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm)
     return model_deploy.create_clones(deployment, model_fn, [(share, normalizer) for share in shares])
 
 
@@ -197,7 +210,7 @@ def main():
     import tf_utils
     from datasets import broken_records
     from deployment import checkpoints, model_deploy, training_loop
-    from nets import ssd_model
+    from nets import ssd, ssd_model
     from visualization import batches
 
     # 1. Deployment: how many clones, and which device does what.
@@ -224,7 +237,7 @@ def main():
 
     # 6. Learning rate, optimizer, train step.
     learning_rate = tf_utils.configure_learning_rate(FLAGS, deployment.num_clones, dataset.num_examples, global_step)
-    optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate)
+    optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate, ssd.backbone_scopes(params))
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))

@@ -1,4 +1,5 @@
 """Checkpoints on disk: found, described, and written only when they are worth it."""
+import contextlib
 import glob
 import os
 
@@ -28,9 +29,22 @@ def find(path):
 
 def shapes(prefix):
     """Name -> shape (list) of every variable of a checkpoint; UserError where it cannot be read."""
-    try:
+    with _readable(prefix):
         return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+
+
+def read(prefix, name):
+    """The value of a variable of a checkpoint; UserError where it cannot be read."""
+    with _readable(prefix):
+        return tf.train.NewCheckpointReader(prefix).get_tensor(name)
+
+
+@contextlib.contextmanager
+def _readable(prefix):
+    """Turns what a broken checkpoint raises into a UserError."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         raise UserError(f'the checkpoint {prefix} cannot be read ({str(error).partition(chr(10))[0]})') from error
 
 

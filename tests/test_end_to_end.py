@@ -125,14 +125,31 @@ def test_going_on_equals_going_through(data, trained, tmp_path):
 
 
 def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):
-    text = train(data, tmp_path, '--max_number_of_steps=2', f'--checkpoint_path={trained[0]}',
-                 '--trainable_scopes=ssd_160_mobilenet_v1_025', '--optimizer=adam')
-    assert 'variables restored' in text
+    text = train(data, tmp_path, '--max_number_of_steps=2', f'--checkpoint_path={trained[0]}', '--freeze_batch_norm',
+                 '--checkpoint_moving_averages', '--trainable_scopes=ssd_160_mobilenet_v1_025', '--optimizer=adam',
+                 '--learning_rate_per_image=0.0005', '--backbone_learning_rate_multiplier=0.1')
+    assert re.search(r'restored +185 ', text) and 'learning rate 0.002,' in text
     before, after = weights(trained[0]), weights(tmp_path)
     frozen = 'MobilenetV1/Conv2d_5_pointwise/weights'
-    np.testing.assert_array_equal(before[frozen], after[frozen])
+    np.testing.assert_array_equal(before[f'{frozen}/ExponentialMovingAverage'], after[frozen])
+    assert (before[frozen] != after[frozen]).any()
+    for moment in (name for name in after if name.endswith(('moving_mean', 'moving_variance'))):
+        np.testing.assert_array_equal(before[moment], after[moment])
     head = 'ssd_160_mobilenet_v1_025/block14_box/conv_cls/weights'
     assert (before[head] != after[head]).any()
+
+
+def test_an_imported_detector_can_be_evaluated(data, trained, tmp_path):
+    arguments = ['--model_name=ssd_160_mobilenet_v1_025', f'--checkpoint_path={trained[0]}', '--use_moving_averages',
+                 f'--output_dir={tmp_path}/imported']
+    text = scripts.succeed('checkpoints/import_weights.py', *arguments, f'--labels_file={data}/records/labels.txt')
+    assert 'a whole detector' in text and len(weights(tmp_path / 'imported')) == 185
+    assert 'holds a checkpoint already' in scripts.refusal('checkpoints/import_weights.py', *arguments)
+    for run in (trained[0], tmp_path / 'imported'):
+        scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={run}', f'--dataset_dir={data}/records',
+                        f'--eval_dir={tmp_path}/{run.name}_eval')
+    results = [json.loads((tmp_path / f'{run}_eval/result.json').read_text()) for run in (trained[0].name, 'imported')]
+    assert results[0]['mAP'] == results[1]['mAP'] and results[0]['classes'] == results[1]['classes']
 
 
 def test_two_clones(data, tmp_path):

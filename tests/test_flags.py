@@ -19,6 +19,7 @@ TRAIN = 'train_ssd_network.py'
     ('--model_name=ssd_300_vg', "no net is called 'ssd_300_vg' ... Did you mean ssd_300_vgg"),
     ('--preprocessing_name=inception', 'should be one of <ssd|'),
     ('--anchor_preset=kitti', 'should be one of <voc|coco>'),
+    ('--freeze_batch_norm', 'wants moments that were learned: give --checkpoint_path'),
     ('--num_classes=1', 'count the background too'), ('--max_number_of_steps=0', 'max_number_of_steps'),
     ('--num_clones=-1', 'num_clones'), ('--num_readers=0', 'num_readers'),
     ('--num_readers=999999', 'num_readers'), ('--log_every_n_steps=0', 'log_every'),
@@ -37,6 +38,11 @@ def test_wrong_flags_of_training(tmp_path, flag, message):
     ('tf_convert_data.py', 'dataset_dir')])
 def test_what_must_be_given(script, flag):
     assert f'--{flag} is required' in scripts.refusal(script)
+
+
+def test_one_rate_is_given_not_two(tmp_path):
+    assert 'both say the rate' in scripts.refusal(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
+                                                  '--learning_rate=0.1', '--learning_rate_per_image=0.1')
 
 
 def test_aliases_of_public_scripts(tmp_path):

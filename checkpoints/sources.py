@@ -1,0 +1,70 @@
+"""Files of weights, whatever their format, behind one face: names, shapes, and arrays by name."""
+import functools
+import os
+import zipfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from checkpoints import caffe
+from deployment import checkpoints
+from deployment.errors import UserError
+
+
+class Source(NamedTuple):
+    """The weights of one file (of a prefix, for TensorFlow)."""
+    path: str
+    shapes: dict        # name -> list of int
+    read: Callable      # name -> array
+
+
+def open_source(path):
+    """The `Source` at a path; UserError where there is none or it cannot be read.
+
+    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file of `_READERS`.
+    """
+    ending = os.path.splitext(path)[1]
+    if ending in _READERS and not os.path.isdir(path):
+        if not os.path.exists(path):
+            raise UserError(f'there is no checkpoint {path}')
+        arrays = _READERS[ending](path)
+        return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+    prefix = checkpoints.find(path)
+    try:
+        return Source(prefix, checkpoints.shapes(prefix), functools.partial(checkpoints.read, prefix))
+    except UserError as error:
+        if os.path.isfile(prefix):   # one file without .index is what TensorFlow wrote before 2016, or anything
+            raise UserError(f'{path} is no checkpoint of TensorFlow; other files are read by their endings '
+                            f'{", ".join(_READERS)}') from error
+        raise
+
+
+def _npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name.removesuffix(':0'): arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(f'{path} is no whole .npz of arrays ({error}); get it anew') from error
+
+
+def _torch(path):
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(f'{path} needs PyTorch to be read: pip install torch, or save it as .npz where PyTorch is '
+                        f'installed') from error
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:   # whatever unpickling may raise
+        raise UserError(f'{path} holds no plain weights that PyTorch can read '
+                        f'({str(error).partition(chr(10))[0]})') from error
+    for wrapper in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    tensors = content.items() if isinstance(content, dict) else ()
+    return {name.removeprefix('module.'): tensor.float().numpy() for name, tensor in tensors
+            if isinstance(tensor, torch.Tensor)}
+
+
+_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from checkpoints import layouts
+from checkpoints.sources import Source
+from nets.ssd_params import NETS
+
+VGG = NETS['ssd_300_vgg']
+FIRST = 'conv1/conv1_1'
+
+
+def source_of(**arrays):
+    """A source of name -> array, with __ for the slash in names."""
+    arrays = {name.replace('__', '/'): np.asarray(array) for name, array in arrays.items()}
+    return Source('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+
+
+def layout(title):
+    found, = (made for made in layouts.LAYOUTS if title in made.title)
+    return found
+
+
+def counting(*shape):
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize('names, title', [
+    ({'vgg_16/conv1/conv1_1/weights': [], 'vgg_16/fc8/weights': []}, "tf-slim's vgg_16"),
+    ({'conv1_1/kernel': [], 'conv1_1/bias': []}, "Keras's VGG16"),
+    ({'features.0.weight': [], 'features.28.weight': []}, "torchvision's vgg16"),
+    ({'conv1_1/blob_0': []}, "Caffe's VGG16 or SSD"),
+    ({'conv1/kernel': [], 'conv_pw_1/kernel': []}, "Keras's MobileNet")])
+def test_kinds_are_recognised_by_their_names(names, title):
+    assert layouts.recognise(names).title == title
+
+
+def test_our_own_names_are_no_layout():
+    assert layouts.recognise({'ssd_300_vgg/conv1/conv1_1/weights': [], 'MobilenetV1/Conv2d_0/weights': []}) is None
+
+
+@pytest.mark.parametrize('net, count', [('ssd_300_vgg', 71), ('ssd_512_vgg', 79)])
+def test_caffe_has_every_variable_of_the_public_detectors(shared, net, count):
+    ours = [line.split()[0].removeprefix(f'{net}/') for line in
+            (shared / f'fixtures/variables/{net}.txt').read_text().splitlines()]
+    names = layout('Caffe').names
+    assert len(ours) == count and len({names[name] for name in ours}) == count
+    assert names['block4_box/L2Normalization/gamma'] == 'conv4_3_norm/blob_0'
+    assert names['block9/conv3x3/weights'] == 'conv7_2/blob_0'
+    assert names['block10_box/conv_cls/biases'] == 'conv8_2_mbox_conf/blob_1'
+
+
+def test_every_layer_of_mobilenet_has_its_keras_name(shared):
+    with np.load(shared / 'weights/mobilenet_v1_0.75_224_imagenet_keras.npz') as arrays:
+        there = set(arrays.files)
+    # 27 convolutions with four batch norm vectors each; the classifier is not ours.
+    assert set(layout('Keras\'s MobileNet').names.values()) & there == there - {'conv_preds/kernel', 'conv_preds/bias'}
+    assert len(there) == 27 * 5 + 2
+
+
+def test_oihw_is_turned():
+    kernel = counting(4, 3, 5, 6)   # out, in, h, w
+    read = layouts.read(layout('torchvision'), source_of(**{'features.2.weight': kernel}), 'conv1/conv1_2/weights', VGG)
+    assert read.shape == (5, 6, 3, 4)
+    assert read[1, 2, 0, 3] == kernel[3, 0, 1, 2]
+
+
+@pytest.mark.parametrize('arrays', [
+    lambda fc6, fc7: ("tf-slim's vgg_16", {'vgg_16/fc6/weights': fc6, 'vgg_16/fc7/weights': fc7}),
+    lambda fc6, fc7: ("torchvision", {'classifier.0.weight': fc6.transpose(3, 2, 0, 1).reshape(4096, -1),
+                                      'classifier.3.weight': fc7[0, 0].T}),
+    lambda fc6, fc7: ('Caffe', {'fc6/blob_0': fc6.transpose(3, 2, 0, 1).reshape(1, 1, 4096, -1),   # before 2014
+                                'fc7/blob_0': fc7[0, 0].T})])
+def test_fc6_and_fc7_are_reduced_to_conv6_and_conv7(arrays):
+    # One number for each place, small enough to be exact: a picture of the indices.
+    rows, columns, ins, outs = np.ogrid[:7, :7, :512, :4096]
+    fc6 = (rows * 7 + columns + ins * 49 + (outs % 97) * 25088).astype(np.float32)
+    fc7 = (np.ogrid[:4096][:, np.newaxis] + 4096 * (np.ogrid[:4096] % 97)).astype(np.float32)[np.newaxis, np.newaxis]
+    title, made = arrays(fc6, fc7)
+    source = source_of(**made)
+    conv6 = layouts.read(layout(title), source, 'conv6/weights', VGG)
+    assert conv6.shape == (3, 3, 512, 1024)
+    for row, column, channel, out in ((0, 0, 0, 0), (1, 2, 511, 7), (2, 1, 300, 1023)):
+        assert conv6[row, column, channel, out] == fc6[3 * row, 3 * column, channel, 4 * out]
+    conv7 = layouts.read(layout(title), source, 'conv7/weights', VGG)
+    assert conv7.shape == (1, 1, 1024, 1024)
+    assert conv7[0, 0, 5, 1023] == fc7[0, 0, 20, 4092]
+
+
+def test_biases_are_reduced_with_their_channels():
+    source = source_of(vgg_16__fc6__biases=np.arange(4096.), vgg_16__fc7__biases=np.arange(4096.))
+    for name in ('conv6/biases', 'conv7/biases'):
+        read = layouts.read(layout("tf-slim's vgg_16"), source, name, VGG)
+        np.testing.assert_array_equal(read, np.arange(1024) * 4)
+
+
+def test_what_is_reduced_already_stays():
+    kernel = np.ones((1024, 512, 3, 3))
+    assert layouts.read(layout('Caffe'), source_of(fc6__blob_0=kernel), 'conv6/weights', VGG).shape == (3, 3, 512, 1024)
+
+
+def first_layer(title, kernel, bias, names):
+    source = source_of(**dict(zip(names, (kernel, bias), strict=True)))
+    return [layouts.read(layout(title), source, f'{FIRST}/{name}', VGG) for name in ('weights', 'biases')]
+
+
+def test_bgr_kernels_read_rgb_and_another_mean_goes_into_the_biases():
+    kernel = np.zeros((3, 3, 3, 1))
+    kernel[1, 1, :, 0] = 10, 20, 30             # of B, G, R
+    weights, biases = first_layer('Keras\'s VGG16', kernel, [7.], ['conv1_1/kernel', 'conv1_1/bias'])
+    assert weights[1, 1, :, 0].tolist() == [30, 20, 10]
+    # We subtract (123, 117, 104), they did (123.68, 116.779, 103.939).
+    assert biases == pytest.approx([7 + 30 * -.68 + 20 * .221 + 10 * .061], abs=1e-3)
+
+
+def test_torchvisions_scale_goes_into_the_kernel():
+    kernel = np.zeros((1, 3, 3, 3))
+    kernel[0, :, 1, 1] = 1, 2, 3                # of R, G, B
+    weights, biases = first_layer('torchvision', kernel, [7.], ['features.0.weight', 'features.0.bias'])
+    r, g, b = 1 / 58.395, 2 / 57.12, 3 / 57.375
+    assert weights[1, 1, :, 0] == pytest.approx([r, g, b])
+    assert biases == pytest.approx([7 + r * (123 - 123.675) + g * (117 - 116.28) + b * (104 - 103.53)])
+
+
+def test_the_ssd_authors_subtract_what_we_do():
+    weights, biases = first_layer('Caffe', counting(64, 3, 3, 3), np.arange(64.), ['conv1_1/blob_0', 'conv1_1/blob_1'])
+    np.testing.assert_array_equal(biases, np.arange(64.))
+    assert weights[0, 1, 0, 5] == counting(64, 3, 3, 3)[5, 2, 0, 1]
+
+
+def test_a_name_that_is_not_there():
+    assert layouts.read(layout('Caffe'), source_of(), 'conv6/weights', VGG) is None
+    assert layouts.read(layout('Caffe'), source_of(), 'no/such/layer', VGG) is None
+
+
+def test_half_precision_becomes_single():
+    source = source_of(**{'conv1_2/kernel': np.ones((3, 3, 64, 64), np.float16)})
+    assert layouts.read(layout("Keras's VGG16"), source, 'conv1/conv1_2/weights', VGG).dtype == np.float32

@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from checkpoints import restoring, sources
+from checkpoints.sources import Source
+from deployment.errors import UserError
+from nets import nets_factory, ssd
+
+AVERAGE = '/ExponentialMovingAverage'
+
+
+def source_of(arrays):
+    arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+    return Source('the_file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+
+
+def variables(*names_and_shapes):
+    return [tf.get_variable(name, initializer=tf.zeros(shape)) for name, shape in names_and_shapes]
+
+
+def net(scope='net'):
+    return variables((f'{scope}/conv1/weights', [2]), (f'{scope}/block4_box/conv_cls/weights', [3]))
+
+
+def test_by_name():
+    plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2], 'global_step': 5}), net(), 'net')
+    assert {name: value.tolist() for name, value in plan.values.items()} == {'net/conv1/weights': [1, 2]}
+    (missing, there), = plan.left[restoring.MISSING]
+    assert missing.op.name == 'net/block4_box/conv_cls/weights' and there is None
+
+
+def test_another_shape_is_not_read():
+    source = source_of({'net/conv1/weights': [1, 2], 'net/block4_box/conv_cls/weights': [1, 2, 3, 4]})
+    plan = restoring.make_plan(source, net(), 'net')
+    (other, there), = plan.left[restoring.OTHER_SHAPE]
+    assert other.op.name == 'net/block4_box/conv_cls/weights' and there == [4] and len(plan.values) == 1
+
+
+def test_excluded():
+    made = net()
+    plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2], 'net/block4_box/conv_cls/weights': [1, 2, 3]}),
+                               made, 'net', excluded=made[:1])
+    assert list(plan.values) == ['net/block4_box/conv_cls/weights']
+    assert plan.left == {restoring.EXCLUDED: [(made[0], None)]}
+
+
+def test_moving_averages_where_asked_for():
+    source = source_of({'net/conv1/weights': [1, 2], f'net/conv1/weights{AVERAGE}': [3, 4],
+                        'net/block4_box/conv_cls/weights': [5, 6, 7]})
+    made = net()
+    assert restoring.make_plan(source, made, 'net').values['net/conv1/weights'].tolist() == [1, 2]
+    averaged = restoring.make_plan(source, made, 'net', use_averages=True)
+    assert [value.tolist() for value in averaged.values.values()] == [[3, 4], [5, 6, 7]]   # a moment has no average
+    with pytest.raises(UserError, match='the_file holds no moving averages'):
+        restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net', use_averages=True)
+
+
+def test_another_scope_and_another_net_of_ours():
+    made = net('ssd_512_vgg')
+    for scope, given in (('mine', 'mine'), ('ssd_300_vgg', None)):
+        source = source_of({f'{scope}/conv1/weights': [1, 2], f'{scope}/block4_box/conv_cls/weights': [1, 2, 3]})
+        plan = restoring.make_plan(source, made, 'ssd_512_vgg', model_scope=given)
+        assert len(plan.values) == 2 and not plan.left
+    restoring.check(plan, 'ssd_512_vgg', False)
+
+
+def test_a_part_of_this_net_is_an_error_but_for_those_who_want_it():
+    plan = restoring.make_plan(source_of({'net/block4_box/conv_cls/weights': [1, 2, 3]}), net(), 'net')
+    with pytest.raises(UserError, match='lacks 1 variables of this net, such as net/conv1/weights; .*ignore_missing'):
+        restoring.check(plan, 'net', ignore_missing=False)
+    restoring.check(plan, 'net', ignore_missing=True)
+
+
+def test_a_backbone_need_not_hold_the_layers_behind_it():
+    plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), net(), 'net')
+    restoring.check(plan, 'net', ignore_missing=False)
+
+
+@pytest.mark.parametrize('arrays, message', [
+    ({'vgg_16/conv1/weights': [1, 2]}, 'no variable of this net: .* wants net/conv1/weights, and the nearest names '
+                                       '.* are vgg_16/conv1/weights; --checkpoint_model_scope maps net/'),
+    ({}, 'nearest names in the checkpoint are none'),
+    ({'net/conv1/weights': [1, 2, 3]}, r'another shape, such as net/conv1/weights, \[3\] there and \[2\] here')])
+def test_nothing_that_fits(arrays, message):
+    plan = restoring.make_plan(source_of(arrays), net(), 'net')
+    with pytest.raises(UserError, match=message):
+        restoring.check(plan, 'net', ignore_missing=True)
+
+
+def test_the_width_that_would_fit_is_named():
+    made = variables(('MobilenetV1/Conv2d_0/weights', [3, 3, 3, 8]))
+    plan = restoring.make_plan(source_of({'conv_pw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])}), made,
+                               'ssd_160_mobilenet_v1_025')
+    with pytest.raises(UserError, match='this width have ssd_300_mobilenet_v1_075'):
+        restoring.check(plan, 'ssd_160_mobilenet_v1_025', False)
+
+
+def test_weights_of_another_backbone_are_refused():
+    with pytest.raises(UserError, match="the_file holds tf-slim's vgg_16, but the backbone of ssd_300_mobil"):
+        restoring.make_plan(source_of({'vgg_16/conv1/conv1_1/weights': [1]}), [], 'ssd_300_mobilenet_v1')
+
+
+def test_the_table(caplog):
+    source = source_of({'net/conv1/weights': [1, 2], 'net/conv1/weights/Momentum': [1, 2], 'net/fc8/weights': [1, 2, 3],
+                        'net/block4_box/conv_cls/weights': [1], 'global_step': 7})
+    made = net() + variables(('net/block9/conv1x1/weights', [2, 5]))
+    with caplog.at_level('INFO', 'ssd'):
+        restoring.log_table(restoring.make_plan(source, made, 'net'))
+    rows = [[part.strip() for part in line.rsplit('  ', 3)] for line in caplog.messages]
+    text = ' '.join(' '.join(caplog.text.split()).split('\n'))
+    assert 'starting from the_file' in text
+    assert 'restored 1 2' in text
+    assert 'initial values: not in the checkpoint 1 10 block9' in text
+    assert 'initial values: of another shape 1 3 net/block4_box/conv_cls/weights [1] there, [3] here' in text
+    assert 'in the checkpoint, not used 2 4 block4_box, fc8' in text      # slots and the step are no weights
+    assert len(rows) == 6
+
+
+def test_values_arrive():
+    made = net()
+    plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net')
+    start = restoring.init_fn(plan)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        start(session)
+        assert [value.tolist() for value in session.run(made)] == [[1, 2], [0, 0, 0]]
+
+
+def build(name, num_classes):
+    params = nets_factory.get_params(name)
+    ssd.build(tf.zeros([1, params.image_size, params.image_size, 3]), params, num_classes, is_training=False)
+    return tf.model_variables()
+
+
+@pytest.mark.parametrize('num_classes, left', [(21, 0), (4, 12)])
+def test_a_public_detector_loads_whole_or_all_but_its_classes(shared, tmp_path, num_classes, left):
+    """Written by TensorFlow under the public names; a weight's value is the number of its variable."""
+    listed = [line.split(' ', 1) for line in
+              (shared / 'fixtures/variables/ssd_300_vgg.txt').read_text().splitlines()]
+    with tf.Graph().as_default(), tf.Session() as session:
+        for number, (name, shape) in enumerate(listed):
+            tf.get_variable(name, initializer=tf.fill([int(n) for n in shape.strip('[]').split(',')], float(number)))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, str(tmp_path / 'public.ckpt'), write_meta_graph=False)
+    source = sources.open_source(str(tmp_path / 'public.ckpt'))
+    assert restoring.num_classes(source, nets_factory.get_params('ssd_300_vgg')) == 21
+    plan = restoring.make_plan(source, build('ssd_300_vgg', num_classes), 'ssd_300_vgg')
+    restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
+    other = [variable.op.name for variable, _ in plan.left.pop(restoring.OTHER_SHAPE, [])]
+    assert not plan.left and len(plan.values) == 71 - left and len(other) == left
+    assert all('/conv_cls/' in name for name in other)
+    for number, (name, _) in enumerate(listed):
+        assert name in other or np.all(plan.values[name] == number)
+
+
+def test_a_checkpoint_of_ssd300_starts_ssd512():
+    with tf.Graph().as_default():
+        made = build('ssd_300_vgg', 21)
+        source = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in made})
+    plan = restoring.make_plan(source, build('ssd_512_vgg', 21), 'ssd_512_vgg')
+    restoring.check(plan, 'ssd_512_vgg', ignore_missing=False)
+    # block10_box has six anchors a cell instead of four, block12 is new.
+    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_SHAPE]} == {'block10_box'}
+    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.MISSING]} == {'block12', 'block12_box'}
