@@ -11,7 +11,7 @@ import sys
 
 from absl import flags
 
-from deployment import command, run_folder
+from deployment import command, console, run_folder
 from deployment.console import log
 from nets import anchors as anchors_lib
 from nets import nets_factory, ssd_params
@@ -226,6 +226,7 @@ def main():
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     anchors = anchors_lib.net_anchors(params)
     lock = run_folder.claim(FLAGS.train_dir)
+    console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
     keep_configuration(params, dataset, deployment)
 
     # 4. Input batches.

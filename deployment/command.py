@@ -67,7 +67,7 @@ def _parse(arguments):
 
 
 def _fail(sentence, code=2):
-    print(f'error: {sentence}', file=sys.stderr)
+    console.error(sentence)
     return code
 
 

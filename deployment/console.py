@@ -1,8 +1,11 @@
-"""What the user reads: plain lines on standard output."""
+"""What the user reads: plain lines on standard output, and in a file if a run keeps one."""
+import datetime
 import logging
+import shlex
 import sys
 
 log = logging.getLogger('ssd')
+_kept = logging.getLogger('ssd.kept')   # what goes to the file alone
 
 
 def set_up():
@@ -11,4 +14,29 @@ def set_up():
     handler.setFormatter(logging.Formatter('%(message)s'))
     log.handlers = [handler]
     log.propagate = False
-    log.setLevel(logging.INFO)
+    for logger in (log, _kept):
+        logger.setLevel(logging.INFO)
+
+
+class _File(logging.FileHandler):
+    """A file of lines, for which nothing shall fail: where the disk is full, the run has worse to say."""
+
+    def handleError(self, record):
+        """Says nothing."""
+
+
+def keep_in(path):
+    """Lets `log` and `error` write to the end of a file too, after a line that says how this run was started."""
+    handler = _File(path, encoding='utf-8')
+    handler.setFormatter(logging.Formatter('%(message)s'))
+    log.addHandler(handler)
+    _kept.addHandler(handler)
+    _kept.propagate = False
+    _kept.info('--- %s', f'{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(["python", *sys.argv])}')
+
+
+def error(sentence):
+    """Says why the program ends, on standard error."""
+    print(f'error: {sentence}', file=sys.stderr)
+    if _kept.handlers:
+        _kept.info('error: %s', sentence)

@@ -7,7 +7,7 @@ import re
 from deployment.errors import UserError
 from deployment.files import read_json, write_json
 
-CONFIG = 'config.json'
+CONFIG, LOG = 'config.json', 'train.log'
 # What the weights in the folder are worth depends on these; another value needs another folder.
 _FIXED = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
 

@@ -42,6 +42,8 @@ def test_training_says_what_it_does(trained):
     assert re.search(r'step 6/6: loss \d+\.\d+ \(confidence .* localization .* decay .*\), learning rate 0.001', text)
     assert json.loads((run / 'config.json').read_text())['model']['class_names'] == list(shapes.CLASSES)
     assert sorted(path.name for path in run.glob('model.ckpt-*.index')) == ['model.ckpt-6.index']
+    start, *lines = (run / 'train.log').read_text().splitlines()
+    assert start.startswith('--- ') and lines == text.splitlines()
 
 
 def test_what_the_board_shows(trained):

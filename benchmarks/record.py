@@ -1,0 +1,88 @@
+"""Keeps what a run measured: the command, the log, the result, the machine, and pictures of what it found.
+
+python -m benchmarks.record --run_dir=runs/voc2007_mobilenet --output_dir=benchmarks/results/voc2007_mobilenet
+
+run_dir: what the scripts of the data sets make, with train/, the results of the evaluation in train/eval_<split>/
+and pictures/, if there are any.
+"""
+import datetime
+import glob
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+
+from absl import flags
+
+from deployment import command, files, run_folder
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('run_dir', None, 'Folder of the run.')
+flags.DEFINE_string('output_dir', None, 'Folder to keep it in.')
+flags.DEFINE_integer('pictures', 12, 'Pictures to show on one sheet.', lower_bound=0)
+
+
+def check_flags():
+    """Refuses what is not there, and does it all: TensorFlow is not needed."""
+    command.require(FLAGS, 'run_dir', 'output_dir')
+    train_dir = os.path.join(FLAGS.run_dir, 'train')
+    if not os.path.exists(os.path.join(train_dir, run_folder.LOG)):
+        raise command.UserError(f'{train_dir} holds no {run_folder.LOG}: it is no folder of a run')
+    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    log_path = os.path.join(train_dir, run_folder.LOG)
+    shutil.copyfile(log_path, os.path.join(FLAGS.output_dir, run_folder.LOG))
+    results = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
+    with open(log_path, encoding='utf-8') as file:
+        starts = [line for line in file if line.startswith('--- ')]
+    files.write_json(os.path.join(FLAGS.output_dir, 'run.json'), {
+        'commands': [re.sub(r'^--- \S+ \S+ ', '', line).strip() for line in starts],
+        'started': [' '.join(line.split()[1:3]) for line in starts],
+        'last_checkpoint_written': _time_of(run_folder.checkpoints_in(train_dir)),
+        'seed': run_folder.read_config(train_dir)['flags']['seed'],
+        'machine': machine(),
+        'results': [files.read_json(path, 'evaluate anew') for path in results]})
+    _sheet()
+    return 0
+
+
+def _time_of(checkpoints):
+    if not checkpoints:
+        return None
+    return f'{datetime.datetime.fromtimestamp(os.path.getmtime(checkpoints[0] + ".index")):%Y-%m-%d %H:%M:%S}'
+
+
+def machine():
+    """What the run ran on, without names or places."""
+    try:
+        with open('/proc/cpuinfo', encoding='utf-8') as file:
+            model = re.search(r'^model name\s*: (.*)$', file.read(), re.MULTILINE).group(1)
+    except (OSError, AttributeError):
+        model = platform.processor()
+    package = next(name for name in ('tensorflow', 'tensorflow-cpu') if _version(name))
+    return {'processor': model, 'cores': os.cpu_count(), 'python': platform.python_version(),
+            package: _version(package), 'tf-slim': _version('tf-slim'), 'numpy': _version('numpy')}
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _sheet():
+    from PIL import Image
+
+    from visualization import drawing
+    pictures = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(FLAGS.run_dir), 'pictures', '*.jpg')))[:FLAGS.pictures]:
+        with Image.open(path) as opened:
+            pictures.append(opened.convert('RGB'))
+    if pictures:
+        sheet = drawing.contact_sheet(pictures, columns=4, cell=300)
+        sheet.save(os.path.join(FLAGS.output_dir, 'detections.jpg'), quality=80)
+
+
+if __name__ == '__main__':
+    command.run(lambda: None, check_flags)
