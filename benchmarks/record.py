@@ -11,7 +11,6 @@ import importlib.metadata
 import os
 import platform
 import re
-import shutil
 
 from absl import flags
 
@@ -30,20 +29,30 @@ def check_flags():
     if not os.path.exists(os.path.join(train_dir, run_folder.LOG)):
         raise command.UserError(f'{train_dir} holds no {run_folder.LOG}: it is no folder of a run')
     os.makedirs(FLAGS.output_dir, exist_ok=True)
-    log_path = os.path.join(train_dir, run_folder.LOG)
-    shutil.copyfile(log_path, os.path.join(FLAGS.output_dir, run_folder.LOG))
+    with open(os.path.join(train_dir, run_folder.LOG), encoding='utf-8') as file:
+        log = _portable(file.read())
+    files.write_atomically(os.path.join(FLAGS.output_dir, run_folder.LOG), log)
     results = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
-    with open(log_path, encoding='utf-8') as file:
-        starts = [line for line in file if line.startswith('--- ')]
+    starts = re.findall(r'^--- (\S+ \S+) (.*)$', log, re.MULTILINE)
     files.write_json(os.path.join(FLAGS.output_dir, 'run.json'), {
-        'commands': [re.sub(r'^--- \S+ \S+ ', '', line).strip() for line in starts],
-        'started': [' '.join(line.split()[1:3]) for line in starts],
+        'commands': [command_line for _, command_line in starts],
+        'started': [when for when, _ in starts],
         'last_checkpoint_written': _time_of(run_folder.checkpoints_in(train_dir)),
         'seed': run_folder.read_config(train_dir)['flags']['seed'],
         'machine': machine(),
-        'results': [files.read_json(path, 'evaluate anew') for path in results]})
+        'results': [_result(path) for path in results]})
     _sheet()
     return 0
+
+
+def _portable(text):
+    """Without the path of this machine to the project."""
+    return text.replace(os.getcwd() + os.sep, '')
+
+
+def _result(path):
+    result = files.read_json(path, 'evaluate anew')
+    return {**result, 'checkpoint': _portable(result['checkpoint'])}
 
 
 def _time_of(checkpoints):

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 import scripts
@@ -30,12 +31,12 @@ def test_what_a_run_measured_is_kept(tmp_path):
     (tmp_path / 'run/pictures').mkdir()
     (train_dir / 'train.log').write_text('--- 2026-01-02 03:04:05 python train.py --seed=3\nstep 1\n')
     (train_dir / 'config.json').write_text(json.dumps({'model': {}, 'flags': {'seed': 3}}))
-    (train_dir / 'eval_val/result.json').write_text(json.dumps({'mAP': {'VOC07': .5}}))
+    (train_dir / 'eval_val/result.json').write_text(json.dumps({'mAP': .5, 'checkpoint': f'{ROOT}/runs/a'}))
     Image.new('RGB', (40, 30)).save(tmp_path / 'run/pictures/a.jpg')
     scripts.succeed('-m', 'benchmarks.record', f'--run_dir={tmp_path}/run', f'--output_dir={tmp_path}/kept')
     kept = json.loads((tmp_path / 'kept/run.json').read_text())
     assert kept['commands'] == ['python train.py --seed=3'] and kept['started'] == ['2026-01-02 03:04:05']
-    assert kept['seed'] == 3 and kept['results'] == [{'mAP': {'VOC07': .5}}]
+    assert kept['seed'] == 3 and kept['results'] == [{'mAP': .5, 'checkpoint': 'runs/a'}]
     assert kept['machine']['cores'] > 0 and kept['machine']['processor']
     assert (tmp_path / 'kept/train.log').read_text().endswith('step 1\n')
     assert Image.open(tmp_path / 'kept/detections.jpg').size[0] > 40

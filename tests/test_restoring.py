@@ -1,8 +1,9 @@
+import caffe_writer
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from checkpoints import restoring, sources
+from checkpoints import layouts, restoring, sources
 from checkpoints.sources import Source
 from deployment.errors import UserError
 from nets import nets_factory, ssd
@@ -163,3 +164,26 @@ def test_a_checkpoint_of_ssd300_starts_ssd512():
     # block10_box has six anchors a cell instead of four, block12 is new.
     assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_SHAPE]} == {'block10_box'}
     assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.MISSING]} == {'block12', 'block12_box'}
+
+
+@pytest.mark.parametrize('name', ['ssd_300_vgg', 'ssd_512_vgg'])
+def test_a_detector_of_the_ssd_authors_loads_whole(name, tmp_path):
+    made = build(name, 21)
+    arrays = {}
+    for variable in made:
+        there, blob = caffe_names()[variable.op.name.removeprefix(f'{name}/')].split('/blob_')
+        value = np.full([variable.shape.as_list()[axis] for axis in (3, 2, 0, 1)[:variable.shape.ndims]]
+                        if variable.shape.ndims == 4 else variable.shape.as_list(), len(arrays), np.float32)
+        arrays.setdefault(there, {})[int(blob)] = value
+    (tmp_path / 'ssd.caffemodel').write_bytes(caffe_writer.net(
+        {there: [blobs[n] for n in sorted(blobs)] for there, blobs in arrays.items()}))
+    source = sources.open_source(str(tmp_path / 'ssd.caffemodel'))
+    assert restoring.num_classes(source, nets_factory.get_params(name)) == 21
+    plan = restoring.make_plan(source, made, name)
+    assert plan.title == "Caffe's VGG16 or SSD" and not plan.left and len(plan.values) == len(made)
+    loc = plan.values[f'{name}/block7_box/conv_loc/weights']
+    assert loc.shape == (3, 3, 1024, 24) and loc.max() == loc.min() > 0
+
+
+def caffe_names():
+    return next(layout.names for layout in layouts.LAYOUTS if 'Caffe' in layout.title)
