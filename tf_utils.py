@@ -5,7 +5,7 @@ Nothing here knows of boxes.
 """
 import tensorflow.compat.v1 as tf
 
-from checkpoints import restoring, sources
+from checkpoints import report, restoring, sources
 from deployment import checkpoints as saved
 from deployment import scopes
 from deployment.console import log
@@ -154,7 +154,7 @@ def get_init_fn(flags):
     plan = restoring.make_plan(sources.open_source(flags.checkpoint_path), variables, flags.model_name, excluded,
                                flags.checkpoint_model_scope, flags.checkpoint_moving_averages)
     restoring.check(plan, flags.model_name, flags.ignore_missing_vars)
-    restoring.log_table(plan)
+    report.log_table(plan)
     return restoring.init_fn(plan)
 
 

@@ -51,7 +51,7 @@ def main():
     """Reads the weights, says what they give, writes them."""
     import tensorflow.compat.v1 as tf
 
-    from checkpoints import restoring, sources
+    from checkpoints import report, restoring, sources
     from deployment import checkpoints as saved
 
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
@@ -62,7 +62,7 @@ def main():
     plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
     restoring.check(plan, params.name, ignore_missing=True)
-    restoring.log_table(plan)
+    report.log_table(plan)
 
     restore = restoring.init_fn(plan)
     saver = saved.CheckpointSaver(var_list=[v for v in variables if v.op.name in plan.values])

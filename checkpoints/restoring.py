@@ -1,21 +1,18 @@
-"""Which variable starts from what: a plan, the table that a person reads of it, and the function that does it."""
+"""Which variable of a graph starts from what: the plan, whether it will do, and the function that carries it out."""
 import difflib
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import tf_slim as slim
 
 from checkpoints import layouts
-from deployment.console import log
+from deployment.checkpoints import AVERAGE
 from deployment.errors import UserError
 from deployment.scopes import is_under
 from nets import mobilenet_v1
 from nets.ssd_params import NETS, anchors_per_cell
 
-AVERAGE = '/ExponentialMovingAverage'
 MISSING, OTHER_SHAPE, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
-_SLOTS = ('/Momentum', '/Adam', '/Adam_1', '/RMSProp', '/RMSProp_1', '/Adagrad', '/Adadelta', '/Adadelta_1', '/Ftrl',
-          '/Ftrl_1', AVERAGE)
 
 
 class Plan(NamedTuple):
@@ -23,54 +20,53 @@ class Plan(NamedTuple):
     source: object       # `sources.Source`
     title: str           # what kind of weights it is, '' where they have our names
     values: dict         # variable name -> the array that it starts from
-    origins: dict        # variable name -> name in the source
+    origins: dict        # variable name -> name in the source, also where the shape is another
     left: dict           # reason -> [(variable, shape in the source or None)], in the order of the variables
 
-    def count_left(self):
-        """How many variables stay as they are."""
-        return sum(map(len, self.left.values()))
+
+class _Found(NamedTuple):
+    """What a source has for a variable."""
+    origin: str          # name in the source
+    shape: list          # as it would be here
+    read: Callable       # () -> array
 
 
 def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_averages=False):
     """The `Plan` for the variables of the net `model_name`.
 
     excluded: variables to leave alone. model_scope: the name that stands for model_name in the source. use_averages:
-    takes moving averages of weights where there are.
+    takes moving averages of weights where there are. UserError where the source cannot be meant.
     """
-    params = NETS.get(model_name)
     layout = layouts.recognise(source.shapes)
-    if layout and params and layout.backbone != params.backbone:
-        raise UserError(f'{source.path} holds {layout.title}, but the backbone of {model_name} is {params.backbone}; '
-                        f'choose a --model_name with {layout.backbone}, or other weights')
+    if layout and layout.backbone != NETS[model_name].backbone:
+        raise UserError(f'{source.path} holds {layout.title}, but the backbone of {model_name} is '
+                        f'{NETS[model_name].backbone}; choose a --model_name with {layout.backbone}, or other weights')
     if use_averages and not any(name.endswith(AVERAGE) for name in source.shapes):
         raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
     plan = Plan(source, layout.title if layout else '', {}, {}, {})
     for variable in variables:
-        name, shape = variable.op.name, variable.shape.as_list()
+        name = variable.op.name
         if variable in excluded:
             plan.left.setdefault(EXCLUDED, []).append((variable, None))
             continue
-        if layout:
-            origin, there, read = _by_layout(source, name, layout, params)
-        else:
-            origin, there, read = _by_name(source, name, model_name, model_scope, use_averages)
-        if origin is None:
+        found = _by_layout(source, name, layout, NETS[model_name]) if layout \
+            else _by_name(source, name, model_name, model_scope, use_averages)
+        if found is None:
             plan.left.setdefault(MISSING, []).append((variable, None))
-        elif there != shape:
-            plan.left.setdefault(OTHER_SHAPE, []).append((variable, there))
+            continue
+        plan.origins[name] = found.origin
+        if found.shape == variable.shape.as_list():
+            plan.values[name] = found.read()
         else:
-            plan.values[name], plan.origins[name] = read(), origin
+            plan.left.setdefault(OTHER_SHAPE, []).append((variable, found.shape))
     return plan
 
 
-_NOWHERE = None, None, None
-
-
 def _by_layout(source, name, layout, params):
-    """(name in the source, shape of what it gives, function () -> array) of a variable of ours, or `_NOWHERE`."""
+    """What a file of a known kind has for a variable of ours, or None."""
     below = name.removeprefix(f'{params.name}/')
     array = layouts.read(layout, source, below, params)
-    return _NOWHERE if array is None else (layout.names[below], list(array.shape), lambda: array)
+    return None if array is None else _Found(layout.names[below], list(array.shape), lambda: array)
 
 
 def _by_name(source, name, model_name, model_scope, use_averages):
@@ -82,10 +78,10 @@ def _by_name(source, name, model_name, model_scope, use_averages):
         candidates = [scope + below for scope in ([model_scope] if model_scope else [model_name, *others])]
     origin = next((there for there in candidates if there in source.shapes), None)
     if origin is None:
-        return _NOWHERE
+        return None
     if use_averages and origin + AVERAGE in source.shapes:
         origin += AVERAGE
-    return origin, source.shapes[origin], lambda: source.read(origin)
+    return _Found(origin, source.shapes[origin], lambda: source.read(origin))
 
 
 def num_classes(source, params):
@@ -110,53 +106,22 @@ def check(plan, model_name, ignore_missing):
 
 
 def _why_nothing(plan, model_name, missing):
-    other = plan.left.get(OTHER_SHAPE)
-    if other:
-        variable, there = other[0]
-        widths = [name for name, params in NETS.items() if params.backbone == 'mobilenet_v1'
-                  and mobilenet_v1.scaled_depth(32, params.depth_multiplier) == there[-1]]
-        hint = f'; this width have {", ".join(widths)}' if variable.op.name == 'MobilenetV1/Conv2d_0/weights' \
-            and widths else ''
-        return f'all have another shape, such as {variable.op.name}, {there} there and {variable.shape.as_list()} ' \
-               f'here{hint}'
+    if OTHER_SHAPE in plan.left:
+        variable, there = plan.left[OTHER_SHAPE][0]
+        name = variable.op.name
+        fitting = _nets_of_width(there[-1]) if name == 'MobilenetV1/Conv2d_0/weights' else ''
+        return f'all have another shape, such as {name}, {there} there and {variable.shape.as_list()} here{fitting}'
     wanted = (missing or ['no variable'])[0]
     near = difflib.get_close_matches(wanted, list(plan.source.shapes), 3, 0)
     return f'the net wants {wanted}, and the nearest names in the checkpoint are {", ".join(near) or "none"}; ' \
            f'--checkpoint_model_scope maps {model_name}/ to another name'
 
 
-def log_table(plan):
-    """Says what starts from the source, what does not and why, and what of the source is of no use here."""
-    log.info('starting from %s%s', plan.source.path, f' ({plan.title})' if plan.title else '')
-    log.info('  %-36s  variables  parameters', '')
-    restored = [list(value.shape) for value in plan.values.values()]
-    _row('restored', restored, '')
-    for reason, entries in plan.left.items():
-        names = [variable.op.name if there is None else f'{variable.op.name} {there} there, '
-                 f'{variable.shape.as_list()} here' for variable, there in entries]
-        _row(f'initial values: {reason}', [variable.shape.as_list() for variable, _ in entries],
-             _shown(names, scopes=reason != OTHER_SHAPE))
-    unused = [name for name in sorted(plan.source.shapes) if name not in plan.origins.values()
-              and not name.endswith(_SLOTS) and plan.source.shapes[name]]
-    if unused:
-        _row('in the checkpoint, not used', [plan.source.shapes[name] for name in unused], _shown(unused, scopes=True))
-
-
-def _layer(name):
-    """'ssd_300_vgg/block8/conv1x1/weights' -> 'block8', 'fc8/weights' -> 'fc8'."""
-    parts = name.split('/')
-    return parts[1] if len(parts) > 2 else parts[0]
-
-
-def _row(what, shapes, names):
-    log.info('  %-36s  %9d  %10s  %s', what, len(shapes), f'{sum(int(np.prod(shape)) for shape in shapes):,}', names)
-
-
-def _shown(names, scopes):
-    """The first of these names, or of the layers that hold them, and how many more there are."""
-    names = list(dict.fromkeys(_layer(name) if scopes else name for name in names))
-    most = 6 if scopes else 2
-    return ', '.join(names[:most]) + (f' and {len(names) - most} more' if len(names) > most else '')
+def _nets_of_width(depth):
+    """The MobileNets whose first layer has so many channels, as the end of a sentence."""
+    names = [name for name, params in NETS.items() if params.backbone == 'mobilenet_v1'
+             and mobilenet_v1.scaled_depth(32, params.depth_multiplier) == depth]
+    return f'; nets of this width: {", ".join(names)}' if names else ''
 
 
 def init_fn(plan):

@@ -9,6 +9,8 @@ from deployment import run_folder
 from deployment.console import log
 from deployment.errors import UserError, reason
 
+AVERAGE = '/ExponentialMovingAverage'   # follows the name of a variable in that of its moving average
+
 
 def find(path):
     """The prefix of a checkpoint from a prefix, any of its files, or a folder (its latest); UserError if none."""

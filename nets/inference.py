@@ -8,8 +8,6 @@ from deployment import checkpoints, run_folder
 from deployment.errors import UserError, reason
 from nets import anchors, nets_factory, post_processing, ssd
 
-_AVERAGE = '/ExponentialMovingAverage'
-
 
 class Model(NamedTuple):
     """A checkpoint and what it is one of."""
@@ -60,7 +58,7 @@ def restorer(model, use_averages=True):
     names = {}
     for variable in tf.model_variables():
         name = variable.op.name
-        averaged = name + _AVERAGE
+        averaged = name + checkpoints.AVERAGE
         source = averaged if use_averages and averaged in there else name
         if there.get(source) != variable.shape.as_list():
             raise UserError(f'{model.checkpoint} does not hold {name} of shape {variable.shape.as_list()}: it is '

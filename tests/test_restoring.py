@@ -5,10 +5,9 @@ import tensorflow.compat.v1 as tf
 
 from checkpoints import layouts, restoring, sources
 from checkpoints.sources import Source
+from deployment.checkpoints import AVERAGE
 from deployment.errors import UserError
 from nets import nets_factory, ssd
-
-AVERAGE = '/ExponentialMovingAverage'
 
 
 def source_of(arrays):
@@ -93,29 +92,13 @@ def test_the_width_that_would_fit_is_named():
     made = variables(('MobilenetV1/Conv2d_0/weights', [3, 3, 3, 8]))
     plan = restoring.make_plan(source_of({'conv_pw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])}), made,
                                'ssd_160_mobilenet_v1_025')
-    with pytest.raises(UserError, match='this width have ssd_300_mobilenet_v1_075'):
+    with pytest.raises(UserError, match='nets of this width: ssd_300_mobilenet_v1_075'):
         restoring.check(plan, 'ssd_160_mobilenet_v1_025', False)
 
 
 def test_weights_of_another_backbone_are_refused():
     with pytest.raises(UserError, match="the_file holds tf-slim's vgg_16, but the backbone of ssd_300_mobil"):
         restoring.make_plan(source_of({'vgg_16/conv1/conv1_1/weights': [1]}), [], 'ssd_300_mobilenet_v1')
-
-
-def test_the_table(caplog):
-    source = source_of({'net/conv1/weights': [1, 2], 'net/conv1/weights/Momentum': [1, 2], 'net/fc8/weights': [1, 2, 3],
-                        'net/block4_box/conv_cls/weights': [1], 'global_step': 7})
-    made = net() + variables(('net/block9/conv1x1/weights', [2, 5]))
-    with caplog.at_level('INFO', 'ssd'):
-        restoring.log_table(restoring.make_plan(source, made, 'net'))
-    rows = [[part.strip() for part in line.rsplit('  ', 3)] for line in caplog.messages]
-    text = ' '.join(' '.join(caplog.text.split()).split('\n'))
-    assert 'starting from the_file' in text
-    assert 'restored 1 2' in text
-    assert 'initial values: not in the checkpoint 1 10 block9' in text
-    assert 'initial values: of another shape 1 3 net/block4_box/conv_cls/weights [1] there, [3] here' in text
-    assert 'in the checkpoint, not used 2 4 block4_box, fc8' in text      # slots and the step are no weights
-    assert len(rows) == 6
 
 
 def test_values_arrive():

@@ -1,0 +1,45 @@
+"""The table that says what starts from a source of weights, what does not, and why."""
+import math
+
+from checkpoints.restoring import OTHER_SHAPE
+from deployment.checkpoints import AVERAGE
+from deployment.console import log
+
+# What optimizers keep beside a variable.
+_SLOTS = tuple(f'/{slot}{number}' for slot in ('Momentum', 'Adam', 'RMSProp', 'Adagrad', 'Adadelta', 'Ftrl')
+               for number in ('', '_1'))
+_MOST_LAYERS, _MOST_SHAPES = 6, 2
+
+
+def log_table(plan):
+    """Says it of a `restoring.Plan`, each row with its number of variables and of parameters."""
+    log.info('starting from %s%s', plan.source.path, f' ({plan.title})' if plan.title else '')
+    log.info('  %-36s  variables  parameters', '')
+    _row('restored', [value.shape for value in plan.values.values()], '')
+    for reason, entries in plan.left.items():
+        shapes = [variable.shape.as_list() for variable, _ in entries]
+        names = [variable.op.name for variable, _ in entries]
+        if reason == OTHER_SHAPE:
+            shown = _some([f'{name} {there} there, {here} here'
+                           for name, here, (_, there) in zip(names, shapes, entries, strict=True)], _MOST_SHAPES)
+        else:
+            shown = _layers(names)
+        _row(f'initial values: {reason}', shapes, shown)
+    unused = {name: shape for name, shape in sorted(plan.source.shapes.items())
+              if shape and name not in plan.origins.values() and not name.endswith((*_SLOTS, AVERAGE))}
+    if unused:   # scalars (the step, powers of Adam), slots and averages are no weights
+        _row('in the checkpoint, not used', unused.values(), _layers(unused))
+
+
+def _row(what, shapes, names):
+    log.info('  %-36s  %9d  %10s  %s', what, len(shapes), f'{sum(map(math.prod, shapes)):,}', names)
+
+
+def _layers(names):
+    """The layers that hold these variables: 'ssd_300_vgg/block8/conv1x1/weights' -> 'block8', 'fc8/bias' -> 'fc8'."""
+    parts = [name.split('/') for name in names]
+    return _some(list(dict.fromkeys(part[1] if len(part) > 2 else part[0] for part in parts)), _MOST_LAYERS)
+
+
+def _some(items, most):
+    return ', '.join(items[:most]) + (f' and {len(items) - most} more' if len(items) > most else '')
