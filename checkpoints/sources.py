@@ -19,16 +19,20 @@ class Source(NamedTuple):
     read: Callable      # name -> array
 
 
+def is_foreign(path):
+    """Whether a path means a file that TensorFlow does not read by itself."""
+    return os.path.splitext(path)[1] in _READERS and not os.path.isdir(path)
+
+
 def open_source(path):
     """The `Source` at a path; UserError where there is none or it cannot be read.
 
     path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file of `_READERS`.
     """
-    ending = os.path.splitext(path)[1]
-    if ending in _READERS and not os.path.isdir(path):
+    if is_foreign(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
-        arrays = _READERS[ending](path)
+        arrays = _READERS[os.path.splitext(path)[1]](path)
         return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
     prefix = checkpoints.find(path)
     try:

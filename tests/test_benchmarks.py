@@ -6,6 +6,7 @@ from conftest import ROOT
 from PIL import Image
 
 import scripts
+from benchmarks import loss_curves
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +43,23 @@ def test_what_a_run_measured_is_kept(tmp_path):
     assert Image.open(tmp_path / 'kept/detections.jpg').size[0] > 40
     assert 'it is no folder of a run' in scripts.refusal(
         '-m', 'benchmarks.record', f'--run_dir={tmp_path}', f'--output_dir={tmp_path}/kept')
+
+
+def write_log(path, *lines):
+    path.write_text('--- 2026-01-02 03:04:05 python train.py\nnet a\n' + ''.join(
+        f'step {step}/90: loss {loss} (confidence {loss - 1} localization 1.0), learning rate 0.1\n'
+        for step, loss in lines))
+    return path
+
+
+def test_losses_are_read_from_a_log_and_drawn(tmp_path):
+    log = write_log(tmp_path / 'train.log', (10, 4.5), (20, 3.5), (10, 4.0), (30, 2.0))   # resumed at 10
+    curves = loss_curves.read_losses(str(log))
+    assert curves == {'total': [(10, 4.), (20, 3.5), (30, 2.)], 'confidence': [(10, 3.), (20, 2.5), (30, 1.)],
+                      'localization': [(10, 1.), (20, 1.), (30, 1.)]}
+    assert loss_curves.smoothed(curves['total'], 2) == [(20, 3.75), (30, 2.)]
+    scripts.succeed('-m', 'benchmarks.loss_curves', f'--output={tmp_path}/curves.png', f'{log}=a run', log)
+    with Image.open(tmp_path / 'curves.png') as picture:
+        assert picture.width > picture.height > 100
+    (tmp_path / 'other').write_text('no steps')
+    assert 'holds no step' in scripts.refusal('-m', 'benchmarks.loss_curves', '--output=a.png', f'{tmp_path}/other')

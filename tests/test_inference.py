@@ -35,6 +35,11 @@ def test_a_model_is_what_its_folder_says(folder):
     assert inference.find_model(str(folder / 'model.ckpt-5'), class_names=['cat', 'dog']) == model
 
 
+def test_weights_of_others_are_to_be_imported_first():
+    with pytest.raises(UserError, match='ssd.caffemodel is no TensorFlow checkpoint: make one .* import_weights.py'):
+        inference.find_model('some/ssd.caffemodel')
+
+
 @pytest.mark.parametrize('arguments, message', [
     ({'model_name': 'ssd_300_vgg'}, 'trained with model_name ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
     ({'anchor_preset': 'coco'}, 'trained with anchor_preset voc, not coco'),
