@@ -25,6 +25,9 @@ def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_ste
         else flags.learning_rate_per_image * flags.batch_size * num_clones
     decay_steps = max(1, int(num_samples_per_epoch * _or(flags.num_epochs_per_decay, 2.)
                              / (flags.batch_size * num_clones)))
+    if flags.learning_rate_decay_type == 'polynomial' and initial < flags.end_learning_rate:
+        raise UserError(f'the learning rate would rise, from {initial:g} to --end_learning_rate='
+                        f'{flags.end_learning_rate:g}; give another')
     whole_run = flags.max_number_of_steps if flags.num_epochs_per_decay is None else None
     rate = {
         'fixed': lambda: tf.constant(initial),
@@ -91,7 +94,7 @@ def configure_optimizer(flags, learning_rate, backbone_scopes=()):
 
 
 class _RateGroups:
-    """An optimizer of one kind for each multiple of the rate, each for its own variables.
+    """An optimizer of one kind for each multiple of the rate, each for its own variables; none for the multiple 0.
 
     Scaling the gradients instead would change nothing under Adam, Adagrad and their like.
     """
@@ -108,7 +111,7 @@ class _RateGroups:
         groups = {}
         for gradient, variable in grads_and_vars:
             groups.setdefault(self._multiplier(variable), []).append((gradient, variable))
-        applied = [self._make(factor).apply_gradients(groups[factor]) for factor in sorted(groups)]
+        applied = [self._make(factor).apply_gradients(groups[factor]) for factor in sorted(groups) if factor]
         with tf.control_dependencies(applied):
             return tf.assign_add(global_step, 1, name=name) if global_step is not None else tf.no_op(name)
 
@@ -164,9 +167,9 @@ def _refuse_foreign(latest):
     wrong = [v.op.name for v in tf.global_variables() if there.get(v.op.name) != v.shape.as_list()]
     if wrong:
         raise UserError(f'{latest} does not fit this run: it lacks {len(wrong)} variables, or has them in another '
-                        f'shape, such as {", ".join(wrong[:3])} (another net, number of classes, optimizer, set of '
-                        f'trained variables, or moving averages switched on); choose another --train_dir, and pass '
-                        f'this one as --checkpoint_path to start from it')
+                        f'shape, such as {", ".join(wrong[:3])} (another net, number of classes, optimizer, '
+                        f'multiplier of its rate, set of trained variables, or moving averages switched on); choose '
+                        f'another --train_dir, and pass this one as --checkpoint_path to start from it')
 
 
 def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops, variables=None):

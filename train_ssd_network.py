@@ -57,8 +57,8 @@ flags.DEFINE_float('rmsprop_decay', .9, 'Decay of rmsprop.', lower_bound=0, uppe
 flags.DEFINE_enum('learning_rate_decay_type', 'piecewise', ['fixed', 'exponential', 'polynomial', 'piecewise'],
                   'How the learning rate falls.')
 flags.DEFINE_float('learning_rate', 1e-3, 'Initial learning rate.', lower_bound=0)
-flags.DEFINE_float('learning_rate_per_image', None, 'Instead of learning_rate: times the pictures of a step, those of '
-                   'all clones, so that a recipe holds on any number of GPUs.', lower_bound=0)
+flags.DEFINE_float('learning_rate_per_image', None, 'Wins over learning_rate: the rate is this times the pictures of a '
+                   'step, those of all clones, so that a recipe holds on any number of GPUs.', lower_bound=0)
 flags.DEFINE_float('end_learning_rate', 1e-4, 'Where polynomial decay ends.', lower_bound=0)
 flags.DEFINE_float('learning_rate_decay_factor', None, 'Factor of each fall. Default: 0.1 for piecewise, 0.94 for '
                    'exponential.', lower_bound=0)
@@ -67,8 +67,8 @@ flags.DEFINE_float('num_epochs_per_decay', None, 'Epochs of one exponential fall
                    'polynomial one (default: to max_number_of_steps).', lower_bound=1e-6)
 flags.DEFINE_integer('warmup_steps', 0, 'First steps, over which the rate rises from 0.', lower_bound=0)
 flags.DEFINE_float('bias_learning_rate_multiplier', 2., 'Biases learn this much faster.', lower_bound=0)
-flags.DEFINE_float('backbone_learning_rate_multiplier', 1., 'The backbone, which is pretrained as a rule, learns this '
-                   'much faster or slower; 0 leaves it as it is.', lower_bound=0)
+flags.DEFINE_float('backbone_learning_rate_multiplier', 1., 'The backbone (conv1 to conv5 of VGG, all of MobileNet) '
+                   'learns this much faster or slower; 0 leaves its weights as they are.', lower_bound=0)
 flags.DEFINE_float('moving_average_decay', None, 'Keeps moving averages of the weights, with this decay; evaluation '
                    'and prediction use them.', lower_bound=0, upper_bound=.999999)
 flags.DEFINE_float('label_smoothing', 0., 'Share of the class targets spread evenly.', lower_bound=0, upper_bound=.99)
@@ -119,18 +119,22 @@ def check_flags():
         raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
     if FLAGS.checkpoint_path and not run_folder.checkpoints_in(FLAGS.train_dir):
         path = FLAGS.checkpoint_path
-        listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints of any other name
-        if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)):
+        listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints elsewhere
+        if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)
+                                        or run_folder.unlisted_in(path)):
             raise command.UserError(f'the folder {path} holds no TensorFlow checkpoint; name the file if it is of '
                                     f'another kind')
         if not glob.glob(glob.escape(path) + '*'):
             raise command.UserError(f'there is no checkpoint {path}')
     if FLAGS.num_classes == 1:
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
-    if FLAGS.learning_rate_per_image is not None and FLAGS['learning_rate'].present:
-        raise command.UserError('--learning_rate and --learning_rate_per_image both say the rate; give one of them')
     if FLAGS.freeze_batch_norm and not (FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
         raise command.UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
+    if FLAGS.freeze_batch_norm and params.backbone == 'vgg_16':
+        raise command.UserError(f'{params.name} has no batch norm; leave out --freeze_batch_norm')
+    if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
+        raise command.UserError('ftrl sets weights from its own sums, and so forgets those of --checkpoint_path with '
+                                'the first step; choose another --optimizer')
     boundaries = FLAGS.learning_rate_boundaries
     if not all(b.strip().isdigit() for b in boundaries) or sorted(boundaries, key=int) != boundaries:
         raise command.UserError(f'--learning_rate_boundaries={",".join(boundaries)} are not rising step numbers')
@@ -210,7 +214,7 @@ def main():
     import tf_utils
     from datasets import broken_records
     from deployment import checkpoints, model_deploy, training_loop
-    from nets import ssd, ssd_model
+    from nets import ssd_model
     from visualization import batches
 
     # 1. Deployment: how many clones, and which device does what.
@@ -238,7 +242,7 @@ def main():
 
     # 6. Learning rate, optimizer, train step.
     learning_rate = tf_utils.configure_learning_rate(FLAGS, deployment.num_clones, dataset.num_examples, global_step)
-    optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate, ssd.backbone_scopes(params))
+    optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate, ssd_params.backbone_scopes(params))
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))

@@ -1,10 +1,10 @@
 """Writes weights of any kind that --checkpoint_path takes as a TensorFlow checkpoint of one of this project's nets.
 
 python checkpoints/import_weights.py --checkpoint_path=VGG_VOC0712_SSD_300x300.caffemodel --model_name=ssd_300_vgg \\
-  --labels_file=voc_labels.txt --output_dir=checkpoints/ssd_300_voc
+  --labels_file=labels.txt --anchor_preset=voc --output_dir=checkpoints/ssd_300_voc
 
 What is there of the net is written, layers that are not are left out. A whole detector, given the names of its
-classes, can be evaluated and predict right away.
+classes and the preset of its anchors, can be evaluated and can predict at once.
 """
 import os
 import sys
@@ -26,8 +26,9 @@ flags.DEFINE_string('output_dir', None, 'Folder to write the checkpoint to; it m
 flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another.')
 flags.DEFINE_bool('use_moving_averages', False, 'Takes the moving averages of the weights.')
 flags.DEFINE_string('labels_file', None, 'Names of the classes of a detector: lines id:name, or names in order.')
-flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of the anchors that a detector was '
-                  'trained with.')
+flags.DEFINE_enum('anchor_preset', None, list(ssd_params.PRESETS), 'Sizes of the anchors that a detector was trained '
+                  'with: voc for those of the SSD authors, coco for the public TF1 ones.')
+flags.DEFINE_bool('ignore_missing_vars', False, 'Imports what is there of a file that lacks some.')
 
 
 def check_flags():
@@ -47,6 +48,25 @@ def make_variables(params, num_classes):
     return tf.model_variables()
 
 
+def description(source, params, num_classes):
+    """What a detector was trained for, for its configuration; None where that is not known.
+
+    The configuration beside the source cannot be overruled by flags. UserError where it contradicts them.
+    """
+    kept = (run_folder.read_config(os.path.dirname(source.path) or '.') or {'model': {}})['model']
+    given = {'model_name': params.name, 'anchor_preset': FLAGS.anchor_preset,
+             'class_names': facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
+    for name, value in given.items():
+        if name != 'model_name' and value and kept.get(name, value) != value:
+            raise command.UserError(f'{source.path} was trained with {name} {kept[name]}, not {value}; leave that out')
+    model = {name: value or kept.get(name) for name, value in given.items()}
+    names = model['class_names']
+    if names and num_classes and len(names) + 1 != num_classes:
+        raise command.UserError(f'{source.path} has {num_classes} classes with the background, but {len(names)} names '
+                                f'are given; the background is not named')
+    return {**model, 'num_classes': num_classes} if all(model.values()) else None
+
+
 def main():
     """Reads the weights, says what they give, writes them."""
     import tensorflow.compat.v1 as tf
@@ -54,14 +74,14 @@ def main():
     from checkpoints import report, restoring, sources
     from deployment import checkpoints as saved
 
-    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    params = nets_factory.get_params(FLAGS.model_name)
     source = sources.open_source(FLAGS.checkpoint_path)
-    class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else []
-    num_classes = len(class_names) + 1 if class_names else restoring.num_classes(source, params) or 2
-    variables = make_variables(params, num_classes)
+    num_classes = restoring.num_classes(source, params, FLAGS.checkpoint_model_scope)
+    model = description(source, params, num_classes)
+    variables = make_variables(params, num_classes or 2)
     plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
-    restoring.check(plan, params.name, ignore_missing=True)
+    restoring.check(plan, params.name, FLAGS.ignore_missing_vars)
     report.log_table(plan)
 
     restore = restoring.init_fn(plan)
@@ -73,11 +93,10 @@ def main():
         saver.save(session, os.path.join(FLAGS.output_dir, 'model.ckpt'), global_step=0, write_meta_graph=False)
     if plan.left:
         log.info('to train from it: --checkpoint_path=%s', FLAGS.output_dir)
-    elif not class_names:
-        log.info('a whole detector of %d classes; give --labels_file to evaluate and predict with it', num_classes - 1)
+    elif model is None:
+        log.info('a whole detector of %d classes and the background; with --labels_file and --anchor_preset it could '
+                 'be evaluated and could predict', num_classes - 1)
     else:
-        model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': num_classes,
-                 'class_names': class_names}
         files.write_json(os.path.join(FLAGS.output_dir, run_folder.CONFIG), {'model': model, 'flags': {}})
         log.info('a whole detector: --checkpoint_path=%s to train, evaluate or predict with it', FLAGS.output_dir)
 

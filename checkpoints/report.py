@@ -1,7 +1,9 @@
 """The table that says what starts from a source of weights, what does not, and why."""
 import math
+import os
 
 from checkpoints.restoring import OTHER_SHAPE
+from deployment import run_folder
 from deployment.checkpoints import AVERAGE
 from deployment.console import log
 
@@ -13,7 +15,7 @@ _MOST_LAYERS, _MOST_SHAPES = 6, 2
 
 def log_table(plan):
     """Says it of a `restoring.Plan`, each row with its number of variables and of parameters."""
-    log.info('starting from %s%s', plan.source.path, f' ({plan.title})' if plan.title else '')
+    log.info('starting from %s%s', plan.source.path, f' ({plan.layout.title})' if plan.layout else '')
     log.info('  %-36s  variables  parameters', '')
     _row('restored', [value.shape for value in plan.values.values()], '')
     for reason, entries in plan.left.items():
@@ -29,6 +31,10 @@ def log_table(plan):
               if shape and name not in plan.origins.values() and not name.endswith((*_SLOTS, AVERAGE))}
     if unused:   # scalars (the step, powers of Adam), slots and averages are no weights
         _row('in the checkpoint, not used', unused.values(), _layers(unused))
+    if any('/conv_cls/' in name for name in plan.values) and not run_folder.read_config(
+            os.path.dirname(plan.source.path) or '.'):
+        log.info('  it does not say what it was trained for: its class k must be yours, and --anchor_preset the sizes '
+                 'of its anchors')
 
 
 def _row(what, shapes, names):

@@ -3,24 +3,28 @@ import difflib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tf_slim as slim
 
-from checkpoints import layouts
-from deployment.checkpoints import AVERAGE
+from checkpoints import layouts, sources
 from deployment.errors import UserError
 from deployment.scopes import is_under
 from nets import mobilenet_v1
-from nets.ssd_params import NETS, anchors_per_cell
+from nets.ssd_params import NETS, anchors_per_cell, backbone_scopes, with_preset
 
+# Why a variable keeps its initial value.
 MISSING, OTHER_SHAPE, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
+NOT_FINITE, OTHER_ANCHORS = 'not finite there', 'of other anchors'
+WITHOUT_WEIGHTS = 'their weights start afresh'
 
 
 class Plan(NamedTuple):
     """What a source gives to the variables of a graph."""
     source: object       # `sources.Source`
-    title: str           # what kind of weights it is, '' where they have our names
+    layout: object       # `layouts.Layout`, None where the source has names of ours
+    same_net: bool       # whether it is a detector of this very net
     values: dict         # variable name -> the array that it starts from
-    origins: dict        # variable name -> name in the source, also where the shape is another
+    origins: dict        # variable name -> name in the source, of all that were found there
     left: dict           # reason -> [(variable, shape in the source or None)], in the order of the variables
 
 
@@ -29,6 +33,7 @@ class _Found(NamedTuple):
     origin: str          # name in the source
     shape: list          # as it would be here
     read: Callable       # () -> array
+    reason: str = ''     # not to take it
 
 
 def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_averages=False):
@@ -37,83 +42,140 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
     excluded: variables to leave alone. model_scope: the name that stands for model_name in the source. use_averages:
     takes moving averages of weights where there are. UserError where the source cannot be meant.
     """
-    layout = layouts.recognise(source.shapes)
-    if layout and layout.backbone != NETS[model_name].backbone:
-        raise UserError(f'{source.path} holds {layout.title}, but the backbone of {model_name} is '
-                        f'{NETS[model_name].backbone}; choose a --model_name with {layout.backbone}, or other weights')
-    if use_averages and not any(name.endswith(AVERAGE) for name in source.shapes):
-        raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
-    plan = Plan(source, layout.title if layout else '', {}, {}, {})
+    source = sources.averaged(source) if use_averages else source
+    layout = _layout_of(source, variables, model_name)
+    own_scope = model_scope or model_name
+    same_net = any(is_under(name, own_scope) and '_box/' in name for name in source.shapes)
+    plan = Plan(source, layout, same_net, {}, {}, {})
     for variable in variables:
         name = variable.op.name
-        if variable in excluded:
-            plan.left.setdefault(EXCLUDED, []).append((variable, None))
-            continue
-        found = _by_layout(source, name, layout, NETS[model_name]) if layout \
-            else _by_name(source, name, model_name, model_scope, use_averages)
-        if found is None:
-            plan.left.setdefault(MISSING, []).append((variable, None))
-            continue
-        plan.origins[name] = found.origin
-        if found.shape == variable.shape.as_list():
-            plan.values[name] = found.read()
-        else:
-            plan.left.setdefault(OTHER_SHAPE, []).append((variable, found.shape))
+        found = _by_layout(source, name, layout, model_name) if layout \
+            else _by_name(source, name, model_name, own_scope)
+        reason = EXCLUDED if variable in excluded else _take(plan, variable, found)
+        if reason:
+            there = found.shape if reason == OTHER_SHAPE else None
+            plan.left.setdefault(reason, []).append((variable, there))
+    _leave_lonely_biases(plan, variables)
     return plan
 
 
-def _by_layout(source, name, layout, params):
+def _layout_of(source, variables, model_name):
+    """The `Layout` of a source, None where it has names of ours; UserError for that of another backbone."""
+    layout = layouts.recognise(source)
+    if layout is None or any(variable.op.name in source.shapes for variable in variables):
+        return None
+    backbone = NETS[model_name].backbone
+    if layout.backbone != backbone:
+        raise UserError(f'{source.path} holds {layout.title}, but the backbone of {model_name} is {backbone}; '
+                        f'choose a --model_name with {layout.backbone}, or other weights')
+    if layout.too_much in source.shapes:
+        raise UserError(f'{source.path} looks like {layout.title}, but is of a deeper net, as its {layout.too_much} '
+                        f'shows; get the weights of VGG-16')
+    return layout
+
+
+def _take(plan, variable, found):
+    """Puts what was found for a variable into the plan, or says why not."""
+    if found is None:
+        return MISSING
+    plan.origins[variable.op.name] = found.origin
+    if found.reason:
+        return found.reason
+    if found.shape != variable.shape.as_list():
+        return OTHER_SHAPE
+    array = found.read()
+    if not np.isfinite(array).all():
+        return NOT_FINITE
+    plan.values[variable.op.name] = array
+    return ''
+
+
+def _by_layout(source, name, layout, model_name):
     """What a file of a known kind has for a variable of ours, or None."""
-    below = name.removeprefix(f'{params.name}/')
-    array = layouts.read(layout, source, below, params)
+    below = name.removeprefix(f'{model_name}/')
+    array = layouts.read(layout, source, below, NETS[model_name])
     return None if array is None else _Found(layout.names[below], list(array.shape), lambda: array)
 
 
-def _by_name(source, name, model_name, model_scope, use_averages):
+def _by_name(source, name, model_name, own_scope):
     """Likewise for weights with our names, those of another of our nets included."""
-    candidates = [name]
-    if is_under(name, model_name):
-        below = name[len(model_name):]
-        others = [other for other in NETS if any(is_under(there, other) for there in source.shapes)]
-        candidates = [scope + below for scope in ([model_scope] if model_scope else [model_name, *others])]
-    origin = next((there for there in candidates if there in source.shapes), None)
-    if origin is None:
+    if not is_under(name, model_name):
+        return _Found(name, source.shapes[name], lambda: source.read(name)) if name in source.shapes else None
+    below = name[len(model_name) + 1:]
+    others = [net for net in NETS if any(is_under(there, net) for there in source.shapes)]
+    scope = next((scope for scope in (own_scope, *others) if f'{scope}/{below}' in source.shapes), None)
+    if scope is None:
         return None
-    if use_averages and origin + AVERAGE in source.shapes:
-        origin += AVERAGE
-    return _Found(origin, source.shapes[origin], lambda: source.read(origin))
+    there = f'{scope}/{below}'
+    same = _same_anchors(NETS.get(scope), NETS.get(model_name), below.partition('_box/')[0])
+    return _Found(there, source.shapes[there], lambda: source.read(there), '' if same else OTHER_ANCHORS)
 
 
-def num_classes(source, params):
+def _same_anchors(one, other, layer):
+    """Whether a layer has as many anchors a cell in two nets, as far as they are ours; without boxes it has none."""
+    counts = {dict(zip(params.feat_layers, anchors_per_cell(with_preset(params, 'voc')), strict=True)).get(layer)
+              for params in (one, other) if params}
+    return len(counts) <= 1
+
+
+def _leave_lonely_biases(plan, variables):
+    """Biases mean nothing without their weights: those that happen to fit start afresh with them."""
+    afresh = {variable.op.name for reason, entries in plan.left.items() if reason != MISSING for variable, _ in entries}
+    for variable in variables:
+        name = variable.op.name
+        if name in plan.values and name.endswith('/biases') and f'{name[:-len("biases")]}weights' in afresh:
+            del plan.values[name]
+            plan.left.setdefault(WITHOUT_WEIGHTS, []).append((variable, None))
+
+
+def num_classes(source, params, model_scope=None):
     """C of the detector of `params` that a source holds, background included; 0 where it holds none."""
     first = f'{params.feat_layers[0]}_box/conv_cls/biases'
-    layout = layouts.recognise(source.shapes)
-    there = layout.names.get(first) if layout else f'{params.name}/{first}'
+    layout = layouts.recognise(source)
+    there = layout.names.get(first) if layout else f'{model_scope or params.name}/{first}'
     return source.shapes[there][-1] // anchors_per_cell(params)[0] if there in source.shapes else 0
 
 
 def check(plan, model_name, ignore_missing):
-    """UserError where the plan restores nothing, or half of what should be a checkpoint of this very net."""
+    """UserError where the plan restores nothing, or half of what the source should hold."""
+    left = [variable.op.name for reason, entries in plan.left.items() if reason != EXCLUDED for variable, _ in entries]
     missing = [variable.op.name for variable, _ in plan.left.get(MISSING, [])]
     path = plan.source.path
-    if not plan.values:
-        raise UserError(f'{path} holds no variable of this net: {_why_nothing(plan, model_name, missing)}')
-    same_net = any(name == there and '_box/' in name for name, there in plan.origins.items())
-    if same_net and missing and not ignore_missing:
+    if not plan.values or _is_of_another_width(plan, model_name):
+        raise UserError(f'{path} holds no variable of this net: {_why_nothing(plan, model_name, left)}')
+    if ignore_missing:
+        return
+    if plan.layout:
+        needed = set(plan.layout.needed())
+        lacking = [name for name in left if name.removeprefix(f'{model_name}/') in needed]
+        if lacking:
+            raise UserError(f'{path} looks like {plan.layout.title}, but does not give {len(lacking)} of its variables '
+                            f'(here {", ".join(lacking[:3])}): they are missing or of another shape; get it anew, or '
+                            f'pass --ignore_missing_vars to start them afresh')
+    elif plan.same_net and missing:
         raise UserError(f'{path} lacks {len(missing)} variables of this net, such as {", ".join(missing[:3])}; '
                         f'pass --ignore_missing_vars to start them afresh, or name them in '
                         f'--checkpoint_exclude_scopes')
 
 
-def _why_nothing(plan, model_name, missing):
+def _is_of_another_width(plan, model_name):
+    """Whether the backbone is there, but nothing of it fits."""
+    scopes = backbone_scopes(NETS[model_name]) if model_name in NETS else []
+    other, fitting = ([name for name in names if any(is_under(name, scope) for scope in scopes)] for names in (
+        [variable.op.name for variable, _ in plan.left.get(OTHER_SHAPE, [])], plan.values))
+    return bool(other) and not fitting
+
+
+def _why_nothing(plan, model_name, left):
+    if not left:
+        return 'all are excluded'
     if OTHER_SHAPE in plan.left:
         variable, there = plan.left[OTHER_SHAPE][0]
         name = variable.op.name
         fitting = _nets_of_width(there[-1]) if name == 'MobilenetV1/Conv2d_0/weights' else ''
         return f'all have another shape, such as {name}, {there} there and {variable.shape.as_list()} here{fitting}'
-    wanted = (missing or ['no variable'])[0]
-    near = difflib.get_close_matches(wanted, list(plan.source.shapes), 3, 0)
-    return f'the net wants {wanted}, and the nearest names in the checkpoint are {", ".join(near) or "none"}; ' \
+    near = difflib.get_close_matches(left[0], list(plan.source.shapes), 3, 0)
+    return f'the net wants {left[0]}, and the nearest names in the checkpoint are {", ".join(near) or "none"}; ' \
            f'--checkpoint_model_scope maps {model_name}/ to another name'
 
 

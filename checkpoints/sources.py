@@ -2,6 +2,7 @@
 import functools
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,9 +20,24 @@ class Source(NamedTuple):
     read: Callable      # name -> array
 
 
+def averaged(source):
+    """The `Source` with the moving averages of weights in their place; UserError where there are none."""
+    if not any(name.endswith(checkpoints.AVERAGE) for name in source.shapes):
+        raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
+
+    def read(name):
+        average = name + checkpoints.AVERAGE
+        return source.read(average if average in source.shapes else name)
+    return Source(source.path, source.shapes, read)
+
+
 def is_foreign(path):
     """Whether a path means a file that TensorFlow does not read by itself."""
-    return os.path.splitext(path)[1] in _READERS and not os.path.isdir(path)
+    return _ending(path) in _READERS and not os.path.isdir(path)
+
+
+def _ending(path):
+    return os.path.splitext(path)[1].lower()
 
 
 def open_source(path):
@@ -32,7 +48,7 @@ def open_source(path):
     if is_foreign(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
-        arrays = _READERS[os.path.splitext(path)[1]](path)
+        arrays = _READERS[_ending(path)](path)
         return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
     prefix = checkpoints.find(path)
     try:
@@ -47,8 +63,8 @@ def open_source(path):
 def _npz(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {name.removesuffix(':0'): arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            return {name.removesuffix(':0'): arrays[name] for name in arrays.files if arrays[name].dtype.kind in 'fiu'}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f'{path} is no whole .npz of arrays ({error}); get it anew') from error
 
 
@@ -67,7 +83,7 @@ def _torch(path):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     tensors = content.items() if isinstance(content, dict) else ()
-    return {name.removeprefix('module.'): tensor.float().numpy() for name, tensor in tensors
+    return {name.removeprefix('module.'): tensor.detach().float().numpy() for name, tensor in tensors
             if isinstance(tensor, torch.Tensor)}
 
 

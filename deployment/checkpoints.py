@@ -14,11 +14,10 @@ AVERAGE = '/ExponentialMovingAverage'   # follows the name of a variable in that
 
 def find(path):
     """The prefix of a checkpoint from a prefix, any of its files, or a folder (its latest); UserError if none."""
+    if os.path.basename(path) == 'checkpoint' and os.path.isfile(path):
+        path = os.path.dirname(path) or '.'
     if os.path.isdir(path):
-        latest = _listed(path) or next(iter(run_folder.checkpoints_in(path)), None)
-        if not latest:
-            raise UserError(f'the folder {path} holds no checkpoint')
-        return latest
+        return _in_folder(path)
     prefix = path
     for ending in ('.index', '.meta'):
         prefix = prefix.removesuffix(ending)
@@ -27,6 +26,20 @@ def find(path):
     if not tf.train.checkpoint_exists(prefix):
         raise UserError(f'there is no checkpoint {path}')
     return prefix
+
+
+def _in_folder(folder):
+    """The latest checkpoint, or the only one where neither a list nor a step says which is."""
+    latest = _listed(folder) or next(iter(run_folder.checkpoints_in(folder)), None)
+    if latest:
+        return latest
+    unlisted = run_folder.unlisted_in(folder)
+    if len(unlisted) > 1:
+        raise UserError(f'the folder {folder} holds several checkpoints and no list of them: name one of '
+                        f'{", ".join(map(os.path.basename, unlisted))}')
+    if not unlisted:
+        raise UserError(f'the folder {folder} holds no TensorFlow checkpoint; name the file if it is of another kind')
+    return unlisted[0]
 
 
 def shapes(prefix):

@@ -1,6 +1,7 @@
 """What the user reads: plain lines on standard output, and in a file if a run keeps one."""
 import datetime
 import logging
+import os
 import shlex
 import sys
 
@@ -10,12 +11,24 @@ _kept = logging.getLogger('ssd.kept')   # what goes to the file alone
 
 def set_up():
     """Lets `log` write bare lines to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Screen(sys.stdout)
     handler.setFormatter(logging.Formatter('%(message)s'))
     log.handlers = [handler]
     log.propagate = False
     for logger in (log, _kept):
         logger.setLevel(logging.INFO)
+
+
+class _Screen(logging.StreamHandler):
+    """Standard output, which whoever reads it may close (`| head`): a run goes on without."""
+
+    def handleError(self, record):
+        """Turns to where nobody reads; what is in the buffer goes there too."""
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            return super().handleError(record)
+        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return None
 
 
 class _File(logging.FileHandler):

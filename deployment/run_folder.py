@@ -40,6 +40,11 @@ def checkpoints_in(folder):
     return [os.path.join(folder, f'model.ckpt-{step}') for step in steps]
 
 
+def unlisted_in(folder):
+    """Prefixes of checkpoints of any name, as people unpack those of others, sorted."""
+    return sorted(path[:-len('.index')] for path in glob.glob(os.path.join(glob.escape(folder), '*.index')))
+
+
 def read_config(folder):
     """The configuration kept in a folder, {'model': {...}, 'flags': {...}}, or None."""
     config = read_json(os.path.join(folder, CONFIG), 'mend or remove it')

@@ -15,7 +15,10 @@ def variables_under(flag, text, variables):
     flag: name of the flag, for the UserError where a scope holds none.
     """
     chosen = []
-    for scope in filter(None, (part.strip().rstrip('/') for part in (text or '').split(','))):
+    scopes = [scope for scope in (part.strip().rstrip('/') for part in (text or '').split(',')) if scope]
+    if text and not scopes:
+        raise UserError(f"--{flag}='{text}' names no scope")
+    for scope in scopes:
         under = [v for v in variables if is_under(v.op.name, scope)]
         if not under:
             prefixes = {'/'.join(v.op.name.split('/')[:depth]) for v in variables for depth in (1, 2, 3)}

@@ -55,13 +55,6 @@ def _mobilenet(images, params, is_training):
 _BACKBONES = {'vgg_16': _vgg, 'mobilenet_v1': _mobilenet}
 
 
-def backbone_scopes(params):
-    """Scopes that hold the variables of the backbone: what classifiers' weights can give."""
-    if params.backbone == 'mobilenet_v1':
-        return ['MobilenetV1']
-    return [f'{params.name}/conv{block}' for block in range(1, 8)]
-
-
 def _extra_blocks(end_points, net, params):
     """The layers that the paper adds behind the backbone; `end_points` with theirs added."""
     for block in params.extra_blocks:

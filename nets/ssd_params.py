@@ -133,6 +133,13 @@ def with_preset(params, preset):
     return params._replace(anchor_preset=preset, anchor_sizes=_ANCHOR_SIZES[params.name][preset])
 
 
+def backbone_scopes(params):
+    """Scopes of the layers that every classifier's weights give: conv1 to conv5 of VGG, all of MobileNet."""
+    if params.backbone == 'mobilenet_v1':
+        return ['MobilenetV1']
+    return [f'{params.name}/conv{block}' for block in range(1, 6)]
+
+
 def feature_sizes(params):
     """Cells along one side of each feature layer, in the order of `feat_layers`: [38, 19, 10, 5, 3, 1]."""
     cells = {layer: -(-params.image_size // 2 ** halvings)   # 'SAME' pooling rounds up at each halving

@@ -29,6 +29,19 @@ def test_a_folder_can_be_moved(session, tmp_path):
     assert checkpoints.shapes(str(tmp_path / 'new/model.ckpt-3'))['weights'] == [2]
 
 
+def test_folders_as_people_unpack_them(session, tmp_path):
+    session.run(tf.global_variables_initializer())
+    saver = tf.train.Saver()
+    saver.save(session, str(tmp_path / 'ssd.ckpt'), latest_filename='no_list', write_meta_graph=False)
+    (tmp_path / 'no_list').unlink()
+    assert checkpoints.find(str(tmp_path)) == str(tmp_path / 'ssd.ckpt')
+    saver.save(session, str(tmp_path / 'other.ckpt'), latest_filename='checkpoint', write_meta_graph=False)
+    assert checkpoints.find(str(tmp_path / 'checkpoint')) == str(tmp_path / 'other.ckpt')
+    (tmp_path / 'checkpoint').unlink()
+    with pytest.raises(UserError, match='several checkpoints and no list of them: name one of other.ckpt, ssd.ckpt'):
+        checkpoints.find(str(tmp_path))
+
+
 def test_a_step_is_written_once(session, tmp_path):
     saver = start(session)
     assert saver.save(session, str(tmp_path / 'model.ckpt'), global_step=3)

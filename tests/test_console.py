@@ -1,6 +1,9 @@
 import logging
+import subprocess
+import sys
 
 import pytest
+from conftest import ROOT
 
 from deployment import console
 
@@ -41,3 +44,15 @@ def test_a_full_disk_fails_nothing(capsys):
     console.keep_in('/dev/full')
     console.log.info('step 7')
     assert capsys.readouterr() == ('step 7\n', '')
+
+
+def test_a_reader_who_leaves_stops_nothing():
+    program = ("import sys; from deployment import console; console.set_up()\n"
+               "for i in range(20000): console.log.info('step %d', i)\n"
+               "print('done', file=sys.stderr)")
+    running = subprocess.Popen([sys.executable, '-c', program], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    assert running.stdout.readline() == 'step 0\n'
+    running.stdout.close()
+    assert running.stderr.read() == 'done\n' and running.wait(60) == 0
+    running.stderr.close()

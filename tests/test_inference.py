@@ -36,7 +36,7 @@ def test_a_model_is_what_its_folder_says(folder):
 
 
 def test_weights_of_others_are_to_be_imported_first():
-    with pytest.raises(UserError, match='ssd.caffemodel is no TensorFlow checkpoint: make one .* import_weights.py'):
+    with pytest.raises(UserError, match='ssd.caffemodel is no TensorFlow checkpoint: make one .*import_weights.py'):
         inference.find_model('some/ssd.caffemodel')
 
 

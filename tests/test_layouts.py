@@ -15,34 +15,60 @@ def source_of(**arrays):
     return Source('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
 
 
-def layout(title):
-    found, = (made for made in layouts.LAYOUTS if title in made.title)
-    return found
+SLIM, TORCHVISION, CAFFE = "tf-slim's vgg_16", "torchvision's vgg16", "the SSD authors' VGG16 or SSD for Caffe"
+
+
+def layout(title, marker=''):
+    return next(made for made in layouts.LAYOUTS if made.title == title and made.marker.startswith(marker))
 
 
 def counting(*shape):
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-@pytest.mark.parametrize('names, title', [
-    ({'vgg_16/conv1/conv1_1/weights': [], 'vgg_16/fc8/weights': []}, "tf-slim's vgg_16"),
-    ({'conv1_1/kernel': [], 'conv1_1/bias': []}, "Keras's VGG16"),
-    ({'features.0.weight': [], 'features.28.weight': []}, "torchvision's vgg16"),
-    ({'conv1_1/blob_0': []}, "Caffe's VGG16 or SSD"),
-    ({'conv1/kernel': [], 'conv_pw_1/kernel': []}, "Keras's MobileNet")])
-def test_kinds_are_recognised_by_their_names(names, title):
-    assert layouts.recognise(names).title == title
+@pytest.mark.parametrize('arrays, title', [
+    ({'vgg_16/conv1/conv1_1/weights': 0, 'vgg_16/fc8/weights': 0}, SLIM),
+    ({'conv1_1/kernel': 0, 'conv1_1/bias': 0}, "Keras's VGG16"),
+    ({'block1_conv1/kernel': 0, 'fc1/kernel': 0}, "Keras's VGG16"),
+    ({'features.0.weight': 0, 'features.28.weight': 0}, TORCHVISION),
+    ({'features.28.weight': 0, 'classifier.0.weight': [1., 2.]}, TORCHVISION),
+    ({'features.28.weight': 0, 'classifier.0.weight': [1., np.nan]}, "torchvision's vgg16 without its classifier"),
+    ({'conv1_1/blob_0': 0, 'fc6/blob_0': np.zeros([1024, 512, 3, 3])}, CAFFE),
+    ({'conv1_1/blob_0': 0}, CAFFE),
+    ({'conv1/kernel': 0, 'conv_dw_1/depthwise_kernel': 0}, "Keras's MobileNet"),
+    ({'conv1/kernel': 0, 'conv_dw_1/kernel': 0}, "Keras's MobileNet")])
+def test_kinds_are_recognised_by_their_names(arrays, title):
+    assert layouts.recognise(source_of(**arrays)).title == title
+
+
+@pytest.mark.parametrize('shape', [[4096, 25088], [1, 1, 4096, 25088]])
+def test_oxfords_file_is_told_from_that_of_the_ssd_authors(shape):
+    source = Source('a file', {'conv1_1/blob_0': [64, 3, 3, 3], 'fc6/blob_0': shape}, None)
+    assert layouts.recognise(source).inputs.mean == (123.68, 116.779, 103.939)
 
 
 def test_our_own_names_are_no_layout():
-    assert layouts.recognise({'ssd_300_vgg/conv1/conv1_1/weights': [], 'MobilenetV1/Conv2d_0/weights': []}) is None
+    ours = source_of(ssd_300_vgg__conv1__conv1_1__weights=0, MobilenetV1__Conv2d_0__weights=0)
+    assert layouts.recognise(ours) is None
+
+
+# Layers with weights of the SSD512 deploy.prototxt of the SSD authors, but those of VGG-16 itself.
+FEATURES = ['conv4_3_norm', 'fc7', 'conv6_2', 'conv7_2', 'conv8_2', 'conv9_2', 'conv10_2']
+CAFFE_LAYERS = ['fc6', 'fc7', *(f'conv{block}_{i}' for block in range(6, 11) for i in (1, 2)),
+                *(f'{layer}_mbox_{what}' for layer in FEATURES for what in ('loc', 'conf'))]
+
+
+def test_caffe_has_the_layers_of_the_ssd_authors():
+    vgg = [f'conv{b}_{i}' for b, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)]
+    blobs = {f'{name}/blob_{n}' for name in vgg + CAFFE_LAYERS for n in (0, 1)} | {'conv4_3_norm/blob_0'}
+    assert set(layout(CAFFE).names.values()) == blobs
 
 
 @pytest.mark.parametrize('net, count', [('ssd_300_vgg', 71), ('ssd_512_vgg', 79)])
 def test_caffe_has_every_variable_of_the_public_detectors(shared, net, count):
     ours = [line.split()[0].removeprefix(f'{net}/') for line in
             (shared / f'fixtures/variables/{net}.txt').read_text().splitlines()]
-    names = layout('Caffe').names
+    names = layout(CAFFE).names
     assert len(ours) == count and len({names[name] for name in ours}) == count
     assert names['block4_box/L2Normalization/gamma'] == 'conv4_3_norm/blob_0'
     assert names['block9/conv3x3/weights'] == 'conv7_2/blob_0'
@@ -59,17 +85,18 @@ def test_every_layer_of_mobilenet_has_its_keras_name(shared):
 
 def test_oihw_is_turned():
     kernel = counting(4, 3, 5, 6)   # out, in, h, w
-    read = layouts.read(layout('torchvision'), source_of(**{'features.2.weight': kernel}), 'conv1/conv1_2/weights', VGG)
+    read = layouts.read(layout(TORCHVISION), source_of(**{'features.2.weight': kernel}), 'conv1/conv1_2/weights', VGG)
     assert read.shape == (5, 6, 3, 4)
     assert read[1, 2, 0, 3] == kernel[3, 0, 1, 2]
 
 
 @pytest.mark.parametrize('arrays', [
-    lambda fc6, fc7: ("tf-slim's vgg_16", {'vgg_16/fc6/weights': fc6, 'vgg_16/fc7/weights': fc7}),
-    lambda fc6, fc7: ("torchvision", {'classifier.0.weight': fc6.transpose(3, 2, 0, 1).reshape(4096, -1),
-                                      'classifier.3.weight': fc7[0, 0].T}),
-    lambda fc6, fc7: ('Caffe', {'fc6/blob_0': fc6.transpose(3, 2, 0, 1).reshape(1, 1, 4096, -1),   # before 2014
-                                'fc7/blob_0': fc7[0, 0].T})])
+    lambda fc6, fc7: (SLIM, {'vgg_16/fc6/weights': fc6, 'vgg_16/fc7/weights': fc7}),
+    lambda fc6, fc7: (TORCHVISION, {'classifier.0.weight': fc6.transpose(3, 2, 0, 1).reshape(4096, -1),
+                                    'classifier.3.weight': fc7[0, 0].T}),
+    lambda fc6, fc7: (CAFFE, {'fc6/blob_0': fc6.transpose(3, 2, 0, 1).reshape(1, 1, 4096, -1),   # before 2014
+                        'fc7/blob_0': fc7[0, 0].T}),
+    lambda fc6, fc7: ("Keras's VGG16", {'fc1/kernel': fc6.reshape(-1, 4096), 'fc2/kernel': fc7[0, 0]})])
 def test_fc6_and_fc7_are_reduced_to_conv6_and_conv7(arrays):
     # One number for each place, small enough to be exact: a picture of the indices.
     rows, columns, ins, outs = np.ogrid[:7, :7, :512, :4096]
@@ -89,18 +116,19 @@ def test_fc6_and_fc7_are_reduced_to_conv6_and_conv7(arrays):
 def test_biases_are_reduced_with_their_channels():
     source = source_of(vgg_16__fc6__biases=np.arange(4096.), vgg_16__fc7__biases=np.arange(4096.))
     for name in ('conv6/biases', 'conv7/biases'):
-        read = layouts.read(layout("tf-slim's vgg_16"), source, name, VGG)
+        read = layouts.read(layout(SLIM), source, name, VGG)
         np.testing.assert_array_equal(read, np.arange(1024) * 4)
 
 
 def test_what_is_reduced_already_stays():
     kernel = np.ones((1024, 512, 3, 3))
-    assert layouts.read(layout('Caffe'), source_of(fc6__blob_0=kernel), 'conv6/weights', VGG).shape == (3, 3, 512, 1024)
+    assert layouts.read(layout(CAFFE), source_of(fc6__blob_0=kernel), 'conv6/weights', VGG).shape == (3, 3, 512, 1024)
 
 
 def first_layer(title, kernel, bias, names):
     source = source_of(**dict(zip(names, (kernel, bias), strict=True)))
-    return [layouts.read(layout(title), source, f'{FIRST}/{name}', VGG) for name in ('weights', 'biases')]
+    marker = names[0] if 'Keras' in title else ''
+    return [layouts.read(layout(title, marker), source, f'{FIRST}/{name}', VGG) for name in ('weights', 'biases')]
 
 
 def test_bgr_kernels_read_rgb_and_another_mean_goes_into_the_biases():
@@ -115,23 +143,30 @@ def test_bgr_kernels_read_rgb_and_another_mean_goes_into_the_biases():
 def test_torchvisions_scale_goes_into_the_kernel():
     kernel = np.zeros((1, 3, 3, 3))
     kernel[0, :, 1, 1] = 1, 2, 3                # of R, G, B
-    weights, biases = first_layer('torchvision', kernel, [7.], ['features.0.weight', 'features.0.bias'])
+    weights, biases = first_layer(TORCHVISION, kernel, [7.], ['features.0.weight', 'features.0.bias'])
     r, g, b = 1 / 58.395, 2 / 57.12, 3 / 57.375
     assert weights[1, 1, :, 0] == pytest.approx([r, g, b])
     assert biases == pytest.approx([7 + r * (123 - 123.675) + g * (117 - 116.28) + b * (104 - 103.53)])
 
 
 def test_the_ssd_authors_subtract_what_we_do():
-    weights, biases = first_layer('Caffe', counting(64, 3, 3, 3), np.arange(64.), ['conv1_1/blob_0', 'conv1_1/blob_1'])
+    weights, biases = first_layer(CAFFE, counting(64, 3, 3, 3), np.arange(64.), ['conv1_1/blob_0', 'conv1_1/blob_1'])
     np.testing.assert_array_equal(biases, np.arange(64.))
     assert weights[0, 1, 0, 5] == counting(64, 3, 3, 3)[5, 2, 0, 1]
 
 
 def test_a_name_that_is_not_there():
-    assert layouts.read(layout('Caffe'), source_of(), 'conv6/weights', VGG) is None
-    assert layouts.read(layout('Caffe'), source_of(), 'no/such/layer', VGG) is None
+    assert layouts.read(layout(CAFFE), source_of(), 'conv6/weights', VGG) is None
+    assert layouts.read(layout(CAFFE), source_of(), 'no/such/layer', VGG) is None
 
 
 def test_half_precision_becomes_single():
     source = source_of(**{'conv1_2/kernel': np.ones((3, 3, 64, 64), np.float16)})
-    assert layouts.read(layout("Keras's VGG16"), source, 'conv1/conv1_2/weights', VGG).dtype == np.float32
+    assert layouts.read(layout("Keras's VGG16", 'conv1_1'), source, 'conv1/conv1_2/weights', VGG).dtype == np.float32
+
+
+def test_what_is_no_kernel_stays_as_it_is():
+    assert layouts.read(layout(TORCHVISION), source_of(**{'features.2.weight': np.ones(64)}), 'conv1/conv1_2/weights',
+                        VGG).shape == (64,)   # of batch norm, in vgg16_bn
+    read = layouts.read(layout(TORCHVISION), source_of(**{'features.0.bias': np.ones(64)}), f'{FIRST}/biases', VGG)
+    assert read.tolist() == [1.] * 64         # the kernel that it belongs to is missing

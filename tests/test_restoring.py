@@ -90,7 +90,7 @@ def test_nothing_that_fits(arrays, message):
 
 def test_the_width_that_would_fit_is_named():
     made = variables(('MobilenetV1/Conv2d_0/weights', [3, 3, 3, 8]))
-    plan = restoring.make_plan(source_of({'conv_pw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])}), made,
+    plan = restoring.make_plan(source_of({'conv_dw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])}), made,
                                'ssd_160_mobilenet_v1_025')
     with pytest.raises(UserError, match='nets of this width: ssd_300_mobilenet_v1_075'):
         restoring.check(plan, 'ssd_160_mobilenet_v1_025', False)
@@ -145,8 +145,86 @@ def test_a_checkpoint_of_ssd300_starts_ssd512():
     plan = restoring.make_plan(source, build('ssd_512_vgg', 21), 'ssd_512_vgg')
     restoring.check(plan, 'ssd_512_vgg', ignore_missing=False)
     # block10_box has six anchors a cell instead of four, block12 is new.
-    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_SHAPE]} == {'block10_box'}
+    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_ANCHORS]} == {'block10_box'}
     assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.MISSING]} == {'block12', 'block12_box'}
+
+
+def test_shapes_that_fit_by_chance_are_not_taken():
+    """4 anchors of 3 classes and 6 of 2 are both 12 channels of block10_box."""
+    with tf.Graph().as_default():
+        source = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in build('ssd_300_vgg', 3)})
+    plan = restoring.make_plan(source, build('ssd_512_vgg', 2), 'ssd_512_vgg')
+    assert not any('block10_box' in name or 'conv_cls' in name for name in plan.values)
+
+
+def test_another_width_is_refused_though_some_biases_fit():
+    with tf.Graph().as_default():
+        wide = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in build('ssd_300_mobilenet_v1', 4)})
+    plan = restoring.make_plan(wide, build('ssd_300_mobilenet_v1_075', 4), 'ssd_300_mobilenet_v1_075')
+    assert not plan.values and len(plan.left[restoring.WITHOUT_WEIGHTS]) == 12
+    with pytest.raises(UserError, match=r'\[3, 3, 3, 32\] there .* nets of this width: ssd_300_mobilenet_v1'):
+        restoring.check(plan, 'ssd_300_mobilenet_v1_075', ignore_missing=True)
+
+
+def torchvision_vgg(blocks, **more):
+    """The convolutions of a VGG by torchvision, zeros: `blocks` of so many layers, 64 to 512 channels."""
+    arrays, position, depth = {}, 0, 3
+    for layers, out in zip(blocks, (64, 128, 256, 512, 512), strict=True):
+        for _ in range(layers):
+            arrays |= {f'features.{position}.weight': np.zeros([out, depth, 3, 3]),
+                       f'features.{position}.bias': np.zeros(out)}
+            position, depth = position + 2, out
+        position += 1   # pooling
+    return source_of({**arrays, **more})
+
+
+def test_vgg16_of_torchvision_is_taken_and_vgg19_is_not():
+    made = build('ssd_300_vgg', 21)
+    plan = restoring.make_plan(torchvision_vgg((2, 2, 3, 3, 3)), made, 'ssd_300_vgg')
+    restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
+    assert len(plan.values) == 26
+    with pytest.raises(UserError, match='is of a deeper net, as its features.34.weight shows; get the'):
+        restoring.make_plan(torchvision_vgg((2, 2, 4, 4, 4)), made, 'ssd_300_vgg')
+
+
+def test_a_backbone_with_holes_is_refused():
+    arrays = torchvision_vgg((2, 2, 3, 3, 3))
+    del arrays.shapes['features.5.weight']
+    made = build('ssd_300_vgg', 21)
+    plan = restoring.make_plan(arrays, made, 'ssd_300_vgg')
+    with pytest.raises(UserError, match="torchvision's vgg16, but does not give 1 of its .*conv2/conv2_1/weights"):
+        restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
+    restoring.check(plan, 'ssd_300_vgg', ignore_missing=True)
+    excluded = [v for v in made if '/conv2_1/' in v.op.name]
+    restoring.check(restoring.make_plan(arrays, made, 'ssd_300_vgg', excluded), 'ssd_300_vgg', ignore_missing=False)
+
+
+def test_what_is_not_finite_is_not_taken():
+    source = source_of({'net/conv1/weights': [1, np.nan], 'net/block4_box/conv_cls/weights': [1, 2, 3]})
+    plan = restoring.make_plan(source, net(), 'net')
+    assert [v.op.name for v, _ in plan.left[restoring.NOT_FINITE]] == ['net/conv1/weights']
+
+
+def test_names_of_ours_win_over_those_of_others():
+    made = net('ssd_300_vgg')
+    source = source_of({'ssd_300_vgg/conv1/weights': [1, 2], 'vgg_16/conv1/conv1_1/weights': [1]})
+    plan = restoring.make_plan(source, made, 'ssd_300_vgg')
+    assert plan.layout is None and list(plan.values) == ['ssd_300_vgg/conv1/weights']
+
+
+def test_averages_of_a_part_of_this_net_are_a_part_too():
+    source = source_of({'net/block4_box/conv_cls/weights': [1, 2, 3],
+                        f'net/block4_box/conv_cls/weights{AVERAGE}': [4, 5, 6]})
+    plan = restoring.make_plan(source, net(), 'net', use_averages=True)
+    assert plan.values['net/block4_box/conv_cls/weights'].tolist() == [4, 5, 6]
+    with pytest.raises(UserError, match='lacks 1 variables of this net'):
+        restoring.check(plan, 'net', ignore_missing=False)
+
+
+def test_everything_excluded():
+    made = net()
+    with pytest.raises(UserError, match='all are excluded'):
+        restoring.check(restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net', made), 'net', False)
 
 
 @pytest.mark.parametrize('name', ['ssd_300_vgg', 'ssd_512_vgg'])
@@ -163,10 +241,11 @@ def test_a_detector_of_the_ssd_authors_loads_whole(name, tmp_path):
     source = sources.open_source(str(tmp_path / 'ssd.caffemodel'))
     assert restoring.num_classes(source, nets_factory.get_params(name)) == 21
     plan = restoring.make_plan(source, made, name)
-    assert plan.title == "Caffe's VGG16 or SSD" and not plan.left and len(plan.values) == len(made)
+    assert plan.layout.title == "the SSD authors' VGG16 or SSD for Caffe"
+    assert not plan.left and len(plan.values) == len(made)
     loc = plan.values[f'{name}/block7_box/conv_loc/weights']
     assert loc.shape == (3, 3, 1024, 24) and loc.max() == loc.min() > 0
 
 
 def caffe_names():
-    return next(layout.names for layout in layouts.LAYOUTS if 'Caffe' in layout.title)
+    return next(layout.names for layout in layouts.LAYOUTS if layout.marker == 'conv1_1/blob_0')

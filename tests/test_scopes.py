@@ -11,13 +11,18 @@ CONV1, CONV10, HEAD = VARIABLES
 
 
 @pytest.mark.parametrize('text, expected', [
-    (None, []), ('', []), (' , ', []),
+    (None, []), ('', []),
     ('net/head/,net/conv1, net/head', [HEAD, CONV1]),
     ('net/conv1', [CONV1]),                    # conv10 does not lie under conv1
     ('net', VARIABLES),
     ('net/conv10/weights', [CONV10])])
 def test_variables_under_scopes(text, expected):
     assert scopes.variables_under('a_flag', text, VARIABLES) == expected
+
+
+def test_a_flag_that_names_no_scope():
+    with pytest.raises(UserError, match="--a_flag=' , ' names no scope"):
+        scopes.variables_under('a_flag', ' , ', VARIABLES)
 
 
 def test_a_scope_without_variables_names_what_is_near():

@@ -45,6 +45,9 @@ def test_without_pytorch_it_is_asked_for(tmp_path, monkeypatch):
 def test_pytorch_files_and_their_wrappers(tmp_path, monkeypatch, wrap):
     """A stand-in for PyTorch: the true one is too large to install for a test (the next one uses it if it is)."""
     class Tensor(np.ndarray):
+        def detach(self):
+            return self
+
         def float(self):
             return self.astype(np.float32)
 
@@ -72,7 +75,7 @@ def test_a_file_of_pytorch_itself(tmp_path):
     ('w.npz', b'PK\x03\x04 and no more', 'no whole .npz of arrays'),
     ('w.npz', b'', 'no whole .npz of arrays'),
     ('w.h5', b'\x89HDF', 'w.h5 is no checkpoint of TensorFlow; other files .* .npz, .pth'),
-    ('folder', 'folder', 'holds no checkpoint')])
+    ('folder', 'folder', 'holds no TensorFlow checkpoint')])
 def test_what_cannot_be_read(tmp_path, name, content, message):
     if content == 'folder':
         (tmp_path / name).mkdir()
@@ -80,6 +83,41 @@ def test_what_cannot_be_read(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         sources.open_source(str(tmp_path / name))
+
+
+def test_damaged_and_mistaken_arrays(tmp_path):
+    np.savez_compressed(tmp_path / 'w.npz', a=np.arange(4000))
+    content = bytearray((tmp_path / 'w.npz').read_bytes())
+    content[200:260] = bytes(60)
+    (tmp_path / 'w.npz').write_bytes(bytes(content))
+    np.save(tmp_path / 'one.npy', np.ones(3))
+    (tmp_path / 'one.npy').rename(tmp_path / 'one.npz')
+    for name in ('w.npz', 'one.npz'):
+        with pytest.raises(UserError, match='no whole .npz of arrays'):
+            sources.open_source(str(tmp_path / name))
+
+
+def test_what_is_no_number_is_passed_over(tmp_path):
+    np.savez(tmp_path / 'W.NPZ', names=np.array(['a', 'b']), a=np.ones(2))
+    (tmp_path / 'W.NPZ.npz').rename(tmp_path / 'W.NPZ')
+    assert sources.open_source(str(tmp_path / 'W.NPZ')).shapes == {'a': [2]}
+
+
+def test_averages_take_the_place_of_weights():
+    arrays = {'a': 1, 'a/ExponentialMovingAverage': 2, 'b': 3}
+    averaged = sources.averaged(sources.Source('a file', dict.fromkeys(arrays, []), arrays.__getitem__))
+    assert [averaged.read(name) for name in ('a', 'b')] == [2, 3]
+    with pytest.raises(UserError, match='a file holds no moving averages'):
+        sources.averaged(sources.Source('a file', {'a': []}, arrays.__getitem__))
+
+
+def test_the_format_of_before_2016(tmp_path):
+    made = tf.get_variable('a/weights', initializer=[1., 2.])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver([made], write_version=tf.train.SaverDef.V1).save(session, str(tmp_path / 'vgg_16.ckpt'))
+    source = sources.open_source(str(tmp_path / 'vgg_16.ckpt'))
+    assert source.shapes == {'a/weights': [2]} and source.read('a/weights').tolist() == [1, 2]
 
 
 def test_arrays_of_objects_are_refused(tmp_path):

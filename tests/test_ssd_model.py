@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from nets import nets_factory, ssd, ssd_model
+from nets import nets_factory, ssd_model
 
 NET = nets_factory.get_params('ssd_160_mobilenet_v1_025')
 
@@ -18,9 +18,3 @@ def test_frozen_batch_norm_keeps_its_moments_but_learns_its_scale(freeze):
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         assert np.abs(session.run(gradient)).max() > 0
-
-
-def test_the_backbone_is_what_a_classifier_can_give():
-    assert ssd.backbone_scopes(NET) == ['MobilenetV1']
-    vgg = ssd.backbone_scopes(nets_factory.get_params('ssd_300_vgg'))
-    assert vgg[0] == 'ssd_300_vgg/conv1' and vgg[-1] == 'ssd_300_vgg/conv7' and len(vgg) == 7

@@ -51,6 +51,11 @@ def test_learning_rates_by_hand(changes, steps, expected):
     np.testing.assert_allclose(rates(steps, **changes), expected, rtol=1e-5)
 
 
+def test_a_rate_that_would_rise():
+    with pytest.raises(UserError, match='would rise, from 0.005 to --end_learning_rate=0.01'):
+        rates([0], learning_rate_decay_type='polynomial', learning_rate_per_image=.0005)
+
+
 def first_update(optimizer, gradient=2., **changes):
     """What one step of an optimizer at rate 0.1 subtracts from a weight and a bias that both have this gradient."""
     weights, biases = (tf.get_variable(f'conv/{name}', initializer=1.) for name in ('weights', 'biases'))
@@ -124,6 +129,18 @@ def test_the_backbone_has_its_own_rate(optimizer, plain):
     np.testing.assert_allclose(changes / plain, [.1, .2, 1, 2], rtol=1e-4)
 
 
+def test_a_backbone_without_a_rate_stays_as_it_is():
+    made = [tf.get_variable(name, initializer=[1.]) for name in ('trunk/weights', 'head/weights')]
+    optimizer = tf_utils.configure_optimizer(flags(optimizer='ftrl', backbone_learning_rate_multiplier=0.),
+                                             tf.constant(.1), ['trunk'])
+    train = optimizer.apply_gradients([(tf.constant([2.]), v) for v in made])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train)
+        trunk, head = session.run(made)
+    assert trunk == [1.] and np.isfinite(head) and head != [1.]      # ftrl divides by the rate
+
+
 def variables():
     return [tf.get_variable(name, initializer=tf.zeros(shape), collections=[
         tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES, tf.GraphKeys.TRAINABLE_VARIABLES])
@@ -182,7 +199,7 @@ def test_another_model_scope(tmp_path):
 
 @pytest.mark.parametrize('make, message', [
     (lambda folder: folder / 'gone', 'there is no checkpoint'),
-    (lambda folder: folder, 'holds no checkpoint')])
+    (lambda folder: folder, 'holds no TensorFlow checkpoint')])
 def test_no_checkpoint(tmp_path, make, message):
     with pytest.raises(UserError, match=message):
         restore(checkpoint_path=str(make(tmp_path)))
