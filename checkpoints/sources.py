@@ -31,24 +31,16 @@ def averaged(source):
     return Source(source.path, source.shapes, read)
 
 
-def is_foreign(path):
-    """Whether a path means a file that TensorFlow does not read by itself."""
-    return _ending(path) in _READERS and not os.path.isdir(path)
-
-
-def _ending(path):
-    return os.path.splitext(path)[1].lower()
-
-
 def open_source(path):
     """The `Source` at a path; UserError where there is none or it cannot be read.
 
-    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file of `_READERS`.
+    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file with one of the endings
+    `deployment.checkpoints.FOREIGN`.
     """
-    if is_foreign(path):
+    if checkpoints.is_foreign(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
-        arrays = _READERS[_ending(path)](path)
+        arrays = _READERS[os.path.splitext(path)[1].lower()](path)
         return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
     prefix = checkpoints.find(path)
     try:
@@ -62,10 +54,11 @@ def open_source(path):
 
 def _npz(path):
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name.removesuffix(':0'): arrays[name] for name in arrays.files if arrays[name].dtype.kind in 'fiu'}
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name.removesuffix(':0'): file[name] for name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f'{path} is no whole .npz of arrays ({error}); get it anew') from error
+    return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}   # others are no weights
 
 
 def _torch(path):
@@ -87,4 +80,4 @@ def _torch(path):
             if isinstance(tensor, torch.Tensor)}
 
 
-_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}
+_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}   # checkpoints.FOREIGN

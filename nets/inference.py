@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from checkpoints import sources
 from deployment import checkpoints, run_folder
 from deployment.errors import UserError, reason
 from nets import anchors, nets_factory, post_processing, ssd
@@ -29,9 +28,6 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     What the configuration beside the checkpoint says cannot be overruled: a net with other anchors or classes
     than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
     """
-    if sources.is_foreign(checkpoint_path):
-        raise UserError(f'{checkpoint_path} is no TensorFlow checkpoint: make one of it with python '
-                        f'checkpoints/import_weights.py')
     prefix = checkpoints.find(checkpoint_path)
     config = run_folder.read_config(os.path.dirname(prefix) or '.')
     kept = config['model'] if config else {}

@@ -7,7 +7,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from checkpoints import sources
+from deployment import checkpoints
 from deployment.errors import UserError
+
+
+def test_every_ending_has_its_reader():
+    assert tuple(sources._READERS) == checkpoints.FOREIGN
 
 
 def test_npz(tmp_path):
