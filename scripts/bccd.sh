@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Blood cells (BCCD, 364 pictures, 3 classes): trains a MobileNet SSD300 on train, evaluates on test.
 #   bash scripts/bccd.sh BCCD [OUT] [flags of train_ssd_network.py]
-# OUT is runs/bccd by default.
+# OUT is runs/bccd by default; --checkpoint_path=... starts from pretrained weights (checkpoints/README.md).
 name=bccd
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

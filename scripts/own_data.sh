@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Your own data in VOC layout (Annotations, JPEGImages, ImageSets/Main/train.txt and val.txt), any classes.
 #   bash scripts/own_data.sh FOLDER [OUT] [flags of train_ssd_network.py]
-# OUT is runs/own_data by default. TRAIN_SPLIT and TEST_SPLIT name other splits than train and val.
+# OUT is runs/own_data by default; --checkpoint_path=... starts from pretrained weights (checkpoints/README.md).
+# TRAIN_SPLIT and TEST_SPLIT name other splits than train and val.
 name=own_data
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-val}

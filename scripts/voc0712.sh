@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Pascal VOC 07+12: trains SSD300 with the paper's recipe on the trainval of both years, evaluates on 2007 test.
 #   bash scripts/voc0712.sh VOCdevkit [OUT] [flags of train_ssd_network.py]
-# VOCdevkit holds VOC2007 and VOC2012; OUT is runs/voc0712 by default.
+# VOCdevkit holds VOC2007 and VOC2012; OUT is runs/voc0712 by default. The recipe wants --checkpoint_path=... with VGG16
+# weights, as the paper has it (checkpoints/README.md).
 name=voc0712
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
