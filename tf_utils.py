@@ -172,14 +172,16 @@ def _refuse_foreign(latest):
                         f'another --train_dir, and pass this one as --checkpoint_path to start from it')
 
 
-def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops, variables=None):
+def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops, variables=None,
+                 clip_gradient_norm=0.):
     """The training step over all clones: (train_tensor, summary_op).
 
     train_tensor: [] float32, the average of the clones' losses plus the regularisation losses, once; fetching
     it applies the sum over clones of each variable's gradients of that, once. A clone's loss is the sum of
     `tf.GraphKeys.LOSSES` under its scope. summary_op: `summaries`, those made under `first_clone_scope` and
     the total loss, merged. update_ops: run before the gradients are applied. variables: what to train, all
-    trainable ones by default. None of the arguments is changed.
+    trainable ones by default. clip_gradient_norm: where the norm of all summed gradients together is larger, they are
+    scaled down to it; 0 lets them be. None of the arguments is changed.
     """
     variables = tf.trainable_variables() if variables is None else variables
     losses, gradients = [], []
@@ -193,8 +195,11 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
             gradients.append(optimizer.compute_gradients(loss, variables))
     total_loss = tf.add_n(losses, name='total_loss')
 
+    summed = _sum_gradients(gradients)
+    if clip_gradient_norm:
+        summed = _clipped(summed, clip_gradient_norm)
     with tf.control_dependencies(list(update_ops)):
-        applied = optimizer.apply_gradients(_sum_gradients(gradients), global_step=global_step)
+        applied = optimizer.apply_gradients(summed, global_step=global_step)
     with tf.control_dependencies([applied]):
         train_tensor = tf.identity(total_loss, name='train_op')
     merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope),
@@ -212,3 +217,9 @@ def _sum_gradients(by_clone):
             with tf.device(variable.device):
                 summed.append((tf.add_n(parts) if len(parts) > 1 else parts[0], variable))
     return summed
+
+
+def _clipped(pairs, norm):
+    """[(gradient, variable), ...] with the norm of all gradients together at `norm`, if it was larger."""
+    gradients, variables = zip(*pairs, strict=True)
+    return list(zip(tf.clip_by_global_norm(gradients, norm)[0], variables, strict=True))

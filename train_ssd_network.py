@@ -33,6 +33,7 @@ flags.DEFINE_integer('log_every_n_steps', 10, 'Steps from one line to the next.'
 flags.DEFINE_integer('save_summaries_secs', 60, 'Seconds from one TensorBoard record to the next.', lower_bound=1)
 flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to the next.', lower_bound=1)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of each GPU\'s memory to take.', lower_bound=0.01, upper_bound=1)
+flags.DEFINE_bool('allow_growth', False, 'Takes GPU memory as it is needed, up to that share, not all at once.')
 flags.DEFINE_integer('seed', 0, 'Decides all that is drawn: weights, order, augmentation.', lower_bound=0)
 
 # Optimization.
@@ -71,6 +72,8 @@ flags.DEFINE_float('backbone_learning_rate_multiplier', 1., 'The backbone (conv1
                    'learns this much faster or slower; 0 leaves its weights as they are.', lower_bound=0)
 flags.DEFINE_float('moving_average_decay', None, 'Keeps moving averages of the weights, with this decay; evaluation '
                    'and prediction use them.', lower_bound=0, upper_bound=.999999)
+flags.DEFINE_float('clip_gradient_norm', 0., 'Scales gradients down where their norm, all together, is larger; 0 does '
+                   'not.', lower_bound=0)
 flags.DEFINE_float('label_smoothing', 0., 'Share of the class targets spread evenly.', lower_bound=0, upper_bound=.99)
 
 # Data.
@@ -248,11 +251,11 @@ def main():
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
         train_tensor, summary_op = tf_utils.get_train_op(
             optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
-            update_ops, tf_utils.get_variables_to_train(FLAGS))
+            update_ops, tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm)
 
     # 7. Initial weights, session, saver.
     init_fn = tf_utils.get_init_fn(FLAGS)
-    config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction)
+    config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction, FLAGS.allow_growth)
     saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.

@@ -66,8 +66,12 @@ def create_clones(config, model_fn, inputs):
     return clones
 
 
-def session_config(config, gpu_memory_fraction=1.):
-    """The ConfigProto of a run: no placement log, soft placement, a share of the GPU memory, CPUs for clones."""
+def session_config(config, gpu_memory_fraction=1., allow_growth=False):
+    """The ConfigProto of a run: no placement log, soft placement, a share of the GPU memory, CPUs for clones.
+
+    allow_growth: the memory is taken as it is needed.
+    """
     cpus = config.num_clones if config.device_type == 'CPU' else 1
+    memory = tf.GPUOptions(per_process_gpu_memory_fraction=gpu_memory_fraction, allow_growth=allow_growth)
     return tf.ConfigProto(log_device_placement=False, allow_soft_placement=True, device_count={'CPU': cpus},
-                          gpu_options=tf.GPUOptions(per_process_gpu_memory_fraction=gpu_memory_fraction))
+                          gpu_options=memory)

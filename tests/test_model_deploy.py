@@ -34,7 +34,8 @@ def test_session_config():
     config = model_deploy.session_config(model_deploy.deploy(3, True, 0), .8)
     assert config.allow_soft_placement and not config.log_device_placement
     assert config.gpu_options.per_process_gpu_memory_fraction == pytest.approx(.8)
-    assert config.device_count['CPU'] == 3
+    assert config.device_count['CPU'] == 3 and not config.gpu_options.allow_growth
+    assert model_deploy.session_config(model_deploy.deploy(1, True, 0), 1., True).gpu_options.allow_growth
 
 
 def make_clones(num_clones):

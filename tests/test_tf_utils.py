@@ -260,6 +260,22 @@ def test_train_op_averages_losses_and_sums_their_gradients_once():
     assert tags == ['clone_0/value', 'losses/total']
 
 
+@pytest.mark.parametrize('norm, scale', [(0., 1.), (10., 1.), (4., .8), (.5, .1)])
+def test_gradients_are_clipped_by_their_norm_together(norm, scale):
+    clones, weight, _ = quadratic_clones([1.])
+    with tf.name_scope(clones[0].scope):
+        other = tf.get_variable('other', initializer=2.)
+        tf.add_to_collection(tf.GraphKeys.LOSSES, tf.identity(-3. * weight + 4. * other, name='more'))
+    # Gradients 2 * 3 - 3 = 3 and 4, of norm 5.
+    train, _ = tf_utils.get_train_op(tf.train.GradientDescentOptimizer(1.), [], clones,
+                                     tf.train.get_or_create_global_step(), clones[0].scope, [],
+                                     clip_gradient_norm=norm)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train)
+        assert session.run([weight, other]) == pytest.approx([3 - 3 * scale, 2 - 4 * scale])
+
+
 def test_train_op_changes_nothing_it_is_given():
     clones, _, _ = quadratic_clones([1., 2.])
     summaries, update_ops, listed = {tf.summary.scalar('a', 1.)}, [tf.no_op()], list(clones)
