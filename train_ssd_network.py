@@ -33,6 +33,8 @@ flags.DEFINE_integer('log_every_n_steps', 10, 'Steps from one line to the next.'
 flags.DEFINE_integer('save_summaries_secs', 60, 'Seconds from one TensorBoard record to the next.', lower_bound=1)
 flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to the next.', lower_bound=1)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of each GPU\'s memory to take.', lower_bound=0.01, upper_bound=1)
+flags.DEFINE_enum('precision', 'float32', ['float32', 'bfloat16'], 'What convolutions compute in; variables, '
+                  'checkpoints and the loss are float32.')
 flags.DEFINE_bool('allow_growth', False, 'Takes GPU memory as it is needed, up to that share, not all at once.')
 flags.DEFINE_integer('seed', 0, 'Decides all that is drawn: weights, order, augmentation.', lower_bound=0)
 
@@ -204,7 +206,8 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     with tf.device(deployment.inputs_device()):
         shares = ssd_model.split_batch(batch, deployment.num_clones)
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
-    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm)
+    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
+                                  tf.as_dtype(FLAGS.precision))
     return model_deploy.create_clones(deployment, model_fn, [(share, normalizer) for share in shares])
 
 

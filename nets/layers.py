@@ -19,6 +19,19 @@ def seeded(seed):
     return seeded_getter
 
 
+def in_precision(dtype):
+    """A variable getter under which layers compute in `dtype`, while their variables stay float32.
+
+    A layer asks for variables of its input's dtype; it gets a float32 one, cast. So gradients, updates and
+    checkpoints are those of float32 training.
+    """
+    def casting_getter(getter, name, *args, **kwargs):
+        if kwargs.get('dtype') != dtype or dtype == tf.float32:
+            return getter(name, *args, **kwargs)
+        return tf.cast(getter(name, *args, **{**kwargs, 'dtype': tf.float32}), dtype)
+    return casting_getter
+
+
 def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
     """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
 
@@ -44,14 +57,15 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
 
 
 def l2_normalization(inputs, initial_scale, scope='L2Normalization'):
-    """Each cell of [B, H, W, C] scaled to unit length, then by a learned `gamma` [C].
+    """Each cell of [B, H, W, C] scaled to unit length, then by a learned `gamma` [C]; in float32, whatever comes in.
 
     The paper, section 3.1, after ParseNet: conv4_3 has another scale than the layers above it.
     """
     with tf.variable_scope(scope):
         gamma = slim.model_variable('gamma', [inputs.shape[-1]],
                                     initializer=tf.constant_initializer(initial_scale))
-        return tf.nn.l2_normalize(inputs, axis=-1, epsilon=1e-12) * gamma
+        unit = tf.nn.l2_normalize(tf.cast(inputs, tf.float32), axis=-1, epsilon=1e-12)
+        return tf.cast(unit * gamma, inputs.dtype)
 
 
 def pad(inputs, cells):

@@ -20,17 +20,19 @@ def normalize(images, params):
     return (tf.cast(images, tf.float32) - tf.constant(params.mean)) * params.scale
 
 
-def build(images, params, num_classes, is_training, weight_decay=0., seed=0):
+def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32):
     """The network of `params` on normalised images [B, S, S, 3] -> `Predictions`.
 
     num_classes: C, background included. weight_decay: L2 on all weights, none on biases, gamma and beta
-    (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone.
+    (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone. precision: what
+    convolutions compute in; variables and predictions are float32.
     """
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
+         tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.in_precision(precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d],
                         weights_regularizer=slim.l2_regularizer(weight_decay) if weight_decay else None,
                         weights_initializer=tf.glorot_uniform_initializer()):
-        end_points = _BACKBONES[params.backbone](images, params, is_training)
+        end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params, is_training)
         return _heads(end_points, params, num_classes)
 
 
@@ -82,7 +84,7 @@ def _heads(end_points, params, num_classes):
             offsets.append(_by_anchor(slim.conv2d(net, count * 4, [3, 3], scope='conv_loc'), 4))
             logits.append(_by_anchor(slim.conv2d(net, count * num_classes, [3, 3], scope='conv_cls'),
                                      num_classes))
-    return Predictions(tf.concat(logits, 1), tf.concat(offsets, 1), end_points)
+    return Predictions(*(tf.cast(tf.concat(parts, 1), tf.float32) for parts in (logits, offsets)), end_points)
 
 
 def _by_anchor(net, depth):

@@ -38,15 +38,16 @@ def loss_normalizer(batch, num_clones):
     return tf.cast(tf.maximum(matched, 1), tf.float32) / num_clones
 
 
-def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False):
+def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False, precision=tf.float32):
     """The model function of `model_deploy.create_clones`: (batch of the clone, normalizer) -> `Losses`.
 
     The parts of the loss go into `tf.GraphKeys.LOSSES`. freeze_batch_norm: it normalises with the moving moments,
-    and they stay as they are.
+    and they stay as they are. precision: what convolutions compute in.
     """
     def model_fn(batch, normalizer):
         predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
-                                is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed)
+                                is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed,
+                                precision=precision)
         parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],
                                   batch['target_offsets'], normalizer, *options)
         for part in parts:

@@ -155,9 +155,11 @@ def test_an_imported_detector_can_be_evaluated(data, trained, tmp_path):
 
 
 def test_two_clones(data, tmp_path):
-    text = train(data, tmp_path, '--max_number_of_steps=2', '--num_clones=2', '--clone_on_cpu')
+    text = train(data, tmp_path, '--max_number_of_steps=2', '--num_clones=2', '--clone_on_cpu', '--precision=bfloat16',
+                 '--clip_gradient_norm=5')
     assert 'clones on /device:CPU:0, /device:CPU:1; variables on /device:CPU:0' in text
-    assert 'step 2/2' in text
+    assert 'step 2/2' in text and {value.dtype for value in weights(tmp_path).values()} == {
+        np.dtype('float32'), np.dtype('int64')}
     assert 'num_clones=7, but TensorFlow sees 0 GPUs' in scripts.refusal(
         'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}/x', '--num_clones=7')
 

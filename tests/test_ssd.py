@@ -88,3 +88,19 @@ def test_normalize(evaluate):
                                for name in ('ssd_300_vgg', 'ssd_300_mobilenet_v1')])
     np.testing.assert_array_equal(vgg, [[[[0, 0, 0], [132, -117, -104]]]])
     np.testing.assert_allclose(mobilenet[0, 0, 1], [1, -1, -1], rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['ssd_300_vgg', 'ssd_160_mobilenet_v1_025'])
+def test_bfloat16_predicts_much_the_same_from_the_same_variables(name, evaluate):
+    params = nets_factory.get_params(name)
+    images = tf.constant(np.random.default_rng(0).standard_normal((1, params.image_size, params.image_size, 3)),
+                         tf.float32)
+    both = []
+    for precision in (tf.float32, tf.bfloat16):
+        with tf.variable_scope(tf.get_variable_scope(), reuse=bool(both)):
+            both.append(ssd.build(images, params, 4, is_training=False, precision=precision)[:2])
+    made = {variable.op.name: variable.dtype.base_dtype for variable in tf.model_variables()}
+    assert set(made.values()) == {tf.float32} and len(made) == len(tf.global_variables())
+    for exact, rounded in zip(*evaluate(both), strict=True):
+        error = np.linalg.norm(exact - rounded) / np.linalg.norm(exact)
+        assert 0 < error < .06   # eight bits are 0.2 % a layer, over 33 layers

@@ -7,14 +7,36 @@ from nets import nets_factory, ssd_model
 NET = nets_factory.get_params('ssd_160_mobilenet_v1_025')
 
 
-@pytest.mark.parametrize('freeze', [False, True])
-def test_frozen_batch_norm_keeps_its_moments_but_learns_its_scale(freeze):
+def losses_of_a_batch(freeze=False, precision=tf.float32):
+    """The losses of a clone on two pictures of noise, all anchors matched."""
     batch = {'image': tf.constant(np.random.default_rng(0).integers(0, 255, (2, 160, 160, 3), np.uint8)),
              'target_labels': tf.ones([2, 834], tf.int32), 'target_offsets': tf.zeros([2, 834, 4])}
-    losses = ssd_model.clone_fn(NET, 3, 0., 0, ssd_model.LossOptions(), freeze)(batch, tf.constant(1.))
+    model_fn = ssd_model.clone_fn(NET, 3, 0., 0, ssd_model.LossOptions(), freeze, precision)
+    return model_fn(batch, tf.constant(2. * 834))
+
+
+@pytest.mark.parametrize('freeze', [False, True])
+def test_frozen_batch_norm_keeps_its_moments_but_learns_its_scale(freeze):
+    losses = losses_of_a_batch(freeze)
     assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == (0 if freeze else 2 * (27 + 6))
     gamma = next(v for v in tf.trainable_variables() if v.op.name == 'MobilenetV1/Conv2d_0/BatchNorm/gamma')
     gradient, = tf.gradients(losses.localization, [gamma])
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         assert np.abs(session.run(gradient)).max() > 0
+
+
+@pytest.mark.parametrize('precision', [tf.float32, tf.bfloat16])
+def test_training_in_either_precision_lowers_the_loss_and_keeps_float32_variables(precision):
+    losses = losses_of_a_batch(precision=precision)
+    total = losses.confidence + losses.localization
+    train = tf.train.AdamOptimizer(.001, epsilon=1e-8).minimize(total)
+    computed = {op.get_attr('T') for op in tf.get_default_graph().get_operations() if op.type == 'Conv2D'}
+    assert computed == {precision} and total.dtype == tf.float32
+    assert {variable.dtype.base_dtype for variable in tf.global_variables()} == {tf.float32}
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        before = session.run(total)
+        for _ in range(12):
+            session.run(train)
+        assert session.run(total) < .8 * before
