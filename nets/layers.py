@@ -32,6 +32,12 @@ def in_precision(dtype):
     return casting_getter
 
 
+def l2_regularizer(weight_decay):
+    """tf-slim's, of the float32 variable also where a layer sees it cast by `in_precision`."""
+    regularizer = slim.l2_regularizer(weight_decay)
+    return lambda weights: regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
+
+
 def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
     """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
 

@@ -30,7 +30,7 @@ def build(images, params, num_classes, is_training, weight_decay=0., seed=0, pre
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
          tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.in_precision(precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d],
-                        weights_regularizer=slim.l2_regularizer(weight_decay) if weight_decay else None,
+                        weights_regularizer=layers.l2_regularizer(weight_decay) if weight_decay else None,
                         weights_initializer=tf.glorot_uniform_initializer()):
         end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params, is_training)
         return _heads(end_points, params, num_classes)

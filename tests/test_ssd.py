@@ -62,8 +62,9 @@ def test_weight_decay_is_on_weights_alone():
     assert decayed == {v for v in model_variables() if v.endswith('/weights')}
 
 
-def test_weight_decay_by_hand(evaluate):
-    build('ssd_160_mobilenet_v1_025', num_classes=4, weight_decay=.1)
+@pytest.mark.parametrize('precision', [tf.float32, tf.bfloat16])
+def test_weight_decay_by_hand(evaluate, precision):
+    build('ssd_160_mobilenet_v1_025', num_classes=4, weight_decay=.1, precision=precision)
     weights = [v for v in tf.trainable_variables() if v.op.name.endswith('/weights')]
     total, values = evaluate([tf.add_n(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)), weights])
     np.testing.assert_allclose(total, .05 * sum((value ** 2).sum() for value in values), rtol=1e-5)
