@@ -18,13 +18,13 @@ def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_ste
     Reads learning_rate, or learning_rate_per_image instead, which is multiplied by the pictures of a step over all
     clones (Goyal et al., arXiv 1706.02677: k times the batch wants k times the rate, after a warm-up); further
     learning_rate_decay_type, learning_rate_decay_factor, learning_rate_boundaries, end_learning_rate,
-    num_epochs_per_decay (None: 2, or the max_number_of_steps for polynomial), warmup_steps and batch_size (of one
-    clone). Warm-up rises linearly over the first steps, whatever the type.
+    num_epochs_per_decay (None: 2, or the max_number_of_steps for polynomial), warmup_steps, batch_size (of one clone)
+    and gradient_accumulation_steps. Warm-up rises linearly over the first steps, whatever the type.
     """
+    global_batch = flags.batch_size * flags.gradient_accumulation_steps * num_clones
     initial = flags.learning_rate if flags.learning_rate_per_image is None \
-        else flags.learning_rate_per_image * flags.batch_size * num_clones
-    decay_steps = max(1, int(num_samples_per_epoch * _or(flags.num_epochs_per_decay, 2.)
-                             / (flags.batch_size * num_clones)))
+        else flags.learning_rate_per_image * global_batch
+    decay_steps = max(1, int(num_samples_per_epoch * _or(flags.num_epochs_per_decay, 2.) / global_batch))
     if flags.learning_rate_decay_type == 'polynomial' and initial < flags.end_learning_rate:
         raise UserError(f'the learning rate would rise, from {initial:g} to --end_learning_rate='
                         f'{flags.end_learning_rate:g}; give another')
@@ -184,15 +184,20 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
     scaled down to it; 0 lets them be. None of the arguments is changed.
     """
     variables = tf.trainable_variables() if variables is None else variables
+    regularization = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
     losses, gradients = [], []
     for clone in clones:
         with tf.name_scope(clone.scope), tf.device(clone.device):
-            loss = tf.add_n(tf.get_collection(tf.GraphKeys.LOSSES, clone.scope)) / len(clones)
-            regularization = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
-            if regularization and clone is clones[0]:
-                loss += tf.add_n(regularization)
-            losses.append(loss)
-            gradients.append(optimizer.compute_gradients(loss, variables))
+            losses.append(tf.add_n(tf.get_collection(tf.GraphKeys.LOSSES, clone.scope)) / len(clones))
+            if clone.gradients is None:
+                gradients.append(optimizer.compute_gradients(losses[-1], variables))
+            else:   # of its losses, not yet averaged
+                gradients.append([(None if gradient is None else gradient / len(clones), variable)
+                                  for gradient, variable in clone.gradients])
+    if regularization:
+        with tf.name_scope(clones[0].scope), tf.device(clones[0].device):
+            losses.append(tf.add_n(regularization))
+            gradients.append(optimizer.compute_gradients(losses[-1], variables))
     total_loss = tf.add_n(losses, name='total_loss')
 
     summed = _sum_gradients(gradients)
@@ -207,10 +212,10 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
     return train_tensor, tf.summary.merge(sorted(merged, key=lambda summary: summary.name))
 
 
-def _sum_gradients(by_clone):
-    """[[(gradient, variable), ...] for each clone] -> [(sum, variable), ...], summed where the variable is."""
+def _sum_gradients(shares):
+    """[[(gradient, variable), ...] of each share] -> [(sum, variable), ...], summed where the variable is."""
     summed = []
-    for pairs in zip(*by_clone, strict=True):
+    for pairs in zip(*shares, strict=True):
         variable = pairs[0][1]
         parts = [gradient for gradient, _ in pairs if gradient is not None]
         if parts:

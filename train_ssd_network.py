@@ -89,6 +89,8 @@ flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of th
 flags.DEFINE_enum('preprocessing_name', 'ssd', list(preprocessing_factory.PREPROCESSING), 'ssd is the paper\'s '
                   'augmentation; for short trainings: ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)
+flags.DEFINE_integer('gradient_accumulation_steps', 1, 'Batches of batch_size that a clone takes, one after the other, '
+                     'for one step: a larger batch in the memory of a small one.', lower_bound=1)
 flags.DEFINE_integer('max_number_of_steps', None, 'Last step; not given, it trains until it is stopped.',
                      lower_bound=1)
 flags.DEFINE_bool('print_anchors', False, 'Shows the anchors of the net per layer, and ends.')
@@ -146,6 +148,11 @@ def check_flags():
     return None
 
 
+def global_batch(deployment):
+    """Pictures of one step."""
+    return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_clones
+
+
 def keep_configuration(params, dataset, deployment):
     """Prints what this run is, and keeps it, with every flag, in train_dir."""
     own_flags = FLAGS.get_key_flags_for_module(sys.argv[0])
@@ -155,12 +162,13 @@ def keep_configuration(params, dataset, deployment):
         'model': model, 'flags': {flag.name: flag.value for flag in own_flags},
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
-        'global_batch': FLAGS.batch_size * deployment.num_clones})
+        'global_batch': global_batch(deployment)})
     log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
              dataset.num_classes)
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
              len(dataset.files))
-    log.info('batch      %d x %d', FLAGS.batch_size, deployment.num_clones)
+    log.info('batch      %d x %d%s', FLAGS.batch_size, deployment.num_clones,
+             f' x {FLAGS.gradient_accumulation_steps}' if FLAGS.gradient_accumulation_steps > 1 else '')
     log.info('devices    %s', deployment)
     log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags if flag.present))
     log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
@@ -192,7 +200,7 @@ def input_batch(dataset, params, anchors, deployment, global_step):
 
     with tf.device(deployment.inputs_device()):
         batch = input_pipeline.training_batches(
-            dataset, to_example, deployment.num_clones * FLAGS.batch_size, FLAGS.seed, global_step,
+            dataset, to_example, global_batch(deployment), FLAGS.seed, global_step,
             FLAGS.num_readers, FLAGS.num_preprocessing_threads)
         return batch, ssd_model.loss_normalizer(batch, deployment.num_clones)
 
@@ -201,14 +209,19 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     """The net and its loss, once for each clone, each on its share of the batch."""
     import tensorflow.compat.v1 as tf
 
+    import tf_utils
     from deployment import model_deploy
     from nets import ssd_model
     with tf.device(deployment.inputs_device()):
-        shares = ssd_model.split_batch(batch, deployment.num_clones)
+        inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, deployment.num_clones)]
+        if FLAGS.gradient_accumulation_steps > 1:
+            inputs = [[(part, normalizer) for part in ssd_model.split_batch(share, FLAGS.gradient_accumulation_steps)]
+                      for share, _ in inputs]
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
     model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
                                   tf.as_dtype(FLAGS.precision))
-    return model_deploy.create_clones(deployment, model_fn, [(share, normalizer) for share in shares])
+    return model_deploy.create_clones(deployment, model_fn, inputs,
+                                      functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
 
 def main():

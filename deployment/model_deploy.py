@@ -4,14 +4,16 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from deployment import accumulation
 from deployment.errors import UserError
 
 
 class Clone(NamedTuple):
     """One copy of the network."""
-    outputs: object    # what the model function returned
-    scope: str         # name scope, 'clone_0/', that holds its ops and its losses
+    outputs: object            # what the model function returned
+    scope: str                 # name scope, 'clone_0/', that holds its ops and its losses
     device: str
+    gradients: object = None   # [(gradient, variable), ...] of its losses where they had to be made at once
 
 
 class DeploymentConfig(NamedTuple):
@@ -51,18 +53,24 @@ def deploy(num_clones, clone_on_cpu, num_gpus):
     return DeploymentConfig(num_clones, 'GPU')
 
 
-def create_clones(config, model_fn, inputs):
+def create_clones(config, model_fn, inputs, trained=None):
     """A list of `Clone`, one for each entry of `inputs`.
 
     model_fn: called as model_fn(*inputs[k]) under the scope and device of clone k; the variables that it makes
-    through tf-slim are made once, on the variables' device, and reused by the clones after the first.
+    through tf-slim are made once, on the variables' device, and reused by the clones after the first. Where inputs[k]
+    is a list of such arguments, the clone takes them one after the other (`accumulation`), and trained, a function
+    without arguments, names the variables whose gradients are wanted.
     """
     clones = []
     with slim.arg_scope([slim.model_variable, slim.variable], device=config.variables_device()):
         for k, arguments in enumerate(inputs):
             with tf.name_scope(f'clone_{k}') as scope, tf.device(config.clone_device(k)), \
                  tf.variable_scope(tf.get_variable_scope(), reuse=True if k else None):
-                clones.append(Clone(model_fn(*arguments), scope, config.clone_device(k)))
+                if isinstance(arguments, list):
+                    outputs, gradients = accumulation.one_after_the_other(model_fn, arguments, trained, first=k == 0)
+                else:
+                    outputs, gradients = model_fn(*arguments), None
+                clones.append(Clone(outputs, scope, config.clone_device(k), gradients))
     return clones
 
 

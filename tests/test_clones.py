@@ -25,15 +25,18 @@ def global_batch():
             'target_offsets': tf.stack([t.offsets for t in targets])}
 
 
-def train(num_clones, make_optimizer):
-    """Losses of some steps, the weights after them, and what was traced."""
+def train(num_clones, make_optimizer, accumulation_steps=1):
+    """Losses of some steps, the weights after them, and how many variables were changed a step."""
     with tf.Graph().as_default() as graph:
         config = model_deploy.deploy(num_clones, True, 0)
         batch = global_batch()
         normalizer = ssd_model.loss_normalizer(batch, num_clones)
-        clones = model_deploy.create_clones(
-            config, ssd_model.clone_fn(SMALL, 3, 5e-4, 0, ssd_model.LossOptions()),
-            [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)])
+        inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)]
+        if accumulation_steps > 1:
+            inputs = [[(part, normalizer) for part in ssd_model.split_batch(share, accumulation_steps)]
+                      for share, _ in inputs]
+        clones = model_deploy.create_clones(config, ssd_model.clone_fn(SMALL, 3, 5e-4, 0, ssd_model.LossOptions()),
+                                            inputs, tf.trainable_variables)
         tensor, _ = tf_utils.get_train_op(make_optimizer(), [], clones, tf.train.get_or_create_global_step(),
                                           clones[0].scope, [])
         applied = [op for op in graph.get_operations() if 'Apply' in op.type]
@@ -46,11 +49,11 @@ def train(num_clones, make_optimizer):
 @pytest.mark.parametrize('make_optimizer', [
     lambda: tf.train.MomentumOptimizer(1e-4, .9),
     lambda: tf.train.AdamOptimizer(1e-4, epsilon=.01)], ids=['momentum', 'adam'])
-def test_two_and_four_clones_equal_one(make_optimizer):
+def test_clones_and_accumulated_parts_equal_one_batch(make_optimizer):
     losses, weights, applied = train(1, make_optimizer)
     assert losses[0] > losses[-1] > 0
-    for num_clones in (2, 4):
-        found = train(num_clones, make_optimizer)
+    for num_clones, accumulation_steps in ((2, 1), (4, 1), (1, 4), (2, 2)):
+        found = train(num_clones, make_optimizer, accumulation_steps)
         np.testing.assert_allclose(found[0], losses, rtol=1e-4)
         assert found[1].keys() == weights.keys() and found[2] == applied == len(weights)
         for name, value in weights.items():

@@ -16,6 +16,7 @@ DEFAULTS = {
     'learning_rate_per_image': None, 'learning_rate_decay_type': 'piecewise',
     'learning_rate_decay_factor': None, 'learning_rate_boundaries': ['10', '20'], 'end_learning_rate': .01,
     'num_epochs_per_decay': 2., 'max_number_of_steps': None, 'warmup_steps': 0, 'batch_size': 5,
+    'gradient_accumulation_steps': 1,
     'trainable_scopes': None, 'model_name': 'net',
     'checkpoint_path': None, 'checkpoint_model_scope': None, 'checkpoint_exclude_scopes': None,
     'ignore_missing_vars': False, 'checkpoint_moving_averages': False, 'train_dir': '/nowhere'}
@@ -45,6 +46,8 @@ def rates(steps, **changes):
     ({'learning_rate_decay_type': 'polynomial', 'num_epochs_per_decay': None}, [10, 20], [.055, .01]),
     # Two clones of 5: ten pictures a step.
     ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'fixed'}, [0], [.2]),
+    ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'fixed', 'gradient_accumulation_steps': 3}, [0],
+     [.6]),
     ({'learning_rate_per_image': .02, 'warmup_steps': 4}, [0, 3, 10], [.05, .2, .02]),
     ({'warmup_steps': 4}, [0, 1, 3, 4, 10], [.025, .05, .1, .1, .01])])
 def test_learning_rates_by_hand(changes, steps, expected):
