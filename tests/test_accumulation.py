@@ -49,9 +49,10 @@ def ancestors(op):
 
 def test_a_part_waits_for_the_gradients_of_the_one_before():
     _, _, (one, two, three) = run_parts([1., 2., 4.])
-    gradients = [op for op in tf.get_default_graph().get_operations() if op.name.startswith('part_0/gradients/')]
-    assert set(gradients) & ancestors(two) and not set(gradients) & ancestors(one)
-    assert ancestors(two) < ancestors(three)
+    for number, (before, after) in enumerate(((one, two), (two, three))):
+        gradients = {op for op in tf.get_default_graph().get_operations()
+                     if op.name.startswith(f'part_{number}/gradients/')}
+        assert gradients & ancestors(after) and not gradients & ancestors(before)
 
 
 @pytest.mark.parametrize('first, expected', [(True, 2 * (2 * 1 + 2) + 4), (False, None)])
