@@ -40,9 +40,13 @@ def test_what_must_be_given(script, flag):
     assert f'--{flag} is required' in scripts.refusal(script)
 
 
-def test_one_rate_is_given_not_two(tmp_path):
-    assert 'both say the rate' in scripts.refusal(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
-                                                  '--learning_rate=0.1', '--learning_rate_per_image=0.1')
+@pytest.mark.parametrize('flag, message', [
+    ('--optimizer=ftrl', 'ftrl sets weights from its own sums'),
+    ('--freeze_batch_norm', 'ssd_300_vgg has no batch norm')])
+def test_what_does_not_go_with_pretrained_weights(tmp_path, flag, message):
+    (tmp_path / 'weights.npz').write_bytes(b'')
+    assert message in scripts.refusal(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
+                                      f'--checkpoint_path={tmp_path}/weights.npz', flag)
 
 
 def test_aliases_of_public_scripts(tmp_path):
