@@ -26,11 +26,6 @@ class Layout(NamedTuple):
     too_much: str = ''                # a name that only a deeper net has
     when: Callable = lambda _: True   # Source -> whether it is this kind, where several have the marker
 
-    def needed(self):
-        """Names of ours that every file of this kind gives: the convolutions of the classifier's backbone."""
-        blocks = tuple(f'conv{block}/' for block in range(1, 6)) if self.backbone == 'vgg_16' else ('MobilenetV1/',)
-        return [name for name in self.names if name.startswith(blocks)]
-
 
 def _crossed(layers, parameters):
     """Names of layers, ours -> there, times those of parameters."""

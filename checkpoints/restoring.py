@@ -48,10 +48,13 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
     same_net = any(is_under(name, own_scope) and '_box/' in name for name in source.shapes)
     plan = Plan(source, layout, same_net, {}, {}, {})
     for variable in variables:
+        if variable in excluded:
+            plan.left.setdefault(EXCLUDED, []).append((variable, None))
+            continue
         name = variable.op.name
         found = _by_layout(source, name, layout, model_name) if layout \
             else _by_name(source, name, model_name, own_scope)
-        reason = EXCLUDED if variable in excluded else _take(plan, variable, found)
+        reason = _take(plan, variable, found)
         if reason:
             there = found.shape if reason == OTHER_SHAPE else None
             plan.left.setdefault(reason, []).append((variable, there))
@@ -146,8 +149,8 @@ def check(plan, model_name, ignore_missing):
     if ignore_missing:
         return
     if plan.layout:
-        needed = set(plan.layout.needed())
-        lacking = [name for name in left if name.removeprefix(f'{model_name}/') in needed]
+        lacking = [name for name in _of_backbone(left, model_name)
+                   if name.removeprefix(f'{model_name}/') in plan.layout.names]
         if lacking:
             raise UserError(f'{path} looks like {plan.layout.title}, but does not give {len(lacking)} of its variables '
                             f'(here {", ".join(lacking[:3])}): they are missing or of another shape; get it anew, or '
@@ -160,10 +163,13 @@ def check(plan, model_name, ignore_missing):
 
 def _is_of_another_width(plan, model_name):
     """Whether the backbone is there, but nothing of it fits."""
+    other = [variable.op.name for variable, _ in plan.left.get(OTHER_SHAPE, [])]
+    return bool(_of_backbone(other, model_name)) and not _of_backbone(plan.values, model_name)
+
+
+def _of_backbone(names, model_name):
     scopes = backbone_scopes(NETS[model_name]) if model_name in NETS else []
-    other, fitting = ([name for name in names if any(is_under(name, scope) for scope in scopes)] for names in (
-        [variable.op.name for variable, _ in plan.left.get(OTHER_SHAPE, [])], plan.values))
-    return bool(other) and not fitting
+    return [name for name in names if any(is_under(name, scope) for scope in scopes)]
 
 
 def _why_nothing(plan, model_name, left):
