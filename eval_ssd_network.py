@@ -8,7 +8,7 @@ from absl import flags
 
 from deployment import command, files
 from deployment.console import log
-from nets import ssd_params
+from nets import anchor_presets
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Checkpoint to evaluate: a file, or a folder (its latest).')
@@ -18,7 +18,7 @@ flags.DEFINE_string('dataset_split_name', 'test', 'Split to evaluate on.')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
 flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
 flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_enum('anchor_preset', '', ['', *ssd_params.PRESETS], 'Likewise.')
+flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own), likewise.')
 flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch.', lower_bound=1)
 flags.DEFINE_integer('num_preprocessing_threads', 0, 'Images made at a time; 0: one for every processor core.',
@@ -36,6 +36,8 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to tak
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
     command.require(FLAGS, 'checkpoint_path', 'dataset_dir')
+    if FLAGS.anchor_preset:
+        anchor_presets.read(FLAGS.anchor_preset)
 
 
 def _number(value):

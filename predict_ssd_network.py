@@ -9,7 +9,7 @@ from absl import flags
 
 from deployment import command, files
 from deployment.console import log
-from nets import ssd_params
+from nets import anchor_presets
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Checkpoint: a file, or a folder (its latest).')
@@ -17,7 +17,7 @@ flags.DEFINE_list('images', [], 'Pictures: files, folders, globs, with commas; o
 flags.DEFINE_string('output_dir', 'predictions', 'Folder for the pictures and detections.json.')
 flags.DEFINE_integer('max_images', None, 'Takes only the first so many pictures.', lower_bound=1)
 flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_enum('anchor_preset', '', ['', *ssd_params.PRESETS], 'Likewise.')
+flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own), likewise.')
 flags.DEFINE_string('labels_file', '', 'Class names, likewise.')
 flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
 flags.DEFINE_float('min_score', .5, 'Least score of a detection.', lower_bound=0, upper_bound=1)
@@ -31,6 +31,8 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to tak
 def check_flags(arguments):
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
     command.require(FLAGS, 'checkpoint_path')
+    if FLAGS.anchor_preset:
+        anchor_presets.read(FLAGS.anchor_preset)
     FLAGS.images = [*FLAGS.images, *arguments]
     if not FLAGS.images:
         raise command.UserError('no pictures given; name files, folders or globs behind the flags')

@@ -16,7 +16,7 @@ import os
 from absl import flags
 
 from deployment import command
-from nets import nets_factory, ssd_params
+from nets import nets_factory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('dataset_dir', None, 'Folder in VOC layout; several, with commas, become one data set.')
@@ -33,7 +33,7 @@ flags.DEFINE_bool('skip_bad_boxes', False, 'Leaves out and counts boxes that are
 flags.DEFINE_bool('check', False, 'Looks for all that is wrong, and writes no TFRecords.')
 flags.DEFINE_integer('check_most', 10, 'Findings of each kind that --check names.', lower_bound=1)
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'For --check: the net whose anchors shall reach the boxes.')
-flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'For --check: sizes of its anchors.')
+flags.DEFINE_string('anchor_preset', 'voc', 'For --check: sizes of its anchors, voc, coco or a file of your own.')
 flags.DEFINE_integer('num_classes', 0, 'For --check of TFRecords without dataset.json: classes, background included.',
                      lower_bound=0)
 flags.DEFINE_bool('skip_converted', False, 'Leaves splits alone that output_dir already holds.')

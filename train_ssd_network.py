@@ -84,8 +84,8 @@ flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the 
 flags.DEFINE_string('dataset_split_name', 'train', 'Split to train on.')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
-flags.DEFINE_enum('anchor_preset', 'voc', list(ssd_params.PRESETS), 'Sizes of the anchors: voc are the paper\'s; '
-                  'public TF1 checkpoints and COCO want coco.')
+flags.DEFINE_string('anchor_preset', 'voc', 'Sizes of the anchors: voc are the paper\'s; public TF1 checkpoints and '
+                    'COCO want coco; or a file of your own, with a word s,s\' for each feature layer, or its text.')
 flags.DEFINE_enum('preprocessing_name', 'ssd', list(preprocessing_factory.PREPROCESSING), 'ssd is the paper\'s '
                   'augmentation; for short trainings: ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)

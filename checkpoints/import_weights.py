@@ -16,7 +16,7 @@ from absl import flags  # noqa: E402
 from datasets import facts  # noqa: E402
 from deployment import command, files, run_folder  # noqa: E402
 from deployment.console import log  # noqa: E402
-from nets import nets_factory, ssd_params  # noqa: E402
+from nets import anchor_presets, nets_factory  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Weights to import: a TensorFlow checkpoint (a file, or a folder: its '
@@ -26,15 +26,15 @@ flags.DEFINE_string('output_dir', None, 'Folder to write the checkpoint to; it m
 flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another.')
 flags.DEFINE_bool('use_moving_averages', False, 'Takes the moving averages of the weights.')
 flags.DEFINE_string('labels_file', None, 'Names of the classes of a detector: lines id:name, or names in order.')
-flags.DEFINE_enum('anchor_preset', None, list(ssd_params.PRESETS), 'Sizes of the anchors that a detector was trained '
-                  'with: voc for those of the SSD authors, coco for the public TF1 ones.')
+flags.DEFINE_string('anchor_preset', None, 'Sizes of the anchors that a detector was trained with: voc for those of '
+                    'the SSD authors, coco for the public TF1 ones, or a file of your own.')
 flags.DEFINE_bool('ignore_missing_vars', False, 'Imports what is there of a file that lacks some.')
 
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
     command.require(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
-    nets_factory.get_params(FLAGS.model_name)
+    nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
     if run_folder.checkpoints_in(FLAGS.output_dir):
         raise command.UserError(f'{FLAGS.output_dir} holds a checkpoint already; choose another --output_dir')
 
@@ -48,23 +48,26 @@ def make_variables(params, num_classes):
     return tf.model_variables()
 
 
-def description(source, params, num_classes):
-    """What a detector was trained for, for its configuration; None where that is not known.
+def description(source):
+    """What a detector was trained for, for its configuration, with None for what is not known.
 
     The configuration beside the source cannot be overruled by flags. UserError where it contradicts them.
     """
     kept = (run_folder.read_config(os.path.dirname(source.path) or '.') or {'model': {}})['model']
-    given = {'model_name': params.name, 'anchor_preset': FLAGS.anchor_preset,
+    given = {'model_name': FLAGS.model_name,
+             'anchor_preset': FLAGS.anchor_preset and anchor_presets.read(FLAGS.anchor_preset),
              'class_names': facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
     for name, value in given.items():
         if name != 'model_name' and value and kept.get(name, value) != value:
             raise command.UserError(f'{source.path} was trained with {name} {kept[name]}, not {value}; leave that out')
-    model = {name: value or kept.get(name) for name, value in given.items()}
-    names = model['class_names']
+    return {name: value or kept.get(name) for name, value in given.items()}
+
+
+def check_class_names(source, names, num_classes):
+    """UserError where there are other names than classes."""
     if names and num_classes and len(names) + 1 != num_classes:
         raise command.UserError(f'{source.path} has {num_classes} classes with the background, but {len(names)} names '
                                 f'are given; the background is not named')
-    return {**model, 'num_classes': num_classes} if all(model.values()) else None
 
 
 def main():
@@ -74,10 +77,11 @@ def main():
     from checkpoints import report, restoring, sources
     from deployment import checkpoints as saved
 
-    params = nets_factory.get_params(FLAGS.model_name)
     source = sources.open_source(FLAGS.checkpoint_path)
+    model = description(source)
+    params = nets_factory.get_params(FLAGS.model_name, model['anchor_preset'] or 'voc')
     num_classes = restoring.num_classes(source, params, FLAGS.checkpoint_model_scope)
-    model = description(source, params, num_classes)
+    check_class_names(source, model['class_names'], num_classes)
     variables = make_variables(params, num_classes or 2)
     plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
@@ -93,11 +97,12 @@ def main():
         saver.save(session, os.path.join(FLAGS.output_dir, 'model.ckpt'), global_step=0, write_meta_graph=False)
     if plan.left:
         log.info('to train from it: --checkpoint_path=%s', FLAGS.output_dir)
-    elif model is None:
+    elif not all(model.values()):
         log.info('a whole detector of %d classes and the background; with --labels_file and --anchor_preset it could '
                  'be evaluated and could predict', num_classes - 1)
     else:
-        files.write_json(os.path.join(FLAGS.output_dir, run_folder.CONFIG), {'model': model, 'flags': {}})
+        files.write_json(os.path.join(FLAGS.output_dir, run_folder.CONFIG), {
+            'model': {**model, 'num_classes': num_classes}, 'flags': {}})
         log.info('a whole detector: --checkpoint_path=%s to train, evaluate or predict with it', FLAGS.output_dir)
 
 

@@ -10,7 +10,7 @@ from checkpoints import layouts, sources
 from deployment.errors import UserError
 from deployment.scopes import is_under
 from nets import mobilenet_v1
-from nets.ssd_params import NETS, anchors_per_cell, backbone_scopes, with_preset
+from nets.ssd_params import NETS, backbone_scopes
 
 # Why a variable keeps its initial value.
 MISSING, OTHER_SHAPE, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
@@ -58,6 +58,7 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
         if reason:
             there = found.shape if reason == OTHER_SHAPE else None
             plan.left.setdefault(reason, []).append((variable, there))
+    _leave_classes_of_other_anchors(plan, variables)
     _leave_lonely_biases(plan, variables)
     return plan
 
@@ -110,15 +111,17 @@ def _by_name(source, name, model_name, own_scope):
     if scope is None:
         return None
     there = f'{scope}/{below}'
-    same = _same_anchors(NETS.get(scope), NETS.get(model_name), below.partition('_box/')[0])
-    return _Found(there, source.shapes[there], lambda: source.read(there), '' if same else OTHER_ANCHORS)
+    return _Found(there, source.shapes[there], lambda: source.read(there))
 
 
-def _same_anchors(one, other, layer):
-    """Whether a layer has as many anchors a cell in two nets, as far as they are ours; without boxes it has none."""
-    counts = {dict(zip(params.feat_layers, anchors_per_cell(with_preset(params, 'voc')), strict=True)).get(layer)
-              for params in (one, other) if params}
-    return len(counts) <= 1
+def _leave_classes_of_other_anchors(plan, variables):
+    """Classes of a layer whose offsets have another shape are of other anchors, even if they fit: 4 x 3 is 6 x 2."""
+    other = {variable.op.name.partition('/conv_loc/')[0] for variable, _ in plan.left.get(OTHER_SHAPE, [])
+             if variable.op.name.endswith('/conv_loc/biases')}
+    for variable in variables:
+        layer, classes, _ = variable.op.name.partition('/conv_cls/')
+        if classes and layer in other and plan.values.pop(variable.op.name, None) is not None:
+            plan.left.setdefault(OTHER_ANCHORS, []).append((variable, None))
 
 
 def _leave_lonely_biases(plan, variables):
@@ -132,11 +135,15 @@ def _leave_lonely_biases(plan, variables):
 
 
 def num_classes(source, params, model_scope=None):
-    """C of the detector of `params` that a source holds, background included; 0 where it holds none."""
-    first = f'{params.feat_layers[0]}_box/conv_cls/biases'
+    """C of the detector of `params` that a source holds, background included; 0 where it holds none.
+
+    Of each anchor a layer has C classes and 4 offsets.
+    """
     layout = layouts.recognise(source)
-    there = layout.names.get(first) if layout else f'{model_scope or params.name}/{first}'
-    return source.shapes[there][-1] // anchors_per_cell(params)[0] if there in source.shapes else 0
+    classes, offsets = (
+        source.shapes.get(layout.names.get(name) if layout else f'{model_scope or params.name}/{name}')
+        for name in (f'{params.feat_layers[0]}_box/{convolution}/biases' for convolution in ('conv_cls', 'conv_loc')))
+    return 4 * classes[-1] // offsets[-1] if classes and offsets else 0
 
 
 def check(plan, model_name, ignore_missing):

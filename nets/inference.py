@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 
 from deployment import checkpoints, run_folder
 from deployment.errors import UserError, reason
-from nets import anchors, nets_factory, post_processing, ssd
+from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 
 
 class Model(NamedTuple):
@@ -31,6 +31,7 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     prefix = checkpoints.find(checkpoint_path)
     config = run_folder.read_config(os.path.dirname(prefix) or '.')
     kept = config['model'] if config else {}
+    anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
     given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in given.items():
         if value and kept and kept[name] != value:

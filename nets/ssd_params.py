@@ -1,7 +1,8 @@
 """Tables of nets. A net is one immutable `SSDParams`; all that differs between nets is data here.
 
-Sources: the paper (Liu et al., SSD, arXiv 1512.02325, section 3 and the released models) for the VGG nets
-and their anchors; Howard et al., MobileNets, arXiv 1704.04861, for the MobileNet ones.
+The sizes of the anchors are a choice apart: `nets.anchor_presets`. Sources: the paper (Liu et al., SSD, arXiv
+1512.02325, section 3 and the released models) for the VGG nets and their ratios; Howard et al., MobileNets, arXiv
+1704.04861, for the MobileNet ones.
 """
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ BACKBONES = {
     'vgg_16': {'block4': 3, 'block7': 4},
     'mobilenet_v1': {'Conv2d_11_pointwise': 4, 'Conv2d_13_pointwise': 5},
 }
-PRESETS = ('voc', 'coco')
 
 
 class ExtraBlock(NamedTuple):
@@ -31,7 +31,7 @@ class SSDParams(NamedTuple):
     depth_multiplier: float
     extra_blocks: tuple
     feat_layers: tuple
-    anchor_preset: str
+    anchor_preset: str      # what `anchor_presets` gave the sizes by; '' in the table
     anchor_sizes: tuple     # per layer (s, s'); s' None leaves out the anchor of size sqrt(s * s')
     anchor_ratios: tuple    # per layer, width / height of the further anchors of size s
     anchor_steps: tuple     # per layer, distance of centres; None: image_size / cells
@@ -52,11 +52,6 @@ def _valid(name, squeeze, depth):
 _VARIANCES = (.1, .1, .2, .2)
 _FEW, _MANY = (2., 1 / 2), (2., 1 / 2, 3., 1 / 3)
 _VGG_MEAN = (123., 117., 104.)
-
-
-def _chained(*sizes):
-    """(s1, s2, s3) -> ((s1, s2), (s2, s3)): s' of a layer is s of the next."""
-    return tuple(zip(sizes, sizes[1:], strict=False))
 
 
 _SSD_300_VGG = SSDParams(
@@ -98,26 +93,6 @@ _SSD_160_MOBILENET_V1_025 = _SSD_300_MOBILENET_V1._replace(
     feat_layers=_SSD_300_MOBILENET_V1.feat_layers[:5],
     anchor_ratios=(_MANY,) * 5, anchor_steps=(None,) * 5, normalizations=(None,) * 5)
 
-# VGG: the sizes of the released models. MobileNet: eq. 4 from s_min to 0.95, s_min 0.2 for VOC and 0.15 for
-# COCO; its finest map has stride 16, so it gets no sqrt(s * s') anchor and 1,917 anchors in all.
-_MOBILENET_300_SIZES = {
-    'voc': ((60., None),) + _chained(105., 150., 195., 240., 285., 300.),
-    'coco': ((45., None),) + _chained(93., 141., 189., 237., 285., 300.),
-}
-_ANCHOR_SIZES = {
-    'ssd_300_vgg': {'voc': _chained(30., 60., 111., 162., 213., 264., 315.),
-                    'coco': _chained(21., 45., 99., 153., 207., 261., 315.)},
-    'ssd_512_vgg': {'voc': _chained(35.84, 76.8, 153.6, 230.4, 307.2, 384., 460.8, 537.6),
-                    'coco': _chained(20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8, 542.72)},
-    'ssd_300_mobilenet_v1': _MOBILENET_300_SIZES,
-    'ssd_300_mobilenet_v1_075': _MOBILENET_300_SIZES,
-    'ssd_300_mobilenet_v1_050': _MOBILENET_300_SIZES,
-    'ssd_300_mobilenet_v1_025': _MOBILENET_300_SIZES,
-    'ssd_160_mobilenet_v1_025': {'voc': _chained(32., 62., 92., 122., 152., 160.),
-                                 'coco': _chained(24., 56., 88., 120., 152., 160.)},
-}
-
-
 def _narrow(name, multiplier):
     return _SSD_300_MOBILENET_V1._replace(name=name, depth_multiplier=multiplier)
 
@@ -126,11 +101,6 @@ NETS = {params.name: params for params in (
     _SSD_300_VGG, _SSD_512_VGG, _SSD_300_MOBILENET_V1,
     _narrow('ssd_300_mobilenet_v1_075', .75), _narrow('ssd_300_mobilenet_v1_050', .5),
     _narrow('ssd_300_mobilenet_v1_025', .25), _SSD_160_MOBILENET_V1_025)}
-
-
-def with_preset(params, preset):
-    """The net of the table with the anchor sizes of a preset: 'voc' or 'coco'."""
-    return params._replace(anchor_preset=preset, anchor_sizes=_ANCHOR_SIZES[params.name][preset])
 
 
 def backbone_scopes(params):

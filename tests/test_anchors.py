@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deployment.errors import UserError
-from nets import anchors, nets_factory, ssd_params
+from nets import anchor_presets, anchors, nets_factory, ssd_params
 
 
 @pytest.mark.parametrize('name, cells, total', [
@@ -12,7 +12,7 @@ from nets import anchors, nets_factory, ssd_params
     ('ssd_300_mobilenet_v1_075', [19, 10, 5, 3, 2, 1], 1917),
     ('ssd_160_mobilenet_v1_025', [10, 5, 3, 2, 1], 834),
 ])
-@pytest.mark.parametrize('preset', ssd_params.PRESETS)
+@pytest.mark.parametrize('preset', anchor_presets.NAMES)
 def test_cells_and_totals(name, cells, total, preset):
     params = nets_factory.get_params(name, preset)
     assert ssd_params.feature_sizes(params) == cells
@@ -42,13 +42,6 @@ def test_steps_of_mobilenet_divide_the_image_evenly():
     np.testing.assert_allclose(first[3 * 20, :2], [1.5 / 19, 1.5 / 19], rtol=1e-6)   # row 1, column 1
 
 
-def test_presets_differ_and_carry_their_name():
-    voc, coco = (nets_factory.get_params('ssd_300_vgg', preset) for preset in ('voc', 'coco'))
-    assert voc.anchor_sizes[0] == (30, 60) and voc.anchor_sizes[-1] == (264, 315)
-    assert coco.anchor_sizes[0] == (21, 45) and coco.anchor_sizes[-1] == (261, 315)
-    assert (voc.anchor_preset, coco.anchor_preset) == ('voc', 'coco')
-
-
 def test_300_and_512_differ_in_data_only():
     assert nets_factory.get_params('ssd_512_vgg').feat_layers[-1] == 'block12'
     assert ssd_params.anchors_per_cell(nets_factory.get_params('ssd_512_vgg')) == [4, 6, 6, 6, 6, 4, 4]
@@ -59,8 +52,6 @@ def test_description_shows_layers_and_total():
     assert '38x38' in text and '5776' in text and text.endswith('8732')
 
 
-def test_unknown_names_say_what_there_is():
+def test_an_unknown_net_says_what_there_is():
     with pytest.raises(UserError, match='Did you mean ssd_300_vgg'):
         nets_factory.get_params('ssd_300_vg')
-    with pytest.raises(UserError, match="preset is called 'kitti'; there are voc, coco"):
-        nets_factory.get_params('ssd_300_vgg', 'kitti')

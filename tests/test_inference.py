@@ -49,6 +49,16 @@ def test_what_the_folder_says_cannot_be_overruled(folder, arguments, message):
         inference.find_model(str(folder), **arguments)
 
 
+def test_own_anchors_are_those_of_the_folder(folder, tmp_path):
+    sizes = '25,60 62 92 122 152,160'
+    (folder / 'config.json').write_text(json.dumps({'model': {**MODEL, 'anchor_preset': sizes}, 'flags': {}}))
+    (tmp_path / 'cells.txt').write_text('25,60\n62\n92\n122\n152,160')
+    for given in ('', sizes, str(tmp_path / 'cells.txt')):
+        assert inference.find_model(str(folder), anchor_preset=given).params.anchor_sizes[0] == (25, 60)
+    with pytest.raises(UserError, match='trained with anchor_preset 25,60 62 92 122 152,160, not voc'):
+        inference.find_model(str(folder), anchor_preset='voc')
+
+
 def test_without_a_configuration_it_must_be_said(folder):
     (folder / 'config.json').unlink()
     with pytest.raises(UserError, match='give --model_name, --anchor_preset, --labels_file'):

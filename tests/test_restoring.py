@@ -145,7 +145,7 @@ def test_a_checkpoint_of_ssd300_starts_ssd512():
     plan = restoring.make_plan(source, build('ssd_512_vgg', 21), 'ssd_512_vgg')
     restoring.check(plan, 'ssd_512_vgg', ignore_missing=False)
     # block10_box has six anchors a cell instead of four, block12 is new.
-    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_ANCHORS]} == {'block10_box'}
+    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_SHAPE]} == {'block10_box'}
     assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.MISSING]} == {'block12', 'block12_box'}
 
 
@@ -155,6 +155,29 @@ def test_shapes_that_fit_by_chance_are_not_taken():
         source = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in build('ssd_300_vgg', 3)})
     plan = restoring.make_plan(source, build('ssd_512_vgg', 2), 'ssd_512_vgg')
     assert not any('block10_box' in name or 'conv_cls' in name for name in plan.values)
+
+
+def test_classes_of_other_anchors_are_not_taken_though_they_fit():
+    """Own sizes gave 3 anchors of 4 classes; here are 4 of 3: 12 channels both."""
+    source = source_of({'net/conv1/weights': [1, 2], 'net/a_box/conv_loc/biases': np.zeros(3 * 4),
+                        'net/a_box/conv_cls/weights': np.zeros(12), 'net/a_box/conv_cls/biases': np.zeros(12),
+                        'net/b_box/conv_loc/biases': np.ones(4), 'net/b_box/conv_cls/biases': np.ones(3)})
+    made = variables(('net/conv1/weights', [2]), ('net/a_box/conv_loc/biases', [4 * 4]),
+                     ('net/a_box/conv_cls/weights', [12]), ('net/a_box/conv_cls/biases', [12]),
+                     ('net/b_box/conv_loc/biases', [4]), ('net/b_box/conv_cls/biases', [3]))
+    plan = restoring.make_plan(source, made, 'net')
+    assert list(plan.values) == ['net/conv1/weights', 'net/b_box/conv_loc/biases', 'net/b_box/conv_cls/biases']
+    assert [v.op.name for v, _ in plan.left[restoring.OTHER_ANCHORS]] == [
+        'net/a_box/conv_cls/weights', 'net/a_box/conv_cls/biases']
+
+
+@pytest.mark.parametrize('anchors, classes', [(3, 4), (4, 3)])
+def test_the_number_of_classes_follows_from_the_source_alone(anchors, classes):
+    params = nets_factory.get_params('ssd_300_vgg')
+    source = source_of({'ssd_300_vgg/block4_box/conv_cls/biases': np.zeros(12),
+                        'ssd_300_vgg/block4_box/conv_loc/biases': np.zeros(4 * anchors)})
+    assert restoring.num_classes(source, params) == classes
+    assert restoring.num_classes(source_of({'vgg_16/conv1/weights': [1]}), params) == 0
 
 
 def test_another_width_is_refused_though_some_biases_fit():
