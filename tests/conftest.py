@@ -4,6 +4,7 @@ import pathlib
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')   # as in `deployment.command`
 # The tests mean the CPU: bits that repeat, logical devices, and no process that takes a GPU from another.
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 ROOT = pathlib.Path(__file__).resolve().parent.parent
