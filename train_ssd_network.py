@@ -105,6 +105,8 @@ flags.DEFINE_string('checkpoint_exclude_scopes', None, 'Scopes not to restore, w
 flags.DEFINE_string('trainable_scopes', None, 'Scopes to train, with commas; default all.')
 flags.DEFINE_bool('freeze_batch_norm', False, 'Batch norm uses the moving moments of the checkpoint and leaves them as '
                   'they are: for batches of a few pictures.')
+flags.DEFINE_bool('sync_batch_norm', False, 'Batch norm takes the moments of all clones together, as one clone with '
+                  'the whole batch would: for a few pictures per clone.')
 flags.DEFINE_bool('ignore_missing_vars', False, 'Starts variables afresh that the checkpoint lacks.')
 
 # Loss.
@@ -137,8 +139,12 @@ def check_flags():
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
     if FLAGS.freeze_batch_norm and not (FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
         raise command.UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
-    if FLAGS.freeze_batch_norm and params.backbone == 'vgg_16':
-        raise command.UserError(f'{params.name} has no batch norm; leave out --freeze_batch_norm')
+    for flag in ('freeze_batch_norm', 'sync_batch_norm'):
+        if getattr(FLAGS, flag) and params.backbone == 'vgg_16':
+            raise command.UserError(f'{params.name} has no batch norm; leave out --{flag}')
+    if FLAGS.freeze_batch_norm and FLAGS.sync_batch_norm:
+        raise command.UserError('--freeze_batch_norm leaves no moments of a batch to share; leave out one of it and '
+                                '--sync_batch_norm')
     if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
         raise command.UserError('ftrl sets weights from its own sums, and so forgets those of --checkpoint_path with '
                                 'the first step; choose another --optimizer')
@@ -153,7 +159,7 @@ def global_batch(deployment):
     return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_clones
 
 
-def keep_configuration(params, dataset, deployment):
+def keep_configuration(params, dataset, deployment, found):
     """Prints what this run is, and keeps it, with every flag, in train_dir."""
     own_flags = FLAGS.get_key_flags_for_module(sys.argv[0])
     model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
@@ -169,6 +175,7 @@ def keep_configuration(params, dataset, deployment):
              len(dataset.files))
     log.info('batch      %d x %d%s', FLAGS.batch_size, deployment.num_clones,
              f' x {FLAGS.gradient_accumulation_steps}' if FLAGS.gradient_accumulation_steps > 1 else '')
+    log.info('found      %s', found)
     log.info('devices    %s', deployment)
     log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags if flag.present))
     log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
@@ -210,7 +217,7 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     import tensorflow.compat.v1 as tf
 
     import tf_utils
-    from deployment import model_deploy
+    from deployment import collectives, model_deploy
     from nets import ssd_model
     with tf.device(deployment.inputs_device()):
         inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, deployment.num_clones)]
@@ -219,7 +226,8 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
                       for share, _ in inputs]
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
     model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
-                                  tf.as_dtype(FLAGS.precision))
+                                  tf.as_dtype(FLAGS.precision),
+                                  collectives.Clones(deployment.num_clones) if FLAGS.sync_batch_norm else None)
     return model_deploy.create_clones(deployment, model_fn, inputs,
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
@@ -237,8 +245,8 @@ def main():
     from visualization import batches
 
     # 1. Deployment: how many clones, and which device does what.
-    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu,
-                                     len(tf.config.list_physical_devices('GPU')))
+    gpus = tf.config.list_physical_devices('GPU')
+    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu, len(gpus))
     with tf.device(deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
 
@@ -250,7 +258,7 @@ def main():
     anchors = anchors_lib.net_anchors(params)
     lock = run_folder.claim(FLAGS.train_dir)
     console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
-    keep_configuration(params, dataset, deployment)
+    keep_configuration(params, dataset, deployment, model_deploy.describe_devices(gpus))
 
     # 4. Input batches.
     batch, normalizer = input_batch(dataset, params, anchors, deployment, global_step)

@@ -21,29 +21,6 @@ flags.DEFINE_integer('batch_size', 8, 'Images in a batch.', lower_bound=1)
 flags.DEFINE_integer('steps', 5, 'Timed runs of each.', lower_bound=1)
 
 
-def training_step(params, dataset):
-    """The train tensor of a step with the paper's recipe, in the default graph."""
-    import tensorflow.compat.v1 as tf
-
-    import tf_utils
-    from datasets import input_pipeline
-    from deployment import model_deploy
-    from nets import anchors, ssd_model
-    from preprocessing import ssd_preprocessing
-    global_step = tf.train.get_or_create_global_step()
-
-    def to_example(record, seed):
-        example = ssd_preprocessing.preprocess_for_train(record, seed, params.image_size, params.mean)
-        return ssd_model.add_targets(example, anchors.net_anchors(params), params.variances, .5)
-    batch = input_pipeline.training_batches(dataset, to_example, FLAGS.batch_size, 0, global_step)
-    deployment = model_deploy.deploy(1, True, 0)
-    clones = model_deploy.create_clones(
-        deployment, ssd_model.clone_fn(params, 21, 5e-4, 0, ssd_model.LossOptions()),
-        [(batch, ssd_model.loss_normalizer(batch, 1))])
-    return tf_utils.get_train_op(tf.train.MomentumOptimizer(1e-4, .9), [], clones, global_step, clones[0].scope,
-                                 tf.get_collection(tf.GraphKeys.UPDATE_OPS))[0]
-
-
 def bare_convolutions():
     """Ops that run every convolution of the default graph's network once forward and once backward."""
     import tensorflow.compat.v1 as tf
@@ -72,10 +49,11 @@ def main():
     import tensorflow.compat.v1 as tf
 
     from benchmarks.noisy_pictures import make_dataset
+    from benchmarks.training_step import training_step
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with tempfile.TemporaryDirectory() as folder, tf.Session() as session:
-        step = training_step(params, make_dataset(folder))
+        step, _ = training_step(params, make_dataset(folder), FLAGS.batch_size)
         bare, count = bare_convolutions()
         session.run(tf.global_variables_initializer())
         session.run(tf.tables_initializer())

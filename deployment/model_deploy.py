@@ -1,4 +1,5 @@
 """Clones: copies of the network with its loss, one on each device, that share one set of variables."""
+import os
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -51,6 +52,17 @@ def deploy(num_clones, clone_on_cpu, num_gpus):
         raise UserError(f'--num_clones={num_clones}, but TensorFlow sees {num_gpus} GPU{"s" * (num_gpus != 1)}; '
                         f'pass --num_clones={num_gpus or 1}, or --clone_on_cpu to run the clones on the CPU')
     return DeploymentConfig(num_clones, 'GPU')
+
+
+def describe_devices(gpus):
+    """What was found, for people: '2 GPUs (NVIDIA H100 80GB HBM3)', or 'no GPU, 2 processor cores'.
+
+    gpus: physical devices, as tf.config lists them.
+    """
+    if not gpus:
+        return f'no GPU, {os.cpu_count()} processor cores'
+    names = dict.fromkeys(tf.config.experimental.get_device_details(gpu).get('device_name', 'unknown') for gpu in gpus)
+    return f'{len(gpus)} GPU{"s" * (len(gpus) > 1)} ({", ".join(names)})'
 
 
 def create_clones(config, model_fn, inputs, trained=None):

@@ -38,12 +38,13 @@ def l2_regularizer(weight_decay):
     return lambda weights: regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
 
 
-def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
+def batch_norm(inputs, is_training, decay=.99, epsilon=.001, clones=None, scope='BatchNorm'):
     """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
 
     In training it normalises with the batch's moments and puts the updates of the moving ones into
     `tf.GraphKeys.UPDATE_OPS`. `decay` .99 lets the moving moments follow within some hundred steps
-    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet.
+    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet. clones: with these
+    (`deployment.collectives.Clones`) the moments are those of all clones' inputs together.
     """
     with tf.variable_scope(scope):
         def variable(name, initial, trainable):
@@ -55,11 +56,25 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, scope='BatchNorm'):
         if not is_training:
             return tf.nn.fused_batch_norm(inputs, gamma, beta, moving_mean, moving_variance,
                                           epsilon=epsilon, is_training=False)[0]
-        outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
+        if clones is None or clones.size == 1:
+            outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
+        else:
+            outputs, mean, variance = _batch_norm_over(clones, inputs, gamma, beta, epsilon)
         for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
             tf.add_to_collection(tf.GraphKeys.UPDATE_OPS,
                                  tf.assign_sub(moving, (moving - batch) * (1 - decay)))
         return outputs
+
+
+def _batch_norm_over(clones, inputs, gamma, beta, epsilon):
+    """As tf.nn.fused_batch_norm over the inputs of all clones: outputs, mean and unbiased variance."""
+    wide = tf.cast(inputs, tf.float32)
+    moments = tf.stack([tf.reduce_mean(power, axis=[0, 1, 2]) for power in (wide, tf.square(wide))])
+    mean, square = tf.unstack(clones.mean(moments))
+    variance = tf.maximum(square - tf.square(mean), 0.)
+    outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon), inputs.dtype)
+    count = tf.cast(tf.size(inputs[..., 0]) * clones.size, tf.float32)
+    return outputs, mean, variance * count / tf.maximum(count - 1, 1.)
 
 
 def l2_normalization(inputs, initial_scale, scope='L2Normalization'):

@@ -20,45 +20,47 @@ def normalize(images, params):
     return (tf.cast(images, tf.float32) - tf.constant(params.mean)) * params.scale
 
 
-def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32):
+def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32, clones=None):
     """The network of `params` on normalised images [B, S, S, 3] -> `Predictions`.
 
     num_classes: C, background included. weight_decay: L2 on all weights, none on biases, gamma and beta
     (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone. precision: what
-    convolutions compute in; variables and predictions are float32.
+    convolutions compute in; variables and predictions are float32. clones: those whose batch norm shares its moments.
     """
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
          tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.in_precision(precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d],
                         weights_regularizer=layers.l2_regularizer(weight_decay) if weight_decay else None,
                         weights_initializer=tf.glorot_uniform_initializer()):
-        end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params, is_training)
+        end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params,
+                                                 {'is_training': is_training, 'clones': clones})
         return _heads(end_points, params, num_classes)
 
 
-def _vgg(images, params, is_training):
-    del is_training   # neither dropout nor batch norm
+def _vgg(images, params, batch_norm):
+    del batch_norm   # it has none
     with tf.variable_scope(params.name):
         end_points = vgg.vgg_16(images)
-        return _extra_blocks(end_points, end_points['block7'], params)
+        return _extra_blocks(end_points, params)
 
 
-def _mobilenet(images, params, is_training):
+def _mobilenet(images, params, batch_norm):
     # Without this initialiser (tf-slim's) the depthwise kernels start far too small.
     with slim.arg_scope([slim.conv2d, slim.separable_conv2d],
                         weights_initializer=tf.truncated_normal_initializer(stddev=.09),
-                        normalizer_fn=layers.batch_norm, normalizer_params={'is_training': is_training}), \
+                        normalizer_fn=layers.batch_norm, normalizer_params=batch_norm), \
          slim.arg_scope([slim.separable_conv2d], weights_regularizer=None):   # no decay on 9 weights a channel
         end_points = mobilenet_v1.mobilenet_v1(images, params.depth_multiplier)
         with tf.variable_scope(params.name):
-            return _extra_blocks(end_points, end_points['Conv2d_13_pointwise'], params)
+            return _extra_blocks(end_points, params)
 
 
 _BACKBONES = {'vgg_16': _vgg, 'mobilenet_v1': _mobilenet}
 
 
-def _extra_blocks(end_points, net, params):
-    """The layers that the paper adds behind the backbone; `end_points` with theirs added."""
+def _extra_blocks(end_points, params):
+    """The layers that the paper adds behind the last of the backbone; `end_points` with theirs added."""
+    net = next(reversed(end_points.values()))
     for block in params.extra_blocks:
         squeeze, depth = (mobilenet_v1.scaled_depth(depth, params.depth_multiplier)
                           for depth in (block.squeeze, block.depth))

@@ -26,6 +26,13 @@ def test_the_stages_of_the_input():
     assert re.search(r'whole pipeline / decoding alone: \d\.\d\d', text)
 
 
+def test_clones_beside_one():
+    text = scripts.succeed('-m', 'benchmarks.clones', '--model_name=ssd_160_mobilenet_v1_025', '--global_batch=2',
+                           '--num_clones=1,2', '--steps=1')
+    assert re.search(r'^1 clone of 2: .* s a step, 1.000 of the time of 1\n2 clones of 1: \d', text, re.MULTILINE)
+    assert '3 clones cannot share --global_batch=8' in scripts.refusal('-m', 'benchmarks.clones', '--num_clones=3')
+
+
 def test_what_a_run_measured_is_kept(tmp_path):
     train_dir = tmp_path / 'run/train'
     (train_dir / 'eval_val').mkdir(parents=True)

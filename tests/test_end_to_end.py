@@ -157,11 +157,12 @@ def test_an_imported_detector_can_be_evaluated(data, trained, tmp_path):
 def test_two_clones_with_own_anchors(data, tmp_path):
     (tmp_path / 'sizes.txt').write_text('24,96 62,92:2,1/2 92,122 122,152 152,160')
     text = train(data, tmp_path, '--max_number_of_steps=2', '--num_clones=2', '--clone_on_cpu', '--precision=bfloat16',
-                 '--clip_gradient_norm=5', f'--anchor_preset={tmp_path}/sizes.txt')
+                 '--clip_gradient_norm=5', '--sync_batch_norm', f'--anchor_preset={tmp_path}/sizes.txt')
     (tmp_path / 'sizes.txt').unlink()   # the checkpoint knows
     scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={tmp_path}', f'--dataset_dir={data}/records')
     assert '24,96 62,92:2,1/2 92,122 122,152 152,160 anchors' in text
     assert weights(tmp_path)['ssd_160_mobilenet_v1_025/Conv2d_13_pointwise_box/conv_cls/biases'].shape == (4 * 5,)
+    assert 'found      no GPU, ' in text
     assert 'clones on /device:CPU:0, /device:CPU:1; variables on /device:CPU:0' in text
     assert 'step 2/2' in text and {value.dtype for value in weights(tmp_path).values()} == {
         np.dtype('float32'), np.dtype('int64')}

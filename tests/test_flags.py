@@ -43,11 +43,13 @@ def test_what_must_be_given(script, flag):
 
 @pytest.mark.parametrize('flag, message', [
     ('--optimizer=ftrl', 'ftrl sets weights from its own sums'),
-    ('--freeze_batch_norm', 'ssd_300_vgg has no batch norm')])
+    ('--freeze_batch_norm', 'ssd_300_vgg has no batch norm'),
+    ('--sync_batch_norm', 'ssd_300_vgg has no batch norm; leave out --sync_batch_norm'),
+    ('--sync_batch_norm --freeze_batch_norm --model_name=ssd_300_mobilenet_v1', 'leaves no moments of a batch to')])
 def test_what_does_not_go_with_pretrained_weights(tmp_path, flag, message):
     (tmp_path / 'weights.npz').write_bytes(b'')
     assert message in scripts.refusal(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
-                                      f'--checkpoint_path={tmp_path}/weights.npz', flag)
+                                      f'--checkpoint_path={tmp_path}/weights.npz', *flag.split())
 
 
 def test_aliases_of_public_scripts(tmp_path):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -28,6 +30,14 @@ def test_where_things_go(asked, on_cpu, gpus, clones, device, variables):
 def test_more_clones_than_gpus(asked, gpus, seen, hint):
     with pytest.raises(UserError, match=f'--num_clones={asked}, but TensorFlow sees {seen}.*pass --num_clones{hint}'):
         model_deploy.deploy(asked, False, gpus)
+
+
+def test_what_was_found(monkeypatch):
+    assert re.fullmatch(r'no GPU, \d+ processor cores', model_deploy.describe_devices([]))
+    monkeypatch.setattr(tf.config.experimental, 'get_device_details',
+                        lambda gpu: {'device_name': gpu} if gpu else {})
+    assert model_deploy.describe_devices(['A100']) == '1 GPU (A100)'
+    assert model_deploy.describe_devices(['A100', 'A100', '']) == '3 GPUs (A100, unknown)'
 
 
 def test_session_config():
