@@ -12,7 +12,7 @@ from deployment.console import log
 from deployment.errors import UserError
 
 
-def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_step):
+def configure_learning_rate(flags, num_replicas, num_samples_per_epoch, global_step):
     """The learning rate at `global_step`, a [] float32 tensor.
 
     Reads learning_rate, or learning_rate_per_image instead, which is multiplied by the pictures of a step over all
@@ -21,7 +21,7 @@ def configure_learning_rate(flags, num_clones, num_samples_per_epoch, global_ste
     num_epochs_per_decay (None: 2, or the max_number_of_steps for polynomial), warmup_steps, batch_size (of one clone)
     and gradient_accumulation_steps. Warm-up rises linearly over the first steps, whatever the type.
     """
-    global_batch = flags.batch_size * flags.gradient_accumulation_steps * num_clones
+    global_batch = flags.batch_size * flags.gradient_accumulation_steps * num_replicas
     initial = flags.learning_rate if flags.learning_rate_per_image is None \
         else flags.learning_rate_per_image * global_batch
     decay_steps = max(1, int(num_samples_per_epoch * _or(flags.num_epochs_per_decay, 2.) / global_batch))
@@ -112,6 +112,9 @@ class _RateGroups:
         for gradient, variable in grads_and_vars:
             groups.setdefault(self._multiplier(variable), []).append((gradient, variable))
         applied = [self._make(factor).apply_gradients(groups[factor]) for factor in sorted(groups) if factor]
+        if not applied:
+            raise UserError('nothing would be trained: all variables that --trainable_scopes leaves have the rate 0, '
+                            'by --backbone_learning_rate_multiplier or --bias_learning_rate_multiplier')
         with tf.control_dependencies(applied):
             return tf.assign_add(global_step, 1, name=name) if global_step is not None else tf.no_op(name)
 
@@ -140,8 +143,8 @@ def get_init_fn(flags):
 
     A checkpoint in flags.train_dir always wins: the supervisor goes on from there. Reads also checkpoint_path (of
     any kind that `checkpoints.sources` opens), checkpoint_exclude_scopes, checkpoint_model_scope (the name that
-    model_name has in the checkpoint), checkpoint_moving_averages and ignore_missing_vars. Says what is restored
-    and what is not, and why.
+    model_name has in the checkpoint), checkpoint_moving_averages, ignore_missing_vars and freeze_batch_norm. Says what
+    is restored and what is not, and why.
     """
     latest = saved.pass_over_broken(flags.train_dir)
     if latest:
@@ -158,6 +161,8 @@ def get_init_fn(flags):
                                flags.checkpoint_model_scope, flags.checkpoint_moving_averages)
     restoring.check(plan, flags.model_name, flags.ignore_missing_vars)
     report.log_table(plan)
+    if flags.freeze_batch_norm:
+        report.log_moments_not_learned(plan)
     return restoring.init_fn(plan)
 
 
@@ -173,7 +178,7 @@ def _refuse_foreign(latest):
 
 
 def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops, variables=None,
-                 clip_gradient_norm=0.):
+                 clip_gradient_norm=0., group=None):
     """The training step over all clones: (train_tensor, summary_op).
 
     train_tensor: [] float32, the average of the clones' losses plus the regularisation losses, once; fetching
@@ -181,19 +186,23 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
     `tf.GraphKeys.LOSSES` under its scope. summary_op: `summaries`, those made under `first_clone_scope` and
     the total loss, merged. update_ops: run before the gradients are applied. variables: what to train, all
     trainable ones by default. clip_gradient_norm: where the norm of all summed gradients together is larger, they are
-    scaled down to it; 0 lets them be. None of the arguments is changed.
+    scaled down to it; 0 lets them be. group: the `deployment.process_group.ProcessGroup` over whose clones, too, losses
+    are averaged and gradients summed. None of the arguments is changed.
     """
     variables = tf.trainable_variables() if variables is None else variables
+    num_replicas = len(clones) * (group.size if group else 1)
     regularization = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
     losses, gradients = [], []
     for clone in clones:
         with tf.name_scope(clone.scope), tf.device(clone.device):
-            losses.append(tf.add_n(tf.get_collection(tf.GraphKeys.LOSSES, clone.scope)) / len(clones))
+            losses.append(tf.add_n(tf.get_collection(tf.GraphKeys.LOSSES, clone.scope)) / num_replicas)
             if clone.gradients is None:
                 gradients.append(optimizer.compute_gradients(losses[-1], variables))
             else:   # of its losses, not yet averaged
-                gradients.append([(None if gradient is None else gradient / len(clones), variable)
+                gradients.append([(None if gradient is None else gradient / num_replicas, variable)
                                   for gradient, variable in clone.gradients])
+    if num_replicas > len(clones):
+        losses, gradients = _over_processes(group, losses, gradients)
     if regularization:
         with tf.name_scope(clones[0].scope), tf.device(clones[0].device):
             losses.append(tf.add_n(regularization))
@@ -210,6 +219,14 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
     merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope),
               tf.summary.scalar('losses/total', total_loss)}
     return train_tensor, tf.summary.merge(sorted(merged, key=lambda summary: summary.name))
+
+
+def _over_processes(group, losses, shares):
+    """The losses and the gradients of this process's clones -> those of all processes, as if they were of one clone."""
+    pairs = _sum_gradients(shares)
+    loss, *gradients = group.sum([tf.add_n(losses), *(gradient for gradient, _ in pairs)])
+    summed = {variable.ref(): gradient for (_, variable), gradient in zip(pairs, gradients, strict=True)}
+    return [loss], [[(summed.get(variable.ref()), variable) for _, variable in shares[0]]]
 
 
 def _sum_gradients(shares):

@@ -53,7 +53,7 @@ def description(source):
 
     The configuration beside the source cannot be overruled by flags. UserError where it contradicts them.
     """
-    kept = (run_folder.read_config(os.path.dirname(source.path) or '.') or {'model': {}})['model']
+    kept = run_folder.model_beside(source.path)
     given = {'model_name': FLAGS.model_name,
              'anchor_preset': FLAGS.anchor_preset and anchor_presets.read(FLAGS.anchor_preset),
              'class_names': facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}

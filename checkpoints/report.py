@@ -1,6 +1,5 @@
 """The table that says what starts from a source of weights, what does not, and why."""
 import math
-import os
 
 from checkpoints.restoring import OTHER_SHAPE
 from deployment import run_folder
@@ -31,10 +30,18 @@ def log_table(plan):
               if shape and name not in plan.origins.values() and not name.endswith((*_SLOTS, AVERAGE))}
     if unused:   # scalars (the step, powers of Adam), slots and averages are no weights
         _row('in the checkpoint, not used', unused.values(), _layers(unused))
-    if any('/conv_cls/' in name for name in plan.values) and not run_folder.read_config(
-            os.path.dirname(plan.source.path) or '.'):
+    if any('/conv_cls/' in name for name in plan.values) and not run_folder.model_beside(plan.source.path):
         log.info('  it does not say what it was trained for: its class k must be yours, and --anchor_preset the sizes '
                  'of its anchors')
+
+
+def log_moments_not_learned(plan):
+    """Says where frozen batch norm has no moments of the source to use, after a restore."""
+    afresh = [variable.op.name for entries in plan.left.values() for variable, _ in entries
+              if variable.op.name.endswith('/moving_mean')]
+    if afresh:
+        log.info('  frozen batch norm is a plain scale and shift in the %d layers whose moments are not restored: %s',
+                 len(afresh), _layers(afresh))
 
 
 def _row(what, shapes, names):

@@ -160,8 +160,8 @@ def check(plan, model_name, ignore_missing):
                    if name.removeprefix(f'{model_name}/') in plan.layout.names]
         if lacking:
             raise UserError(f'{path} looks like {plan.layout.title}, but does not give {len(lacking)} of its variables '
-                            f'(here {", ".join(lacking[:3])}): they are missing or of another shape; get it anew, or '
-                            f'pass --ignore_missing_vars to start them afresh')
+                            f'(here {", ".join(lacking[:3])}): they are missing, of another shape or not finite; get '
+                            f'it anew, or pass --ignore_missing_vars to start them afresh')
     elif plan.same_net and missing:
         raise UserError(f'{path} lacks {len(missing)} variables of this net, such as {", ".join(missing[:3])}; '
                         f'pass --ignore_missing_vars to start them afresh, or name them in '
@@ -187,8 +187,9 @@ def _why_nothing(plan, model_name, left):
         name = variable.op.name
         fitting = _nets_of_width(there[-1]) if name == 'MobilenetV1/Conv2d_0/weights' else ''
         return f'all have another shape, such as {name}, {there} there and {variable.shape.as_list()} here{fitting}'
-    near = difflib.get_close_matches(left[0], list(plan.source.shapes), 3, 0)
-    return f'the net wants {left[0]}, and the nearest names in the checkpoint are {", ".join(near) or "none"}; ' \
+    near = ', '.join(difflib.get_close_matches(left[0], list(plan.source.shapes), 3, 0)) or 'none'
+    excluded = 'some of it is excluded; of the rest ' if EXCLUDED in plan.left else ''
+    return f'{excluded}the net wants {left[0]}, and the nearest names in the checkpoint are {near}; ' \
            f'--checkpoint_model_scope maps {model_name}/ to another name'
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from checkpoints import caffe
-from deployment import checkpoints
+from deployment import checkpoints, run_folder
 from deployment.errors import UserError
 
 
@@ -35,9 +35,11 @@ def open_source(path):
     """The `Source` at a path; UserError where there is none or it cannot be read.
 
     path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file with one of the endings
-    `deployment.checkpoints.FOREIGN`.
+    `deployment.run_folder.FOREIGN`.
     """
-    if checkpoints.is_foreign(path):
+    if path.lower().endswith(_ARCHIVES) and os.path.isfile(path):
+        raise UserError(f'{path} is an archive: unpack it, and name the checkpoint in it')
+    if run_folder.is_foreign(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
         arrays = _READERS[os.path.splitext(path)[1].lower()](path)
@@ -56,7 +58,8 @@ def _npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name.removesuffix(':0'): file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile,
+            zlib.error) as error:   # RuntimeError: encrypted, or compressed in a way that Python does not know
         raise UserError(f'{path} is no whole .npz of arrays ({error}); get it anew') from error
     return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}   # others are no weights
 
@@ -80,4 +83,5 @@ def _torch(path):
             if isinstance(tensor, torch.Tensor)}
 
 
-_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}   # checkpoints.FOREIGN
+_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}   # run_folder.FOREIGN
+_ARCHIVES = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

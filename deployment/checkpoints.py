@@ -9,13 +9,7 @@ from deployment import run_folder
 from deployment.console import log
 from deployment.errors import UserError, reason
 
-FOREIGN = ('.npz', '.pth', '.pt', '.caffemodel')   # endings of weights that `checkpoints.sources` reads
 AVERAGE = '/ExponentialMovingAverage'   # follows the name of a variable in that of its moving average
-
-
-def is_foreign(path):
-    """Whether a path means a file of weights that are not TensorFlow's."""
-    return os.path.splitext(path)[1].lower() in FOREIGN and not os.path.isdir(path)
 
 
 def find(path):
@@ -24,7 +18,8 @@ def find(path):
         path = os.path.dirname(path) or '.'
     if os.path.isdir(path):
         return _in_folder(path)
-    if is_foreign(path):
+    run_folder.refuse_name(path)
+    if run_folder.is_foreign(path):
         raise UserError(f'{path} is no TensorFlow checkpoint: make one of it with python '
                         f'checkpoints/import_weights.py')
     prefix = path

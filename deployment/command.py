@@ -12,7 +12,7 @@ from deployment.errors import UserError, reason
 
 __all__ = ['UserError', 'require', 'run']
 _TRACEBACK = 'SSD_TRACEBACK'
-_FULL = 'No space left on device'
+_FULL = ('No space left on device', 'Disk quota exceeded', 'File too large')
 
 
 def run(main, check, takes_arguments=False):
@@ -32,7 +32,7 @@ def run(main, check, takes_arguments=False):
             _start_tensorflow()
             return main()
         except UserError as error:
-            return _fail(str(error))
+            return _fail(str(error), error.exit_code)
         except OSError as error:
             return _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error))
         except KeyboardInterrupt:
@@ -50,7 +50,7 @@ def run(main, check, takes_arguments=False):
 
 def _thread_failed(failure):
     """Says nothing of a full disk: the thread that writes summaries hands that error on to the main one."""
-    if _FULL not in str(failure.exc_value):
+    if not _is_full(failure.exc_value):
         threading.__excepthook__(failure)
 
 
@@ -74,13 +74,17 @@ def _fail(sentence, code=2):
 def _is_tensorflow_error(error):
     """Whether it comes from running a graph (data, memory, disk), and not from building one."""
     import tensorflow.compat.v1 as tf
-    return isinstance(error, tf.errors.OpError) or _FULL in str(error)   # summary writers raise plain errors
+    return isinstance(error, tf.errors.OpError) or _is_full(error)   # summary writers raise plain errors
+
+
+def _is_full(error):
+    return any(text in str(error) for text in _FULL)
 
 
 def _sentence(error):
     import tensorflow.compat.v1 as tf
     what = reason(error) if isinstance(error, tf.errors.OpError) else str(error)
-    if _FULL in what:
+    if _is_full(error):
         return f'the disk is full ({what}); make room and start the same command again'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
         what = f'out of memory: pass a smaller --batch_size ({what})'

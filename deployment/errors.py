@@ -4,6 +4,12 @@ import re
 
 class UserError(ValueError):
     """Wrong input. Its text is one sentence: what was found, where, and what to do."""
+    exit_code = 2
+
+
+class TryAgain(UserError):
+    """Nothing is wrong here, but another process is lost: the same command, started again everywhere, goes on."""
+    exit_code = 75   # EX_TEMPFAIL of sysexits.h
 
 
 def reason(error):

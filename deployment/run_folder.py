@@ -8,8 +8,21 @@ from deployment.errors import UserError
 from deployment.files import read_json, write_json
 
 CONFIG, LOG = 'config.json', 'train.log'
+FOREIGN = ('.npz', '.pth', '.pt', '.caffemodel')   # endings of weights that `checkpoints.sources` reads
 # What the weights in the folder are worth depends on these; another value needs another folder.
 _FIXED = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
+
+
+def refuse_name(path):
+    """UserError for a path from which TensorFlow reads no checkpoint back: it takes brackets for a pattern."""
+    if any(letter in path for letter in '[]\\'):
+        raise UserError(f"TensorFlow reads no checkpoint from a path with brackets or backslashes, as '{path}' has; "
+                        f'choose another name, or rename the folder')
+
+
+def is_foreign(path):
+    """Whether a path means a file of weights that are not TensorFlow's."""
+    return os.path.splitext(path)[1].lower() in FOREIGN and not os.path.isdir(path)
 
 
 def claim(folder):
@@ -53,6 +66,26 @@ def read_config(folder):
     return config
 
 
+def kept_model(folder):
+    """What the checkpoints of a train_dir were trained as, the 'model' of its configuration; {} where it has none."""
+    config = read_config(folder) if checkpoints_in(folder) else None
+    return config['model'] if config else {}
+
+
+def model_beside(path):
+    """What a checkpoint (a folder, or a file in it) was trained as: the 'model' of the configuration beside it.
+
+    {} where there is none, where it is that of another program, and for weights of others, which may lie anywhere.
+    """
+    if not path or is_foreign(path):
+        return {}
+    try:
+        config = read_config(path if os.path.isdir(path) else os.path.dirname(path) or '.')
+    except UserError:
+        return {}
+    return config['model'] if config and isinstance(config['model'], dict) else {}
+
+
 def changes(old, new):
     """Lines that say where the flags and the data of two configurations differ, and what that means."""
     flags = [name for name in sorted(set(old['flags']) & set(new['flags'])) if old['flags'][name] != new['flags'][name]]
@@ -75,11 +108,9 @@ def other_meaning(checkpoint_path, model):
 
     checkpoint_path: a folder or a file in it, or None. model: as in a configuration.
     """
-    folder = checkpoint_path if checkpoint_path and os.path.isdir(checkpoint_path) \
-        else os.path.dirname(checkpoint_path or '')
-    config = read_config(folder) if folder else None
-    return [f'{name} {config["model"].get(name)}, here {model[name]}' for name in ('anchor_preset', 'class_names')
-            if config and config['model'].get(name) != model[name]]
+    there = model_beside(checkpoint_path)
+    return [f'{name} {there.get(name)}, here {model[name]}' for name in ('anchor_preset', 'class_names')
+            if there and there.get(name) != model[name]]
 
 
 def keep_config(folder, config):

@@ -1,7 +1,7 @@
 """Sizes of the anchors: the presets with a name, and those that people choose for their own data."""
 import fractions
-import math
 import os
+import re
 
 from deployment.errors import UserError
 
@@ -30,6 +30,7 @@ _SIZES = {
                                  'coco': _chained(24., 56., 88., 120., 152., 160.)},
 }
 NAMES = ('voc', 'coco')
+_LARGEST, _LONGEST = 10_000, 100   # pixels of a size, and a ratio: more is a mistake
 
 
 def read(preset):
@@ -43,14 +44,14 @@ def read(preset):
     if preset in NAMES:
         return preset
     text, where = preset, '--anchor_preset'
-    if os.path.isfile(preset):
+    if os.path.exists(preset):
         where = preset
         try:
-            with open(preset, encoding='utf-8') as file:
+            with open(preset, encoding='utf-8-sig') as file:   # Windows begins its files with a mark
                 text = ' '.join(line.partition('#')[0] for line in file)
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f'{preset} cannot be read as a text file of anchor sizes ({error})') from error
-    elif not preset[:1].isdigit():
+    elif not re.fullmatch(r'\s*\d[-+\d.,:/einf\s]*', preset):
         raise UserError(f"no anchor preset is called '{preset}' and no such file is there; give {', '.join(NAMES)}, a "
                         f"file of sizes, or sizes such as '30,60 60,111 111,162 162,213 213,264 264,315'")
     if not text.split():
@@ -67,7 +68,8 @@ def _canonical(word, where):
     except (ValueError, ZeroDivisionError):
         numbers, shapes = [], []
     # Below a pixel they are shares of the picture, or a mistake.
-    if not (0 < len(numbers) < 3 and all(1 <= n < math.inf for n in numbers) and all(ratio > 0 for ratio in shapes)):
+    if not (0 < len(numbers) < 3 and all(1 <= number <= _LARGEST for number in numbers)
+            and all(1 / _LONGEST <= ratio <= _LONGEST for ratio in shapes)):
         raise UserError(f"{where}: '{word}' are no anchor sizes of a layer; write s or s,s' in pixels of the net's "
                         f"input, and ratios behind a colon if they are your own: 30,60 or 30,60:2,1/2")
     return ','.join(f'{number:g}' for number in numbers) + colon + ','.join(map(str, shapes))

@@ -1,5 +1,4 @@
 """A trained net put to work: which net a checkpoint holds, its graph, its weights."""
-import os
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -29,13 +28,12 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
     """
     prefix = checkpoints.find(checkpoint_path)
-    config = run_folder.read_config(os.path.dirname(prefix) or '.')
-    kept = config['model'] if config else {}
+    kept = run_folder.model_beside(prefix)
     anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
     given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in given.items():
-        if value and kept and kept[name] != value:
-            raise UserError(f'{prefix} was trained with {name} {kept[name]}, not {value}; leave that out')
+        if value and kept and kept.get(name) != value:
+            raise UserError(f'{prefix} was trained with {name} {kept.get(name)}, not {value}; leave that out')
     final = {name: value or kept.get(name) for name, value in given.items()}
     missing = [name for name, value in final.items() if not value]
     if missing:

@@ -38,7 +38,8 @@ def test_own_ratios_and_layers_without_a_second_square():
 
 def test_a_file_and_its_text_are_the_same(tmp_path):
     path = tmp_path / 'cells.txt'
-    path.write_text("# s and s' in pixels\n25.0,154\n105,150   # two on a line:\n150,195 195,240\n\n240,285\n285,300\n")
+    path.write_text("\ufeff# s and s' in pixels\n25.0,154\n105,150   # two on a line:\n150,195 195,240\n\n"
+                    "240,285\n285,300\n")
     assert anchor_presets.read(str(path)) == anchor_presets.read(SIX) == SIX
 
 
@@ -50,11 +51,16 @@ def test_one_form_however_numbers_are_written():
 
 @pytest.mark.parametrize('word', [
     '0.1,0.2', '30,60,90', '-30', '30,', '30,x', 'x', '30:0', '30:1/0', '30:-2', '30:x', '30:2,,3', 'inf',
-    'nan', '1e400'])
+    'nan', '1e400', '10001', '30,1e308', '30:1e-400', '30:101', '30:1e400'])
 def test_words_that_are_no_sizes(word, tmp_path):
     (tmp_path / 'sizes').write_text(f'30,60 {word}')
     with pytest.raises(UserError, match='sizes: .* are no anchor sizes of a layer'):
         anchor_presets.read(str(tmp_path / 'sizes'))
+
+
+@pytest.mark.parametrize('text', [f' {SIX}', f'\n{SIX}\n', SIX.replace(' ', '\n')])
+def test_blanks_around_it_do_not_matter(text):
+    assert anchor_presets.read(text) == SIX
 
 
 @pytest.mark.parametrize('content, message', [
@@ -66,6 +72,12 @@ def test_files_that_do_not_do(content, message, tmp_path):
         nets_factory.get_params('ssd_300_vgg', str(tmp_path / 'sizes'))
 
 
-def test_an_unknown_name_says_what_there_is():
-    with pytest.raises(UserError, match="no anchor preset is called 'kitti' and no such file is there; give voc, coco"):
-        anchor_presets.read('kitti')
+@pytest.mark.parametrize('name', ['kitti', '3missing.txt', 'a/b', ''])
+def test_an_unknown_name_says_what_there_is(name):
+    with pytest.raises(UserError, match=f"no anchor preset is called '{name}' and no such file is there; give voc"):
+        anchor_presets.read(name)
+
+
+def test_a_folder_is_no_file_of_sizes(tmp_path):
+    with pytest.raises(UserError, match='cannot be read as a text file of anchor sizes'):
+        anchor_presets.read(str(tmp_path))

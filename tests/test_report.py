@@ -33,6 +33,15 @@ def test_the_table(caplog):
         'in the checkpoint, not used 1 3 fc8']      # neither slots nor averages nor the step
 
 
+def test_layers_whose_moments_are_not_restored_are_named(caplog):
+    plan = plan_for({'net/conv1/BatchNorm/moving_mean': [1.]}, net__conv1__BatchNorm__moving_mean=[1],
+                    net__block9__BatchNorm__moving_mean=[1], net__last__weights=[1])
+    with caplog.at_level(logging.INFO, 'ssd'):
+        report.log_moments_not_learned(plan)
+    assert caplog.messages == ['  frozen batch norm is a plain scale and shift in the 1 layers whose moments are not '
+                               'restored: block9']
+
+
 def test_long_rows_are_cut(caplog):
     plan = plan_for({f'layer{i}/weights': [1.] for i in range(9)}, net__conv1__weights=[2])
     with caplog.at_level(logging.INFO, 'ssd'):

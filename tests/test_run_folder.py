@@ -72,6 +72,37 @@ def test_pretrained_weights_that_mean_something_else(tmp_path):
     assert run_folder.other_meaning(None, MODEL) == run_folder.other_meaning(str(tmp_path / 'x/y'), MODEL) == []
 
 
+@pytest.mark.parametrize('name, content', [
+    ('w.npz', None), ('model.ckpt-1', '{"architectures": []}'), ('model.ckpt-1', '{"model": "bert", "flags": {}}'),
+    ('model.ckpt-1', '{')])
+def test_weights_of_others_mean_nothing_of_ours(tmp_path, name, content):
+    run_folder.keep_config(str(tmp_path), config())
+    if content:
+        (tmp_path / 'config.json').write_text(content)
+    assert run_folder.model_beside(str(tmp_path / name)) == {}
+
+
+def test_a_name_alone_is_in_this_folder(tmp_path, monkeypatch):
+    run_folder.keep_config(str(tmp_path), config())
+    monkeypatch.chdir(tmp_path)
+    assert run_folder.model_beside('model.ckpt-1') == run_folder.model_beside('.') == MODEL
+
+
+def test_what_a_train_dir_was_trained_as(tmp_path):
+    assert run_folder.kept_model(str(tmp_path)) == {}
+    run_folder.keep_config(str(tmp_path), config())
+    assert run_folder.kept_model(str(tmp_path)) == {}      # nothing was trained
+    (tmp_path / 'model.ckpt-1.index').write_bytes(b'')
+    assert run_folder.kept_model(str(tmp_path)) == MODEL
+
+
+@pytest.mark.parametrize('name', ['a [1]', 'a]', 'a\\b'])
+def test_names_that_tensorflow_takes_for_patterns(name):
+    with pytest.raises(UserError, match='no checkpoint from a path with brackets or backslashes'):
+        run_folder.refuse_name(name)
+    run_folder.refuse_name('runs/a b*?{}')
+
+
 def test_a_configuration_of_something_else(tmp_path):
     (tmp_path / 'config.json').write_text('{"architectures": []}')
     with pytest.raises(UserError, match='is no configuration of this project'):

@@ -7,12 +7,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from checkpoints import sources
-from deployment import checkpoints
+from deployment import run_folder
 from deployment.errors import UserError
 
 
 def test_every_ending_has_its_reader():
-    assert tuple(sources._READERS) == checkpoints.FOREIGN
+    assert tuple(sources._READERS) == run_folder.FOREIGN
 
 
 def test_npz(tmp_path):
@@ -79,6 +79,8 @@ def test_a_file_of_pytorch_itself(tmp_path):
     ('gone.ckpt', None, 'there is no checkpoint'),
     ('w.npz', b'PK\x03\x04 and no more', 'no whole .npz of arrays'),
     ('w.npz', b'', 'no whole .npz of arrays'),
+    ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive: unpack it, and name the checkpoint in it'),
+    ('a[1].ckpt', None, r"no checkpoint from a path with brackets or backslashes, as '.*a\[1\].ckpt' has"),
     ('w.h5', b'\x89HDF', 'w.h5 is no checkpoint of TensorFlow; other files .* .npz, .pth'),
     ('folder', 'folder', 'holds no TensorFlow checkpoint')])
 def test_what_cannot_be_read(tmp_path, name, content, message):
@@ -100,6 +102,16 @@ def test_damaged_and_mistaken_arrays(tmp_path):
     for name in ('w.npz', 'one.npz'):
         with pytest.raises(UserError, match='no whole .npz of arrays'):
             sources.open_source(str(tmp_path / name))
+
+
+def test_an_encrypted_file_is_refused(tmp_path):
+    np.savez(tmp_path / 'w.npz', a=np.ones(2))
+    content = bytearray((tmp_path / 'w.npz').read_bytes())
+    content[6] |= 1                                          # the flag of the local header, and of the directory
+    content[content.index(b'PK\x01\x02') + 8] |= 1
+    (tmp_path / 'w.npz').write_bytes(bytes(content))
+    with pytest.raises(UserError, match='no whole .npz of arrays .*encrypted'):
+        sources.open_source(str(tmp_path / 'w.npz'))
 
 
 def test_what_is_no_number_is_passed_over(tmp_path):

@@ -19,7 +19,8 @@ DEFAULTS = {
     'gradient_accumulation_steps': 1,
     'trainable_scopes': None, 'model_name': 'net',
     'checkpoint_path': None, 'checkpoint_model_scope': None, 'checkpoint_exclude_scopes': None,
-    'ignore_missing_vars': False, 'checkpoint_moving_averages': False, 'train_dir': '/nowhere'}
+    'ignore_missing_vars': False, 'freeze_batch_norm': False, 'checkpoint_moving_averages': False,
+    'train_dir': '/nowhere'}
 
 
 def flags(**changes):
