@@ -4,6 +4,7 @@ python train_ssd_network.py --dataset_dir=data/voc2007 --train_dir=runs/voc2007 
 
 Started again with the same command, it goes on from the last checkpoint in train_dir.
 """
+import contextlib
 import functools
 import glob
 import os
@@ -11,7 +12,8 @@ import sys
 
 from absl import flags
 
-from deployment import command, console, run_folder
+from deployment import cluster as cluster_lib
+from deployment import code, command, console, run_folder
 from deployment.console import log
 from nets import anchors as anchors_lib
 from nets import nets_factory, ssd_params
@@ -24,6 +26,11 @@ flags.DEFINE_string('train_dir', None, 'Folder for checkpoints, TensorBoard file
 flags.DEFINE_alias('train_model_dir', 'train_dir')
 flags.DEFINE_integer('num_clones', 1, 'Copies of the net, one a GPU; 0 takes every GPU.', lower_bound=0)
 flags.DEFINE_bool('clone_on_cpu', False, 'Runs the clones on logical CPU devices.')
+flags.DEFINE_list('worker_hosts', [], 'Processes that train together, host:port of each, with commas, the same list '
+                  'for all; TF_CONFIG, as cluster managers set it, does too.')
+flags.DEFINE_integer('task_index', None, 'Place of this process in worker_hosts. The first, 0, writes checkpoints.')
+flags.DEFINE_integer('collective_timeout_secs', 600, 'Seconds after which a process that does not come, or stalls, is '
+                     'given up; longer than a checkpoint takes.', lower_bound=1)
 flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1, upper_bound=1024)
 flags.DEFINE_integer('num_preprocessing_threads', 0, 'Examples made at a time; 0: one for every processor core.',
                      lower_bound=0, upper_bound=1024)
@@ -84,8 +91,9 @@ flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the 
 flags.DEFINE_string('dataset_split_name', 'train', 'Split to train on.')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
-flags.DEFINE_string('anchor_preset', 'voc', 'Sizes of the anchors: voc are the paper\'s; public TF1 checkpoints and '
-                    'COCO want coco; or a file of your own, with a word s,s\' for each feature layer, or its text.')
+flags.DEFINE_string('anchor_preset', None, 'Sizes of the anchors: voc (the default) are the paper\'s; public TF1 '
+                    'checkpoints and COCO want coco; or a file of your own, with a word s,s\' for each feature layer, '
+                    'or its text. A run that goes on knows its own.')
 flags.DEFINE_enum('preprocessing_name', 'ssd', list(preprocessing_factory.PREPROCESSING), 'ssd is the paper\'s '
                   'augmentation; for short trainings: ssd_no_zoom_out, ssd_no_crop (colours and flips), plain (none).')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch of one clone.', lower_bound=1)
@@ -115,18 +123,45 @@ flags.DEFINE_float('negative_ratio', 3., 'Mined negatives for each matched ancho
 flags.DEFINE_float('match_threshold', .5, 'Overlap above which an anchor matches.', lower_bound=0, upper_bound=1)
 
 
+# Flags in which the processes of a group may differ.
+_OF_ONE_PROCESS = frozenset((
+    'task_index', 'train_dir', 'train_model_dir', 'dataset_dir', 'checkpoint_path', 'pre_trained_model',
+    'anchor_preset', 'num_readers', 'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs',
+    'save_interval_secs', 'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
+
+
+def own_flags():
+    """The flags of this script."""
+    return FLAGS.get_key_flags_for_module(sys.argv[0])
+
+
+def net_params():
+    """The net, with the anchors that are asked for, or else with those of the run that train_dir holds."""
+    kept = run_folder.kept_model(FLAGS.train_dir) if FLAGS.train_dir else {}
+    preset = kept.get('anchor_preset') if kept.get('model_name') == FLAGS.model_name else None
+    try:
+        return nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or preset or 'voc')
+    except command.UserError as error:
+        if preset and FLAGS.anchor_preset:
+            raise command.UserError(f'{error}; {FLAGS.train_dir} goes on with its own anchors where --anchor_preset is '
+                                    f'left out') from error
+        raise
+
+
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded; shows anchors where that is asked."""
-    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    params = net_params()
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
         return 0
     command.require(FLAGS, 'train_dir', 'dataset_dir')
+    cluster = cluster_lib.find(FLAGS.worker_hosts, FLAGS.task_index, os.environ)
     if not os.path.isdir(FLAGS.dataset_dir):
         raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
+    run_folder.refuse_name(FLAGS.train_dir)
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
         raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
-    if FLAGS.checkpoint_path and not run_folder.checkpoints_in(FLAGS.train_dir):
+    if cluster.is_chief and FLAGS.checkpoint_path and not run_folder.checkpoints_in(FLAGS.train_dir):
         path = FLAGS.checkpoint_path
         listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints elsewhere
         if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)
@@ -156,16 +191,32 @@ def check_flags():
 
 def global_batch(deployment):
     """Pictures of one step."""
-    return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_clones
+    return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_replicas
+
+
+def begin_run(params, dataset, deployment, group, found):
+    """Claims train_dir and says what this run is; in a group its chief does, once all agree. Returns the lock."""
+    group.agree({
+        'the code': code.fingerprint(),
+        'the data set': f'{dataset.num_examples} pictures, content {dataset.fingerprint}',
+        'clones': deployment.num_clones, 'anchors': params.anchor_preset,
+        **{f'--{flag.name}': flag.value for flag in own_flags() if flag.name not in _OF_ONE_PROCESS}})
+    if not group.is_chief:
+        log.info('worker %d of %d is ready (%s); worker 0 speaks for all', group.rank, group.size, found)
+        console.be_quiet()
+        return contextlib.nullcontext()
+    lock = run_folder.claim(FLAGS.train_dir)
+    console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
+    keep_configuration(params, dataset, deployment, found)
+    return lock
 
 
 def keep_configuration(params, dataset, deployment, found):
     """Prints what this run is, and keeps it, with every flag, in train_dir."""
-    own_flags = FLAGS.get_key_flags_for_module(sys.argv[0])
     model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
              'class_names': dataset.class_names}
     changes = run_folder.keep_config(FLAGS.train_dir, {
-        'model': model, 'flags': {flag.name: flag.value for flag in own_flags},
+        'model': model, 'flags': {flag.name: flag.value for flag in own_flags()},
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
         'global_batch': global_batch(deployment)})
@@ -173,11 +224,12 @@ def keep_configuration(params, dataset, deployment, found):
              dataset.num_classes)
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
              len(dataset.files))
-    log.info('batch      %d x %d%s', FLAGS.batch_size, deployment.num_clones,
-             f' x {FLAGS.gradient_accumulation_steps}' if FLAGS.gradient_accumulation_steps > 1 else '')
+    log.info('batch      %d x %d%s%s', FLAGS.batch_size, deployment.num_clones,
+             f' x {FLAGS.gradient_accumulation_steps}' if FLAGS.gradient_accumulation_steps > 1 else '',
+             f' x {deployment.num_processes} processes' if deployment.num_processes > 1 else '')
     log.info('found      %s', found)
     log.info('devices    %s', deployment)
-    log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags if flag.present))
+    log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags() if flag.present))
     log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
     for change in changes:
         log.info('changed since the last run here: %s', change)
@@ -193,8 +245,8 @@ def training_set():
     return broken_records.leave_out(dataset, FLAGS.max_broken_records) if FLAGS.max_broken_records else dataset
 
 
-def input_batch(dataset, params, anchors, deployment, global_step):
-    """The next global batch, each example augmented and matched, and the loss's N for each clone."""
+def input_batch(dataset, params, anchors, deployment, group, global_step):
+    """This process's share of the next global batch, augmented and matched, and the loss's N for each clone."""
     import tensorflow.compat.v1 as tf
 
     from datasets import input_pipeline
@@ -207,9 +259,9 @@ def input_batch(dataset, params, anchors, deployment, global_step):
 
     with tf.device(deployment.inputs_device()):
         batch = input_pipeline.training_batches(
-            dataset, to_example, global_batch(deployment), FLAGS.seed, global_step,
-            FLAGS.num_readers, FLAGS.num_preprocessing_threads)
-        return batch, ssd_model.loss_normalizer(batch, deployment.num_clones)
+            dataset, to_example, global_batch(deployment) // group.size, FLAGS.seed, global_step,
+            FLAGS.num_readers, FLAGS.num_preprocessing_threads, group.rank, group.size)
+        return batch, ssd_model.loss_normalizer(batch, deployment.num_replicas, group.sum)
 
 
 def build_clones(batch, normalizer, params, num_classes, deployment):
@@ -227,7 +279,8 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
     model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
                                   tf.as_dtype(FLAGS.precision),
-                                  collectives.Clones(deployment.num_clones) if FLAGS.sync_batch_norm else None)
+                                  collectives.Clones(deployment.num_replicas, FLAGS.collective_timeout_secs)
+                                  if FLAGS.sync_batch_norm else None)
     return model_deploy.create_clones(deployment, model_fn, inputs,
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
@@ -240,13 +293,16 @@ def main():
 
     import tf_utils
     from datasets import broken_records
-    from deployment import checkpoints, model_deploy, training_loop
+    from deployment import checkpoints, model_deploy, process_group, training_loop
     from nets import ssd_model
     from visualization import batches
 
-    # 1. Deployment: how many clones, and which device does what.
+    # 1. Deployment: which processes, how many clones in each, and which device does what.
+    cluster = cluster_lib.find(FLAGS.worker_hosts, FLAGS.task_index, os.environ)
     gpus = tf.config.list_physical_devices('GPU')
-    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu, len(gpus))
+    deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu, len(gpus), cluster.size)
+    config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction, FLAGS.allow_growth)
+    group = process_group.ProcessGroup(cluster, FLAGS.collective_timeout_secs, deployment.variables_device(), config)
     with tf.device(deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
 
@@ -254,43 +310,43 @@ def main():
     dataset = training_set()
 
     # 3. Net and anchors. From here on no other run writes to train_dir.
-    params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    params = net_params()
     anchors = anchors_lib.net_anchors(params)
-    lock = run_folder.claim(FLAGS.train_dir)
-    console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
-    keep_configuration(params, dataset, deployment, model_deploy.describe_devices(gpus))
+    lock = begin_run(params, dataset, deployment, group, model_deploy.describe_devices(gpus))
 
     # 4. Input batches.
-    batch, normalizer = input_batch(dataset, params, anchors, deployment, global_step)
+    batch, normalizer = input_batch(dataset, params, anchors, deployment, group, global_step)
 
     # 5. Clones: net and loss.
     clones = build_clones(batch, normalizer, params, dataset.num_classes, deployment)
-    parts = ssd_model.loss_parts(clones)
+    parts = ssd_model.loss_parts(clones, deployment.num_replicas, group.sum)
 
     # 6. Learning rate, optimizer, train step.
-    learning_rate = tf_utils.configure_learning_rate(FLAGS, deployment.num_clones, dataset.num_examples, global_step)
+    learning_rate = tf_utils.configure_learning_rate(FLAGS, deployment.num_replicas, dataset.num_examples, global_step)
     optimizer = tf_utils.configure_optimizer(FLAGS, learning_rate, ssd_params.backbone_scopes(params))
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
         train_tensor, summary_op = tf_utils.get_train_op(
             optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
-            update_ops, tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm)
+            update_ops, tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
 
-    # 7. Initial weights, session, saver.
-    init_fn = tf_utils.get_init_fn(FLAGS)
-    config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction, FLAGS.allow_growth)
-    saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+    # 7. Initial weights and saver, which the chief alone has; the others begin with its weights.
+    group.make_broadcast()
+    init_fn = tf_utils.get_init_fn(FLAGS) if group.is_chief else None
+    saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.) if group.is_chief else None
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     advice = 'convert the data anew, or leave them out with --max_broken_records={count}'
     with lock, broken_records.named(dataset, advice), training_loop.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
-        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals)
+        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals,
+                                       group)
+        files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if group.is_chief else {'logdir': None}
         slim.learning.train(
-            train_tensor, logdir=FLAGS.train_dir, train_step_fn=step, train_step_kwargs={}, master='',
-            is_chief=True, init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, saver=saver,
-            session_config=config, summary_op=None, save_summaries_secs=0, save_interval_secs=0)
+            train_tensor, **files, train_step_fn=step, train_step_kwargs={}, master=group.master, is_chief=True,
+            init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, session_config=config, save_summaries_secs=0,
+            save_interval_secs=0)
         return signals.exit_code()
 
 

@@ -57,12 +57,22 @@ def ahead(batches):
     return batches.prefetch(2).with_options(options)
 
 
-def training_batches(dataset, to_example, batch_size, seed, global_step, num_readers=4, num_threads=0):
-    """The next batch, a dict of tensors, without end.
+def share_of(n, batch_size, rank, num_processes):
+    """Which training example is the n-th of a process: of each global batch the next `batch_size` fall to each.
+
+    n: [] int64, counted from the start of the training. -> [] int64.
+    """
+    return n // batch_size * batch_size * num_processes + rank * batch_size + n % batch_size
+
+
+def training_batches(dataset, to_example, batch_size, seed, global_step, num_readers=4, num_threads=0, rank=0,
+                     num_processes=1):
+    """The next batch of this process, a dict of tensors, without end.
 
     to_example: function (record as of `schema.parse`, seed [2] int64) -> dict of tensors of one example;
-    dimensions without a size are padded with zeros. global_step: variable; the session's first batch begins at
-    k = its value * batch_size (the iterator is initialised with the tables, after a checkpoint is restored).
+    dimensions without a size are padded with zeros. batch_size: of this process; the global batch is made of those of
+    all. global_step: variable; the session's first batch is that of its value (the iterator is initialised with the
+    tables, after a checkpoint is restored).
     Order and content depend on (seed, k) alone, not on num_readers (records read at a time) nor num_threads
     (examples made at a time; 0: one for every core).
     """
@@ -70,7 +80,8 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
     file_of = tf.constant(np.repeat(np.arange(len(dataset.files)), [len(o) for o in dataset.offsets]))
     offsets = tf.constant(np.concatenate(dataset.offsets))
 
-    def read(k):
+    def read(n):
+        k = share_of(n, batch_size, rank, num_processes)
         position = shuffled_position(k, dataset.num_examples, seed)
         return k, read_record(files[file_of[position]], offsets[position])
 

@@ -10,8 +10,12 @@ _CLONES = 1
 
 
 class Clones(NamedTuple):
-    """The clones of a step, as one of them sees them: each computes the same, on a device and a share of its own."""
+    """The clones of a step, those of other processes too, as one of them sees them.
+
+    Each computes the same, on a device and a share of its own.
+    """
     size: int
+    timeout_secs: int = 0   # 0: waits without end
 
     def mean(self, tensor):
         """The mean of a tensor over the clones, which all must ask for it under the same name scope below their own.
@@ -28,4 +32,5 @@ class Clones(NamedTuple):
         return averaged(tensor)
 
     def _mean(self, tensor, key):
-        return collective_ops.all_reduce(tensor, self.size, _CLONES, key, 'Add', 'Div')
+        return collective_ops.all_reduce(tensor, self.size, _CLONES, key, 'Add', 'Div',
+                                         timeout=self.timeout_secs)

@@ -48,6 +48,11 @@ def keep_in(path):
     _kept.info('--- %s', f'{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(["python", *sys.argv])}')
 
 
+def be_quiet():
+    """Lets `log` say nothing more: another process speaks for this one. Errors are still said."""
+    log.setLevel(logging.WARNING)
+
+
 def error(sentence):
     """Says why the program ends, on standard error."""
     print(f'error: {sentence}', file=sys.stderr)

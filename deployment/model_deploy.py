@@ -20,7 +20,13 @@ class Clone(NamedTuple):
 class DeploymentConfig(NamedTuple):
     """Which device does what."""
     num_clones: int
-    device_type: str   # 'GPU' or 'CPU': where the clones are
+    device_type: str         # 'GPU' or 'CPU': where the clones are
+    num_processes: int = 1   # that train together, each with so many clones
+
+    @property
+    def num_replicas(self):
+        """Clones of all processes."""
+        return self.num_clones * self.num_processes
 
     def clone_device(self, clone):
         """Device of the network and loss of a clone."""
@@ -39,7 +45,7 @@ class DeploymentConfig(NamedTuple):
         return f'clones on {where}; variables on {self.variables_device()}'
 
 
-def deploy(num_clones, clone_on_cpu, num_gpus):
+def deploy(num_clones, clone_on_cpu, num_gpus, num_processes=1):
     """The `DeploymentConfig` for what was asked and what there is; UserError where it does not fit.
 
     num_clones: 0 takes every GPU. Without any GPU one clone runs on the CPU, as TF1's soft placement had it.
@@ -47,11 +53,11 @@ def deploy(num_clones, clone_on_cpu, num_gpus):
     """
     num_clones = num_clones or (1 if clone_on_cpu else max(num_gpus, 1))
     if clone_on_cpu or (num_gpus == 0 and num_clones == 1):
-        return DeploymentConfig(num_clones, 'CPU')
+        return DeploymentConfig(num_clones, 'CPU', num_processes)
     if num_clones > num_gpus:
         raise UserError(f'--num_clones={num_clones}, but TensorFlow sees {num_gpus} GPU{"s" * (num_gpus != 1)}; '
                         f'pass --num_clones={num_gpus or 1}, or --clone_on_cpu to run the clones on the CPU')
-    return DeploymentConfig(num_clones, 'GPU')
+    return DeploymentConfig(num_clones, 'GPU', num_processes)
 
 
 def describe_devices(gpus):

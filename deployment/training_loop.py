@@ -13,8 +13,10 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from deployment.cluster import Cluster
 from deployment.console import log
 from deployment.errors import UserError
+from deployment.process_group import ProcessGroup
 
 # What a broken input makes of a step. TensorFlow quotes a record that it cannot parse, and Python may then fail to
 # decode that very message.
@@ -69,45 +71,48 @@ class StopSignals:
 class TrainStep:
     """The `train_step_fn` of a run."""
 
-    def __init__(self, flags, parts, learning_rate, batch, write_batch, summary_op, saver, signals):
+    def __init__(self, flags, parts, learning_rate, batch, write_batch, summary_op, saver, signals, group=None):
         """parts: name -> [] tensor, the loss by part. batch: name -> tensor, 'filename' [n] string among them.
 
         write_batch: function (folder, name -> array) that writes a batch for a look. Reads of flags: train_dir,
         max_number_of_steps (None trains without end), log_every_n_steps, save_interval_secs and
-        save_summaries_secs. The global batch is as long as 'filename'.
+        save_summaries_secs. The batch of this process is as long as 'filename'. group: the `ProcessGroup` that trains;
+        in it one process alone has a saver, and all stop after the same step.
         """
+        self._group = group or ProcessGroup(Cluster())
         self._fetches = {'parts': parts, 'learning_rate': learning_rate, 'filenames': batch['filename']}
+        self._asked = tf.placeholder_with_default(0., [], 'asked_to_stop')
+        self._fetches['asked'], = self._group.sum([self._asked])
         self._batch, self._write_batch = batch, write_batch
         self._summary_op, self._saver, self._signals = summary_op, saver, signals
         self._path = os.path.join(flags.train_dir, 'model.ckpt')
         self._number_of_steps, self._log_every_n_steps = flags.max_number_of_steps, flags.log_every_n_steps
         self._save = _Timer(flags.save_interval_secs)
         self._summarize = _Timer(flags.save_summaries_secs, due_at_start=True)
-        self._images_per_step = batch['filename'].shape[0]
+        self._images_per_step = batch['filename'].shape[0] * self._group.size
         self._speed = _Speed(self._images_per_step)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):
         """One step; returns (loss, whether to stop)."""
         if self._step is None:
-            self._step = int(sess.run(global_step))
-            latest = tf.train.latest_checkpoint(os.path.dirname(self._path))
-            if latest and latest.endswith(f'-{self._step}'):
-                self._saver.already_saved(self._step)
-        if self._is_last() or self._signals.received:
-            self._saver.save(sess, self._path, global_step=self._step)
+            self._begin(sess, global_step)
+        # In a group, whoever is asked to stop says so in the next step, so that all stop after it.
+        if self._is_last() or self._asked_alone():
+            self._save_checkpoint(sess)
             return None, True
 
         writer = kwargs.get('summary_writer')
         summarize = writer is not None and self._summarize.is_due()
         fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
         try:
-            values = sess.run(fetches)
+            with self._group.watched():
+                values = sess.run(fetches, {self._asked: float(self._signals.received is not None)})
         except INPUT_ERRORS:
             # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
             # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one.
             if self._step:
-                self._saver.save(sess, self._path, global_step=self._step)
+                self._save_checkpoint(sess)
             raise
         self._step += 1
         self._speed.count(self._step)
@@ -116,13 +121,30 @@ class TrainStep:
         if summarize:
             writer.add_summary(values['summary'], self._step)
             writer.add_summary(self._speed.summary(), self._step)
-        stop = self._is_last() or self._signals.received is not None
+        if values['asked']:
+            self._signals.received = self._signals.received or signal.SIGTERM   # by way of another process
+        stop = self._is_last() or values['asked'] > 0 or self._asked_alone()
         if self._step % self._log_every_n_steps == 0 or stop:
             log.info(self._line(values))
         # At a stop too: slim saves once more after it, but drops what goes wrong then, a full disk say.
         if self._save.is_due() or stop:
-            self._saver.save(sess, self._path, global_step=self._step)
+            self._save_checkpoint(sess)
         return values['loss'], stop
+
+    def _begin(self, sess, global_step):
+        """Before the first step: in a group, all begin with the variables of one."""
+        self._group.begin(sess)
+        self._step = int(sess.run(global_step))
+        latest = tf.train.latest_checkpoint(os.path.dirname(self._path))
+        if self._saver and latest and latest.endswith(f'-{self._step}'):
+            self._saver.already_saved(self._step)
+
+    def _asked_alone(self):
+        return self._group.size == 1 and self._signals.received is not None
+
+    def _save_checkpoint(self, sess):
+        if self._saver:
+            self._saver.save(sess, self._path, global_step=self._step)
 
     def _is_last(self):
         return self._number_of_steps is not None and self._step >= self._number_of_steps
@@ -151,7 +173,8 @@ class TrainStep:
 
     def _keep_batch(self, sess, global_step):
         """Writes the batch of the step that has just failed, which is made again: the weights are lost anyway."""
-        folder = os.path.join(os.path.dirname(self._path), f'not_finite_step_{self._step}')
+        worker = '' if self._group.is_chief else f'_worker_{self._group.rank}'
+        folder = os.path.join(os.path.dirname(self._path), f'not_finite_step_{self._step}{worker}')
         try:
             global_step.load(self._step - 1, sess)
             sess.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))

@@ -67,11 +67,16 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, clones=None, scope=
 
 
 def _batch_norm_over(clones, inputs, gamma, beta, epsilon):
-    """As tf.nn.fused_batch_norm over the inputs of all clones: outputs, mean and unbiased variance."""
+    """As tf.nn.fused_batch_norm over the inputs of all clones: outputs, mean and unbiased variance.
+
+    The variance is taken around the mean of all, which the clones exchange first: E[x^2] - E[x]^2 in one exchange would
+    lose what deep layers differ by.
+    """
     wide = tf.cast(inputs, tf.float32)
-    moments = tf.stack([tf.reduce_mean(power, axis=[0, 1, 2]) for power in (wide, tf.square(wide))])
-    mean, square = tf.unstack(clones.mean(moments))
-    variance = tf.maximum(square - tf.square(mean), 0.)
+    with tf.name_scope('mean'):
+        mean = clones.mean(tf.reduce_mean(wide, axis=[0, 1, 2]))
+    with tf.name_scope('variance'):
+        variance = clones.mean(tf.reduce_mean(tf.square(wide - mean), axis=[0, 1, 2]))
     outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon), inputs.dtype)
     count = tf.cast(tf.size(inputs[..., 0]) * clones.size, tf.float32)
     return outputs, mean, variance * count / tf.maximum(count - 1, 1.)

@@ -29,13 +29,14 @@ def split_batch(batch, num_clones):
             for parts in zip(*(tf.split(value, num_clones) for value in batch.values()), strict=True)]
 
 
-def loss_normalizer(batch, num_clones):
+def loss_normalizer(batch, num_replicas, over_processes=list):
     """N of eq. 1 for each clone, [] float32: the matched anchors of the global batch, never below 1, over K.
 
-    The clones' losses are averaged over K later, which leaves the sum over the global batch divided by N.
+    The losses are averaged over all K clones (num_replicas) later, which leaves the sum over the global batch divided
+    by N. batch: that of this process; over_processes: function (list of tensors) -> their sums over the processes.
     """
-    matched = tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.int32)
-    return tf.cast(tf.maximum(matched, 1), tf.float32) / num_clones
+    matched, = over_processes([tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32)])
+    return tf.maximum(matched, 1.) / num_replicas
 
 
 def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False, precision=tf.float32,
@@ -58,10 +59,15 @@ def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm
     return model_fn
 
 
-def loss_parts(clones):
-    """Name -> [] tensor: the parts of the loss, averaged over the clones, and the weight decay if there is any."""
-    parts = {name: tf.add_n([getattr(clone.outputs, name) for clone in clones]) / len(clones)
-             for name in losses.Losses._fields}
+def loss_parts(clones, num_replicas, over_processes=list):
+    """Name -> [] tensor: the parts of the loss, averaged over all clones, and the weight decay if there is any.
+
+    over_processes: as of `loss_normalizer`.
+    """
+    names = losses.Losses._fields
+    parts = over_processes([tf.add_n([getattr(clone.outputs, name) for clone in clones]) / num_replicas
+                            for name in names])
+    parts = dict(zip(names, parts, strict=True))
     decay = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
     return {**parts, **({'decay': tf.add_n(decay)} if decay else {})}
 

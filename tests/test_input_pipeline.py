@@ -96,3 +96,13 @@ def test_evaluation_sees_every_record_once_in_order(tmp_path, batch_size, sizes)
             session.run(batch)
     assert [len(f) for f in found] == sizes
     assert [name.decode() for name in np.concatenate(found)] == list('0123456')
+
+
+@pytest.mark.parametrize('num_processes, batch_size', [(1, 6), (2, 3), (3, 2)])
+def test_processes_share_every_global_batch(num_processes, batch_size):
+    """Six examples a step: whoever reads them, in order the processes have the first six, then the next."""
+    shares = [[input_pipeline.share_of(n, batch_size, rank, num_processes) for n in range(2 * batch_size)]
+              for rank in range(num_processes)]
+    for step in range(2):
+        together = [k for share in shares for k in share[step * batch_size:(step + 1) * batch_size]]
+        assert together == list(range(6 * step, 6 * step + 6))

@@ -32,6 +32,11 @@ def test_more_clones_than_gpus(asked, gpus, seen, hint):
         model_deploy.deploy(asked, False, gpus)
 
 
+def test_replicas_are_the_clones_of_all_processes():
+    assert model_deploy.deploy(3, True, 0).num_replicas == 3
+    assert model_deploy.deploy(3, True, 0, num_processes=2).num_replicas == 6
+
+
 def test_what_was_found(monkeypatch):
     assert re.fullmatch(r'no GPU, \d+ processor cores', model_deploy.describe_devices([]))
     monkeypatch.setattr(tf.config.experimental, 'get_device_details',

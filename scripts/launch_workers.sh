@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Trains with N processes of this machine that work as one, and starts all again from the last checkpoint when one dies.
+#   bash scripts/launch_workers.sh N [--max_restarts=3] [--first_port=2222] flags of train_ssd_network.py
+# Lines of worker 0 are shown as they are, those of others with their number. A wrong flag or wrong data (exit code 2)
+# ends it at once; Ctrl-C or SIGTERM stops all workers, which save first. GPUs are shared out evenly where
+# CUDA_VISIBLE_DEVICES names at least N of them.
+set -euo pipefail
+if [ $# -lt 2 ] || ! [ "$1" -gt 0 ] 2>/dev/null; then
+  sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+  exit 2
+fi
+workers=$1
+shift
+max_restarts=3 first_port=2222 flags=()
+for argument in "$@"; do
+  case "$argument" in
+    --max_restarts=*) max_restarts=${argument#*=} ;;
+    --first_port=*) first_port=${argument#*=} ;;
+    *) flags+=("$argument") ;;
+  esac
+done
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+hosts=$(seq -s, -f "127.0.0.1:%.0f" "$first_port" $((first_port + workers - 1)))
+IFS=, read -r -a gpus <<< "${CUDA_VISIBLE_DEVICES:-}"
+share=$((${#gpus[@]} / workers))
+
+# start RANK: one worker in the background; its process number is added to `pids`.
+start() {
+  local rank=$1 show=(cat) own=()
+  [ "$rank" = 0 ] || show=(sed -u "s/^/[$rank] /")
+  [ "$share" = 0 ] || own=(env "CUDA_VISIBLE_DEVICES=$(IFS=,; echo "${gpus[*]:rank * share:share}")")
+  ${own[@]+"${own[@]}"} "$root/.venv/bin/python" "$root/train_ssd_network.py" ${flags[@]+"${flags[@]}"} \
+    --worker_hosts="$hosts" --task_index="$rank" > >("${show[@]}") 2> >("${show[@]}" >&2) &
+  pids+=($!)
+}
+
+# reap: takes those that have ended out of `pids`. The first code that is not 0 stays in `code`, but 2 says more: those
+# that ended with another may only have lost that one.
+reap() {
+  local pid ended left=()
+  for pid in "${pids[@]}"; do
+    if kill -0 "$pid" 2>/dev/null; then
+      left+=("$pid")
+    else
+      ended=0
+      { wait "$pid" || ended=$?; } 2>/dev/null   # where bash would say how it was killed
+      if [ $code = 0 ] || [ $ended = 2 ]; then code=$ended; fi
+    fi
+  done
+  pids=(${left[@]+"${left[@]}"})
+}
+
+# wait_until WORD SECONDS: until all workers are gone, or one has ended badly (WORD is `failure`), or so long.
+wait_until() {
+  local word=$1 end=$((SECONDS + $2))
+  while [ ${#pids[@]} -gt 0 ] && [ $SECONDS -lt $end ]; do
+    if [ "$word" = failure ] && { [ $code != 0 ] || [ $asked = 1 ]; }; then break; fi
+    sleep 0.3
+    reap
+  done
+}
+
+asked=0
+trap 'asked=1; kill -TERM ${pids[@]+"${pids[@]}"} 2>/dev/null || true' INT TERM
+for ((restart = 0; ; restart++)); do
+  pids=() code=0
+  for ((rank = 0; rank < workers; rank++)); do start "$rank"; done
+  wait_until failure 999999999
+  wait_until gone $((asked ? 600 : 10))   # where one is lost, the others end by themselves
+  if [ ${#pids[@]} -gt 0 ]; then
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    wait_until gone 10
+  fi
+  case $((asked ? 143 : code)) in
+    0) exit 0 ;;
+    2 | 130 | 143) exit $((asked ? 143 : code)) ;;
+  esac
+  if [ "$restart" -ge "$max_restarts" ]; then
+    echo "error: a worker ended with code $code, and --max_restarts=$max_restarts are used up" >&2
+    exit "$code"
+  fi
+  echo "a worker ended with code $code; starting all again ($((restart + 1)) of $max_restarts)"
+done

@@ -1,0 +1,162 @@
+"""Processes that train as one, on the loopback: equal to one process, and what becomes of them where one is lost.
+
+Slow: each case is some processes.
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import ROOT
+from shapes_run import weights, write_shapes
+
+import scripts
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Converted pictures, fewer than two epochs of the runs here."""
+    return write_shapes(tmp_path_factory.mktemp('several'), train=10, test=2) / 'records'
+
+
+def arguments(data, train_dir, *more):
+    return [f'--dataset_dir={data}', f'--train_dir={train_dir}', '--model_name=ssd_160_mobilenet_v1_025',
+            '--log_every_n_steps=1', '--clone_on_cpu', '--learning_rate=0.0005', '--collective_timeout_secs=60', *more]
+
+
+def free_ports(count):
+    """So many ports that nobody uses now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(('127.0.0.1', 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def launch(workers, *flags):
+    """The launcher, running; its output and errors come as one text."""
+    first = next(port for port in free_ports(50)
+                 if all(_is_free(port + k) for k in range(workers)))
+    return subprocess.Popen(['bash', 'scripts/launch_workers.sh', str(workers), f'--first_port={first}', *flags],
+                            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError:
+            return False
+    return True
+
+
+def finished(launched):
+    text, _ = launched.communicate(timeout=400)
+    return text
+
+
+def test_processes_times_clones_equal_one(data, tmp_path):
+    """Two processes of two clones, a picture each, against one clone of four.
+
+    With frozen batch norm: moments of four pictures make gradients that differ by percents with the order of a sum.
+    """
+    scripts.succeed('train_ssd_network.py', *arguments(data, tmp_path / 'base', '--max_number_of_steps=1',
+                                                       '--batch_size=4'))
+    flags = ['--max_number_of_steps=4', '--moving_average_decay=0.9', '--freeze_batch_norm',
+             f'--checkpoint_path={tmp_path}/base', '--learning_rate_per_image=0.0001']
+    launched = launch(2, *arguments(data, tmp_path / 'two', *flags, '--num_clones=2', '--batch_size=1'))
+    text = finished(launched)
+    assert launched.returncode == 0, text
+    assert 'batch      1 x 2 x 2 processes' in text and '[1] worker 1 of 2 is ready' in text
+    one = scripts.succeed('train_ssd_network.py', *arguments(data, tmp_path / 'one', *flags, '--batch_size=4'))
+    for step in range(1, 5):
+        pattern = rf'step {step}/4: (loss .*\)), learning rate 0.0004'
+        assert _numbers(pattern, text) == pytest.approx(_numbers(pattern, one), rel=1e-3)
+    expected, found = weights(tmp_path / 'one'), weights(tmp_path / 'two')
+    assert expected.keys() == found.keys() and found['global_step'] == 4
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
+
+
+def _numbers(pattern, text):
+    return [float(number) for number in re.findall(r'\d+\.\d+', re.search(pattern, text)[1])]
+
+
+def test_a_killed_worker_costs_nothing_but_time(data, tmp_path):
+    """Whoever is killed, all start again from the last checkpoint, and end with the bits of an undisturbed run."""
+    flags = ['--max_number_of_steps=50', '--batch_size=1', '--save_interval_secs=1', '--sync_batch_norm']
+    undisturbed = launch(2, *arguments(data, tmp_path / 'through', *flags))
+    assert 'step 50/50' in finished(undisturbed)
+    launched = launch(2, *arguments(data, tmp_path / 'killed', *flags))
+    lines, killed = [], False
+    for line in launched.stdout:
+        lines.append(line)
+        if line.startswith('step 6/') and not killed:
+            killed = True
+            os.kill(_worker(launched.pid, 1), signal.SIGKILL)
+    text = ''.join(lines)
+    assert launched.wait(timeout=60) == 0, text
+    assert 'starting all again (1 of 3)' in text and 'going on from' in text
+    assert re.search(r'error: worker 1 \(127.0.0.1:\d+\) is gone, and this one, worker 0, cannot go on alone', text)
+    through, found = weights(tmp_path / 'through'), weights(tmp_path / 'killed')
+    for name, value in through.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def _worker(launcher, rank):
+    """Process number of a worker of a launcher."""
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, open(f'/proc/{pid}/cmdline', 'rb') as command:
+                parent, called = stat.read().rpartition(')')[2].split()[1], command.read()
+        except OSError:
+            continue
+        if parent == str(launcher) and f'--task_index={rank}'.encode() in called:
+            return int(pid)
+    raise AssertionError(f'worker {rank} is not there')
+
+
+def test_other_flags_are_refused_with_the_difference(data, tmp_path):
+    ports = free_ports(2)
+    hosts = '--worker_hosts=' + ','.join(f'127.0.0.1:{port}' for port in ports)
+    first = scripts.start('train_ssd_network.py', *arguments(data, tmp_path / 'a', hosts, '--task_index=0'))
+    second = scripts.run('train_ssd_network.py', *arguments(data, tmp_path / 'b', hosts, '--task_index=1', '--seed=7'))
+    text, _ = first.communicate(timeout=100)
+    sentence = f'error: worker 1 (127.0.0.1:{ports[1]}) has --seed=7, worker 0 has 0; start all with the same'
+    assert first.returncode == second.returncode == 2
+    assert sentence in text and sentence in second.stderr
+    assert not (tmp_path / 'a').exists() and not (tmp_path / 'b').exists()
+
+
+def test_a_port_in_use_and_a_host_that_never_comes(data, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        hosts = f'--worker_hosts=127.0.0.1:{port},127.0.0.1:{free_ports(1)[0]}'
+        assert f'port {port} of this machine cannot be used for worker 0' in scripts.refusal(
+            'train_ssd_network.py', *arguments(data, tmp_path / 'a', hosts, '--task_index=0'))
+    done = scripts.run('train_ssd_network.py', *arguments(data, tmp_path / 'a', hosts, '--task_index=0',
+                                                          '--collective_timeout_secs=2'))
+    assert done.returncode == 75 and 'error: after 2 s there is no answer from worker 1 (127.0.0.1:' in done.stderr
+
+
+def test_a_stop_reaches_all(data, tmp_path):
+    launched = launch(2, *arguments(data, tmp_path, '--batch_size=1'))
+    lines = []
+    for line in launched.stdout:
+        lines.append(line)
+        if line.startswith('step 2:'):
+            os.kill(_worker(launched.pid, 1), signal.SIGTERM)   # as a cluster manager takes one machine away
+    assert launched.wait(timeout=60) == 143, ''.join(lines)
+    saved = int(weights(tmp_path)['global_step'])
+    assert f'step {saved}: saved' in ''.join(lines) and 'error' not in ''.join(lines)
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith(f'-{saved}')
