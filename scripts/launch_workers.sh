@@ -20,6 +20,7 @@ for argument in "$@"; do
   esac
 done
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bash "$root/scripts/setup.sh"
 hosts=$(seq -s, -f "127.0.0.1:%.0f" "$first_port" $((first_port + workers - 1)))
 IFS=, read -r -a gpus <<< "${CUDA_VISIBLE_DEVICES:-}"
 share=$((${#gpus[@]} / workers))
@@ -30,7 +31,7 @@ start() {
   [ "$rank" = 0 ] || show=(sed -u "s/^/[$rank] /")
   [ "$share" = 0 ] || own=(env "CUDA_VISIBLE_DEVICES=$(IFS=,; echo "${gpus[*]:rank * share:share}")")
   ${own[@]+"${own[@]}"} "$root/.venv/bin/python" "$root/train_ssd_network.py" ${flags[@]+"${flags[@]}"} \
-    --worker_hosts="$hosts" --task_index="$rank" > >("${show[@]}") 2> >("${show[@]}" >&2) &
+    --worker_hosts="$hosts" --task_index="$rank" > >("${show[@]}") 2> >("${show[@]}" >&3) &
   pids+=($!)
 }
 
@@ -43,7 +44,7 @@ reap() {
       left+=("$pid")
     else
       ended=0
-      { wait "$pid" || ended=$?; } 2>/dev/null   # where bash would say how it was killed
+      wait "$pid" || ended=$?
       if [ $code = 0 ] || [ $ended = 2 ]; then code=$ended; fi
     fi
   done
@@ -60,6 +61,7 @@ wait_until() {
   done
 }
 
+exec 3>&2 2>/dev/null   # where bash would say, line by line, which workers were killed
 asked=0
 trap 'asked=1; kill -TERM ${pids[@]+"${pids[@]}"} 2>/dev/null || true' INT TERM
 for ((restart = 0; ; restart++)); do
@@ -71,12 +73,13 @@ for ((restart = 0; ; restart++)); do
     kill -KILL "${pids[@]}" 2>/dev/null || true
     wait_until gone 10
   fi
-  case $((asked ? 143 : code)) in
-    0) exit 0 ;;
-    2 | 130 | 143) exit $((asked ? 143 : code)) ;;
+  if [ $asked = 1 ]; then code=143; fi
+  sleep 0.3   # until the last lines are shown
+  case $code in
+    0 | 2 | 130 | 143) exit $code ;;
   esac
   if [ "$restart" -ge "$max_restarts" ]; then
-    echo "error: a worker ended with code $code, and --max_restarts=$max_restarts are used up" >&2
+    echo "error: a worker ended with code $code, and --max_restarts=$max_restarts are used up" >&3
     exit "$code"
   fi
   echo "a worker ended with code $code; starting all again ($((restart + 1)) of $max_restarts)"
