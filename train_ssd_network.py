@@ -123,6 +123,7 @@ flags.DEFINE_float('negative_ratio', 3., 'Mined negatives for each matched ancho
 flags.DEFINE_float('match_threshold', .5, 'Overlap above which an anchor matches.', lower_bound=0, upper_bound=1)
 
 
+_ADVICE = 'convert the data anew, or leave them out with --max_broken_records={count}'
 # Flags in which the processes of a group may differ.
 _OF_ONE_PROCESS = frozenset((
     'task_index', 'train_dir', 'train_model_dir', 'dataset_dir', 'checkpoint_path', 'pre_trained_model',
@@ -172,7 +173,8 @@ def check_flags():
             raise command.UserError(f'there is no checkpoint {path}')
     if FLAGS.num_classes == 1:
         raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
-    if FLAGS.freeze_batch_norm and not (FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
+    if FLAGS.freeze_batch_norm and cluster.is_chief and not (
+            FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
         raise command.UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
     for flag in ('freeze_batch_norm', 'sync_batch_norm'):
         if getattr(FLAGS, flag) and params.backbone == 'vgg_16':
@@ -245,13 +247,14 @@ def training_set():
     return broken_records.leave_out(dataset, FLAGS.max_broken_records) if FLAGS.max_broken_records else dataset
 
 
-def input_batch(dataset, params, anchors, deployment, group, global_step):
+def input_batch(dataset, params, deployment, group, global_step):
     """This process's share of the next global batch, augmented and matched, and the loss's N for each clone."""
     import tensorflow.compat.v1 as tf
 
     from datasets import input_pipeline
     from nets import ssd_model
     preprocess = preprocessing_factory.get_preprocessing(FLAGS.preprocessing_name)
+    anchors = anchors_lib.net_anchors(params)
 
     def to_example(record, seed):
         example = preprocess(record, seed, params.image_size, params.mean)
@@ -311,11 +314,10 @@ def main():
 
     # 3. Net and anchors. From here on no other run writes to train_dir.
     params = net_params()
-    anchors = anchors_lib.net_anchors(params)
     lock = begin_run(params, dataset, deployment, group, model_deploy.describe_devices(gpus))
 
     # 4. Input batches.
-    batch, normalizer = input_batch(dataset, params, anchors, deployment, group, global_step)
+    batch, normalizer = input_batch(dataset, params, deployment, group, global_step)
 
     # 5. Clones: net and loss.
     clones = build_clones(batch, normalizer, params, dataset.num_classes, deployment)
@@ -337,8 +339,7 @@ def main():
     saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.) if group.is_chief else None
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
-    advice = 'convert the data anew, or leave them out with --max_broken_records={count}'
-    with lock, broken_records.named(dataset, advice), training_loop.StopSignals() as signals:
+    with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals,
                                        group)
