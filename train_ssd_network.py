@@ -198,10 +198,11 @@ def global_batch(deployment):
 
 def begin_run(params, dataset, deployment, group, found):
     """Claims train_dir and says what this run is; in a group its chief does, once all agree. Returns the lock."""
+    import tensorflow.compat.v1 as tf
     group.agree({
-        'the code': code.fingerprint(),
+        'the code': code.fingerprint(), 'TensorFlow': tf.__version__,
         'the data set': f'{dataset.num_examples} pictures, content {dataset.fingerprint}',
-        'clones': deployment.num_clones, 'anchors': params.anchor_preset,
+        'clones': f'{deployment.num_clones} on {deployment.device_type}s', 'anchors': params.anchor_preset,
         **{f'--{flag.name}': flag.value for flag in own_flags() if flag.name not in _OF_ONE_PROCESS}})
     if not group.is_chief:
         log.info('worker %d of %d is ready (%s); worker 0 speaks for all', group.rank, group.size, found)

@@ -43,7 +43,8 @@ def find(worker_hosts, task_index, environment):
     else:
         return Cluster()
     for host in hosts:
-        if not isinstance(host, str) or not re.fullmatch(r'(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}', host):
+        if not isinstance(host, str) or not re.fullmatch(r'(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}', host) \
+                or not 0 < int(host.rpartition(':')[2]) < 1 << 16:
             raise UserError(f"{where}: '{host}' is no host:port")
     if len(set(hosts)) < len(hosts):
         raise UserError(f'{where} names {next(host for host in hosts if hosts.count(host) > 1)} twice')
@@ -57,13 +58,18 @@ def _of_tf_config(text):
     try:
         config = json.loads(text)
         jobs, task = config.get('cluster') or {}, config.get('task') or {}
-        kind, index = task.get('type', 'worker'), int(task.get('index', 0))
+        kind, index = task.get('type'), int(task.get('index', 0))
         first = [host for job in ('chief', 'master') for host in jobs.get(job, [])]
         hosts = first + list(jobs.get('worker', []))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f'TF_CONFIG in the environment cannot be read ({error}); mend it, unset it, or pass '
                         f'--worker_hosts') from error
-    if jobs.get('ps') or kind not in ('chief', 'master', 'worker'):
+    if jobs.get('ps') or kind not in (None, 'chief', 'master', 'worker'):
         raise UserError(f"TF_CONFIG names a {'parameter server' if jobs.get('ps') else repr(kind)}; here every process "
                         f'is a worker that holds the weights itself: start workers only')
-    return (hosts, index if kind != 'worker' else len(first) + index) if hosts else (['alone:0'], 0)
+    if len(hosts) < 2:
+        return ['alone:1'], 0
+    if not 0 <= index < len(jobs.get(kind, [])):
+        raise UserError(f'TF_CONFIG names {len(hosts)} processes, but its task is {kind} {index}, which is none of '
+                        f'them')
+    return hosts, len(first) + index if kind == 'worker' else index

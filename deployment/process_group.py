@@ -6,22 +6,27 @@ is lost the others cannot go on: all end, and start again from the last checkpoi
 import contextlib
 import itertools
 import json
+import os
 import socket
+import threading
 import time
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from tensorflow.python.ops import collective_ops  # the public API has them for eager code alone
 
+from deployment import console
 from deployment.console import log
-from deployment.errors import TryAgain, UserError
+from deployment.errors import TryAgain, UserError, reason
 
 _PROCESSES, _AGREEMENT = 2, 3   # group keys: collectives of one key are among the same devices
 _DESCRIPTION = 1 << 16          # bytes
 _BUCKET = 1 << 22               # values that are summed in one go, 16 MiB: small enough to begin before all are there
-# What TensorFlow raises in the others where one process is gone, or has not answered in time.
+# What TensorFlow raises in the others where one process is gone, has started anew, or has not answered in time.
 _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
-         tf.errors.InternalError)
+         tf.errors.FailedPreconditionError, tf.errors.InternalError)
+# A run that takes longer is looked into: so many seconds, then every so many, until somebody was away so many times.
+_PATIENCE, _INTERVAL, _ABSENCES = 5, 2, 3
 
 
 class ProcessGroup:
@@ -36,10 +41,12 @@ class ProcessGroup:
         self.master = ''   # of its sessions
         self._hosts, self._timeout, self._device, self._config = cluster.hosts, timeout_secs, device, config
         self._keys = itertools.count(1)
-        self._broadcast = None
+        self._broadcast = self._barrier = None
+        self._waiting_since = None
         if self.size > 1:
             self._start_server()
             self._wait_for_others()
+            threading.Thread(target=self._look_after_others, daemon=True).start()
 
     def _start_server(self):
         host = self._hosts[self.rank]
@@ -82,6 +89,8 @@ class ProcessGroup:
         if self.size == 1:
             return
         text = json.dumps(description, default=str).encode()
+        if len(text) > _DESCRIPTION:
+            raise UserError(f'the flags of this run are longer than {_DESCRIPTION} characters; shorten them')
         padded = np.zeros(_DESCRIPTION, np.int32)
         padded[:len(text)] = np.frombuffer(text, np.uint8)
         with tf.Graph().as_default(), tf.device('/device:CPU:0'), self.watched():
@@ -126,6 +135,7 @@ class ProcessGroup:
                     if self.is_chief else collective_ops.broadcast_recv(*options, timeout=self._timeout)
                 made.append(tf.assign(variable, value))
         self._broadcast = tf.group(*made)
+        self._barrier, = self.sum([tf.constant(0.)])
 
     def begin(self, session):
         """Gives every variable the value it has in worker 0, which restored it, and starts the input there."""
@@ -136,9 +146,20 @@ class ProcessGroup:
         if not self.is_chief:
             session.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))   # of the step that has just arrived
 
+    def end(self, session):
+        """Returns when all have come here: nobody ends while another still needs it."""
+        if self.size > 1:
+            with self.watched():
+                session.run(self._barrier)
+
     @contextlib.contextmanager
     def watched(self):
-        """In its block, what TensorFlow raises where another process is lost becomes a TryAgain that names it."""
+        """In its block, what TensorFlow raises where another process is lost becomes a TryAgain that names it.
+
+        TensorFlow waits for some without end (a worker's first step asks worker 0 for its number): then the process
+        ends with the same sentence and code.
+        """
+        self._waiting_since = time.monotonic()
         try:
             yield
         except _LOST as error:
@@ -146,9 +167,30 @@ class ProcessGroup:
                 raise
             time.sleep(.5)   # until the lost one's port is closed
             missing = self._unreachable()
-            why = f'{missing} is gone' if missing else f'some worker did not answer within {self._timeout} s'
-            raise TryAgain(f'{why}, and this one, worker {self.rank}, cannot go on alone; start all again, and they go '
-                           f'on from the last checkpoint') from error
+            if isinstance(error, tf.errors.InternalError) and not missing:
+                raise        # of this process: a device, a library
+            why = f'{missing} is gone' if missing else f'some worker did not answer within {self._timeout} s' \
+                if isinstance(error, tf.errors.DeadlineExceededError) else 'another worker was lost'
+            raise TryAgain(f'{self._cannot_go_on(why)} ({reason(error)[:200]})') from error
+        finally:
+            self._waiting_since = None
+
+    def _cannot_go_on(self, why):
+        return (f'{why}, and this one, worker {self.rank}, cannot go on alone; start all again, and they go on from '
+                f'the last checkpoint')
+
+    def _look_after_others(self):
+        """Runs in a thread; ends the process where a `watched` block waits for somebody who is away."""
+        absences = 0
+        while True:
+            time.sleep(_INTERVAL)
+            since = self._waiting_since
+            long = since is not None and time.monotonic() - since > _PATIENCE
+            missing = self._unreachable() if long else ''
+            absences = absences + 1 if missing else 0
+            if absences == _ABSENCES and self._waiting_since == since:
+                console.error(self._cannot_go_on(f'{missing} is gone'))
+                os._exit(TryAgain.exit_code)
 
 
 def _buckets(numbered):

@@ -60,10 +60,18 @@ def unlisted_in(folder):
 
 def read_config(folder):
     """The configuration kept in a folder, {'model': {...}, 'flags': {...}}, or None."""
-    config = read_json(os.path.join(folder, CONFIG), 'mend or remove it')
-    if config is not None and not (isinstance(config, dict) and {'model', 'flags'} <= config.keys()):
+    config = _read(folder)
+    if config is not None and not _is_ours(config):
         raise UserError(f'{os.path.join(folder, CONFIG)} is no configuration of this project; remove it')
     return config
+
+
+def _read(folder):
+    return read_json(os.path.join(folder, CONFIG), 'mend or remove it')
+
+
+def _is_ours(config):
+    return isinstance(config, dict) and all(isinstance(config.get(part), dict) for part in ('model', 'flags'))
 
 
 def kept_model(folder):
@@ -76,14 +84,12 @@ def model_beside(path):
     """What a checkpoint (a folder, or a file in it) was trained as: the 'model' of the configuration beside it.
 
     {} where there is none, where it is that of another program, and for weights of others, which may lie anywhere.
+    UserError where it cannot be read.
     """
     if not path or is_foreign(path):
         return {}
-    try:
-        config = read_config(path if os.path.isdir(path) else os.path.dirname(path) or '.')
-    except UserError:
-        return {}
-    return config['model'] if config and isinstance(config['model'], dict) else {}
+    config = _read(path if os.path.isdir(path) else os.path.dirname(path) or '.')
+    return config['model'] if _is_ours(config) else {}
 
 
 def changes(old, new):

@@ -65,7 +65,7 @@ class StopSignals:
                 if asked:
                     os._exit(128 + number[0])   # the last checkpoint stands as it is
                 asked = True
-                log.info('%s: stopping after this step; once more stops at once', signal.Signals(number[0]).name)
+                log.warning('%s: stopping after this step; once more stops at once', signal.Signals(number[0]).name)
 
 
 class TrainStep:
@@ -99,7 +99,7 @@ class TrainStep:
             self._begin(sess, global_step)
         # In a group, whoever is asked to stop says so in the next step, so that all stop after it.
         if self._is_last() or self._asked_alone():
-            self._save_checkpoint(sess)
+            self._end(sess)
             return None, True
 
         writer = kwargs.get('summary_writer')
@@ -110,8 +110,9 @@ class TrainStep:
                 values = sess.run(fetches, {self._asked: float(self._signals.received is not None)})
         except INPUT_ERRORS:
             # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
-            # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one.
-            if self._step:
+            # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one. In a group it
+            # may be another's input, and moments of batch norm here have moved: the last checkpoint stands.
+            if self._step and self._group.size == 1:
                 self._save_checkpoint(sess)
             raise
         self._step += 1
@@ -127,7 +128,9 @@ class TrainStep:
         if self._step % self._log_every_n_steps == 0 or stop:
             log.info(self._line(values))
         # At a stop too: slim saves once more after it, but drops what goes wrong then, a full disk say.
-        if self._save.is_due() or stop:
+        if stop:
+            self._end(sess)
+        elif self._save.is_due():
             self._save_checkpoint(sess)
         return values['loss'], stop
 
@@ -141,6 +144,10 @@ class TrainStep:
 
     def _asked_alone(self):
         return self._group.size == 1 and self._signals.received is not None
+
+    def _end(self, sess):
+        self._save_checkpoint(sess)
+        self._group.end(sess)
 
     def _save_checkpoint(self, sess):
         if self._saver:
@@ -166,7 +173,8 @@ class TrainStep:
         names = ', '.join(sorted({name.decode(errors='replace') or '(no name in the record)'
                                   for name in values['filenames']}))
         last = tf.train.latest_checkpoint(os.path.dirname(self._path))
-        good = f'the last good checkpoint is {last}' if last else 'there is no checkpoint yet'
+        good = f'the last good checkpoint is {last}' if last else 'there is no checkpoint yet' \
+            if self._group.is_chief else 'worker 0 has the checkpoints'
         raise UserError(f'step {self._step}: the loss is not finite ({parts}); the pictures of the batch: {names}; '
                         f'{self._keep_batch(sess, global_step)}; {good}; '
                         f'lower --learning_rate, or look for broken annotations in these pictures')

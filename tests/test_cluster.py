@@ -43,7 +43,9 @@ def test_a_cluster_of_one_in_tf_config_is_alone():
     (HOSTS, None, 'names 3 processes: give each its --task_index, 0 to 2'),
     ([], 1, '--task_index means a place in --worker_hosts'),
     (HOSTS, 3, 'names 3 processes, 0 to 2; this one would be 3'), (HOSTS, -1, 'would be -1'),
-    (['a:1', 'b'], 0, "'b' is no host:port"), (['a:1', 'http://b:1'], 0, 'is no host:port'),
+    (['a:1', 'b'], 0, "'b' is no host:port"),
+    (['a:70000', 'b:1'], 0, "'a:70000' is no host:port"), (['a:0', 'b:1'], 0, "'a:0' is no host:port"),
+    (['a:1', 'http://b:1'], 0, 'is no host:port'),
     (['a:1', 'b:1', 'a:1'], 0, '--worker_hosts names a:1 twice')])
 def test_flags_that_do_not_do(hosts, index, message):
     with pytest.raises(UserError, match=message):
@@ -52,10 +54,12 @@ def test_flags_that_do_not_do(hosts, index, message):
 
 @pytest.mark.parametrize('text, message', [
     ('{', 'TF_CONFIG in the environment cannot be read'), ('[1]', 'cannot be read'),
-    ('{"cluster": {"worker": [1, "a:1"]}}', "'1' is no host:port"),
+    ('{"cluster": {"worker": [1, "a:1"]}, "task": {"type": "worker"}}', "'1' is no host:port"),
     ('{"cluster": {"worker": ["a:1", "b:1"], "ps": ["c:1"]}}', 'names a parameter server; here every process is'),
     ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "evaluator"}}', "names a 'evaluator'"),
-    ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', '0 to 1; this one would be 2')])
+    ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', 'its task is worker 2, which'),
+    ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "chief"}}', 'its task is chief 0, which is none'),
+    ('{"cluster": {"worker": ["a:1", "b:1"]}}', 'its task is None 0, which is none of them')])
 def test_tf_config_that_does_not_do(text, message):
     with pytest.raises(UserError, match=message):
         cluster.find([], None, {'TF_CONFIG': text})

@@ -3,6 +3,7 @@
 Slow: each case is some processes.
 """
 import os
+import random
 import re
 import signal
 import socket
@@ -15,6 +16,7 @@ from conftest import ROOT
 from shapes_run import weights, write_shapes
 
 import scripts
+from deployment import run_folder
 
 pytestmark = pytest.mark.slow
 
@@ -31,22 +33,12 @@ def arguments(data, train_dir, *more):
 
 
 def free_ports(count):
-    """So many ports that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(('127.0.0.1', 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def launch(workers, *flags):
-    """The launcher, running; its output and errors come as one text."""
-    first = next(port for port in free_ports(50)
-                 if all(_is_free(port + k) for k in range(workers)))
-    return subprocess.Popen(['bash', 'scripts/launch_workers.sh', str(workers), f'--first_port={first}', *flags],
-                            cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """So many ports in a row that nobody uses now, and that no connection is given."""
+    for first in iter(lambda: random.SystemRandom().randint(20000, 32000), None):
+        ports = range(first, first + count)
+        if all(_is_free(port) for port in ports):
+            return list(ports)
+    return None
 
 
 def _is_free(port):
@@ -56,6 +48,13 @@ def _is_free(port):
         except OSError:
             return False
     return True
+
+
+def launch(workers, *flags):
+    """The launcher, running; its output and errors come as one text."""
+    return subprocess.Popen(
+        ['bash', 'scripts/launch_workers.sh', str(workers), f'--first_port={free_ports(workers)[0]}', *flags],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def finished(launched):
@@ -134,6 +133,19 @@ def test_other_flags_are_refused_with_the_difference(data, tmp_path):
     assert first.returncode == second.returncode == 2
     assert sentence in text and sentence in second.stderr
     assert not (tmp_path / 'a').exists() and not (tmp_path / 'b').exists()
+
+
+def test_what_worker_0_alone_knows_ends_all(data, tmp_path):
+    """Another run trains in its folder; the other worker waits inside TensorFlow, and notices all the same."""
+    ports = free_ports(2)
+    hosts = f'--worker_hosts=127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}'
+    with run_folder.claim(str(tmp_path)):
+        first = scripts.start('train_ssd_network.py', *arguments(data, tmp_path, hosts, '--task_index=0'))
+        second = scripts.run('train_ssd_network.py', *arguments(data, tmp_path, hosts, '--task_index=1'))
+        text, _ = first.communicate(timeout=100)
+    assert first.returncode == 2 and 'is in use by another training' in text
+    assert second.returncode == 75 and second.stderr.splitlines()[-1].startswith(
+        f'error: worker 0 (127.0.0.1:{ports[0]}) is gone, and this one, worker 1, cannot go on alone')
 
 
 def test_a_port_in_use_and_a_host_that_never_comes(data, tmp_path):
