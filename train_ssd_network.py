@@ -341,9 +341,9 @@ def main():
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:
-        write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
-        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write_batch, summary_op, saver, signals,
-                                       group)
+        step = training_loop.TrainStep(
+            FLAGS, parts, learning_rate, batch, functools.partial(batches.write_batch, class_names=dataset.class_names),
+            summary_op, saver, signals, group)
         files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if group.is_chief else {'logdir': None}
         slim.learning.train(
             train_tensor, **files, train_step_fn=step, train_step_kwargs={}, master=group.master, is_chief=True,
