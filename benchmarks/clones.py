@@ -6,9 +6,7 @@ All clones share the cores of this machine, so what several cost more than one i
 smaller convolutions, splitting the batch, summing gradients. They take turns, and medians are printed: machines drift,
 so trust the ratios of one run.
 """
-import statistics
 import tempfile
-import time
 
 from absl import flags
 
@@ -44,20 +42,13 @@ def make_step(params, dataset, num_clones):
 def main():
     """Builds a step for each number of clones, times them in turn."""
     from benchmarks.noisy_pictures import make_dataset
+    from benchmarks.turns import median_seconds
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     counts = [int(count) for count in FLAGS.num_clones]
     with tempfile.TemporaryDirectory() as folder:
         dataset = make_dataset(folder)
-        steps = {count: make_step(params, dataset, count) for count in counts}
-        times = {count: [] for count in counts}
-        for turn in range(FLAGS.steps + 1):
-            for count, step in steps.items():
-                start = time.monotonic()
-                step()
-                if turn:   # the first turn warms up
-                    times[count].append(time.monotonic() - start)
-    medians = {count: statistics.median(found) for count, found in times.items()}
+        medians = median_seconds({count: make_step(params, dataset, count) for count in counts}, FLAGS.steps)
     print(f'{params.name}, global batch {FLAGS.global_batch}, medians of {FLAGS.steps} turns')
     for count, median in medians.items():
         print(f'{count} clone{"s" * (count > 1)} of {FLAGS.global_batch // count}: {median:.3f} s a step, '

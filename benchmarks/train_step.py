@@ -7,9 +7,8 @@ no trainer can go below on this machine and this TensorFlow. "step" is a step of
 read, augmented and matched, network, loss, gradients, optimizer. Both are timed in turn, and medians are printed:
 machines drift, so trust the ratio of one run, not seconds of two.
 """
-import statistics
+import functools
 import tempfile
-import time
 
 from absl import flags
 
@@ -50,6 +49,7 @@ def main():
 
     from benchmarks.noisy_pictures import make_dataset
     from benchmarks.training_step import training_step
+    from benchmarks.turns import median_seconds
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with tempfile.TemporaryDirectory() as folder, tf.Session() as session:
@@ -57,14 +57,9 @@ def main():
         bare, count = bare_convolutions()
         session.run(tf.global_variables_initializer())
         session.run(tf.tables_initializer())
-        times = {'bare': [], 'step': []}
-        for turn in range(FLAGS.steps + 1):
-            for name, fetch in (('bare', bare), ('step', step)):
-                start = time.monotonic()
-                session.run(fetch)
-                if turn:   # the first turn warms up
-                    times[name].append((time.monotonic() - start) / FLAGS.batch_size)
-    bare, step = (statistics.median(times[name]) for name in ('bare', 'step'))
+        medians = median_seconds({'bare': functools.partial(session.run, bare),
+                                  'step': functools.partial(session.run, step)}, FLAGS.steps)
+    bare, step = (medians[name] / FLAGS.batch_size for name in ('bare', 'step'))
     print(f'{params.name}, batch {FLAGS.batch_size}, medians of {FLAGS.steps} turns')
     print(f'bare: {bare:.3f} s per image ({count} convolutions, forward and backward)')
     print(f'step: {step:.3f} s per image (input, network, loss, gradients, optimizer)')

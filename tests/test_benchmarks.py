@@ -6,7 +6,7 @@ from conftest import ROOT
 from PIL import Image
 
 import scripts
-from benchmarks import loss_curves
+from benchmarks import loss_curves, turns
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,18 @@ def test_clones_beside_one():
                            '--num_clones=1,2', '--steps=1')
     assert re.search(r'^1 clone of 2: .* s a step, 1.000 of the time of 1\n2 clones of 1: \d', text, re.MULTILINE)
     assert '3 clones cannot share --global_batch=8' in scripts.refusal('-m', 'benchmarks.clones', '--num_clones=3')
+
+
+def test_turns_are_taken_and_the_first_does_not_count(monkeypatch):
+    now, order = [0.], []
+
+    def act(name, seconds):
+        order.append(name)
+        now[0] += seconds.pop(0)
+    monkeypatch.setattr(turns.time, 'monotonic', lambda: now[0])
+    ones, twos = [90., 1., 5., 2.], [80., 7., 7., 4.]
+    medians = turns.median_seconds({'one': lambda: act('one', ones), 'two': lambda: act('two', twos)}, 3)
+    assert medians == {'one': 2, 'two': 7} and order == ['one', 'two'] * 4
 
 
 def test_what_a_run_measured_is_kept(tmp_path):
