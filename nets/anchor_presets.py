@@ -56,11 +56,11 @@ def read(preset):
                         f"file of sizes, or sizes such as '30,60 60,111 111,162 162,213 213,264 264,315'")
     if not text.split():
         raise UserError(f'{where} holds no anchor sizes')
-    return ' '.join(_canonical(word, where) for word in text.split())
+    return ' '.join(_text(*_parse(word, where)) for word in text.split())
 
 
-def _canonical(word, where):
-    """A word of own sizes with its numbers in one form; UserError where it is none."""
+def _parse(word, where):
+    """A word of own sizes -> ([s] or [s, s'], ratios as fractions, None for those of the net); UserError if wrong."""
     sizes, colon, ratios = word.partition(':')
     try:
         numbers = [float(size) for size in sizes.split(',')]
@@ -72,15 +72,12 @@ def _canonical(word, where):
             and all(1 / _LONGEST <= ratio <= _LONGEST for ratio in shapes)):
         raise UserError(f"{where}: '{word}' are no anchor sizes of a layer; write s or s,s' in pixels of the net's "
                         f"input, and ratios behind a colon if they are your own: 30,60 or 30,60:2,1/2")
-    return ','.join(f'{number:g}' for number in numbers) + colon + ','.join(map(str, shapes))
+    return numbers, shapes if colon else None
 
 
-def _layer(word):
-    """A word of own sizes -> ((s, s' or None), ratios or None for those of the net)."""
-    sizes, colon, ratios = word.partition(':')
-    size, _, following = sizes.partition(',')
-    return ((float(size), float(following) if following else None),
-            tuple(float(fractions.Fraction(ratio)) for ratio in ratios.split(',') if ratio) if colon else None)
+def _text(sizes, ratios):
+    """The one form of a word of own sizes."""
+    return ','.join(f'{size:g}' for size in sizes) + ('' if ratios is None else ':' + ','.join(map(str, ratios)))
 
 
 def with_preset(params, preset):
@@ -91,11 +88,11 @@ def with_preset(params, preset):
     text = read(preset)
     if text in NAMES:
         return params._replace(anchor_preset=text, anchor_sizes=_SIZES[params.name][text])
-    layers = [_layer(word) for word in text.split()]
+    layers = [_parse(word, preset) for word in text.split()]
     if len(layers) != len(params.feat_layers):
         raise UserError(f"the anchor preset '{preset}' has sizes for {len(layers)} layers, but {params.name} has "
                         f'{len(params.feat_layers)}: {", ".join(params.feat_layers)}')
     return params._replace(
-        anchor_preset=text, anchor_sizes=tuple(sizes for sizes, _ in layers),
-        anchor_ratios=tuple(net if own is None else own
+        anchor_preset=text, anchor_sizes=tuple((*sizes, None)[:2] for sizes, _ in layers),
+        anchor_ratios=tuple(net if own is None else tuple(map(float, own))
                             for (_, own), net in zip(layers, params.anchor_ratios, strict=True)))
