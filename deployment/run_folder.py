@@ -74,9 +74,14 @@ def _is_ours(config):
     return isinstance(config, dict) and all(isinstance(config.get(part), dict) for part in ('model', 'flags'))
 
 
+def _config_of_weights(folder):
+    """The configuration of a train_dir; None where it holds no weights yet, whatever was meant to be trained."""
+    return read_config(folder) if checkpoints_in(folder) else None
+
+
 def kept_model(folder):
     """What the checkpoints of a train_dir were trained as, the 'model' of its configuration; {} where it has none."""
-    config = read_config(folder) if checkpoints_in(folder) else None
+    config = _config_of_weights(folder)
     return config['model'] if config else {}
 
 
@@ -126,9 +131,7 @@ def keep_config(folder, config):
     pictures, fingerprint; 'global_batch': pictures of a step}. UserError where the folder holds weights of
     another model.
     """
-    old = read_config(folder)
-    if not checkpoints_in(folder):
-        old = None   # without weights there is nothing to protect
+    old = _config_of_weights(folder)   # without weights there is nothing to protect
     if old:
         for name in _FIXED:
             if old['model'][name] != config['model'][name]:
