@@ -23,7 +23,6 @@ FLAGS = flags.FLAGS
 
 # Where and how it runs.
 flags.DEFINE_string('train_dir', None, 'Folder for checkpoints, TensorBoard files and the configuration.')
-flags.DEFINE_alias('train_model_dir', 'train_dir')
 flags.DEFINE_integer('num_clones', 1, 'Copies of the net, one a GPU; 0 takes every GPU.', lower_bound=0)
 flags.DEFINE_bool('clone_on_cpu', False, 'Runs the clones on logical CPU devices.')
 flags.DEFINE_list('worker_hosts', [], 'Processes that train together, host:port of each, with commas, the same list '
@@ -106,7 +105,6 @@ flags.DEFINE_bool('print_anchors', False, 'Shows the anchors of the net per laye
 # Fine-tuning.
 flags.DEFINE_string('checkpoint_path', None, 'Weights to start from: a TensorFlow checkpoint (a file, or a folder: its '
                     'latest), .npz, .pth or .caffemodel; see checkpoints/README.md.')
-flags.DEFINE_alias('pre_trained_model', 'checkpoint_path')
 flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another (vgg_16, say).')
 flags.DEFINE_bool('checkpoint_moving_averages', False, 'Starts from the moving averages of the checkpoint\'s weights.')
 flags.DEFINE_string('checkpoint_exclude_scopes', None, 'Scopes not to restore, with commas.')
@@ -123,17 +121,21 @@ flags.DEFINE_float('negative_ratio', 3., 'Mined negatives for each matched ancho
 flags.DEFINE_float('match_threshold', .5, 'Overlap above which an anchor matches.', lower_bound=0, upper_bound=1)
 
 
+# Names that public scripts have for flags.
+_ALIASES = {'train_model_dir': 'train_dir', 'pre_trained_model': 'checkpoint_path'}
+for alias, flag_name in _ALIASES.items():
+    flags.DEFINE_alias(alias, flag_name)
 _ADVICE = 'convert the data anew, or leave them out with --max_broken_records={count}'
 # Flags in which the processes of a group may differ.
 _OF_ONE_PROCESS = frozenset((
-    'task_index', 'train_dir', 'train_model_dir', 'dataset_dir', 'checkpoint_path', 'pre_trained_model',
-    'anchor_preset', 'num_readers', 'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs',
-    'save_interval_secs', 'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
+    'task_index', 'train_dir', 'dataset_dir', 'checkpoint_path', 'anchor_preset', 'num_readers',
+    'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs', 'save_interval_secs',
+    'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
 
 
 def own_flags():
-    """The flags of this script."""
-    return FLAGS.get_key_flags_for_module(sys.argv[0])
+    """The flags of this script, each once."""
+    return [flag for flag in FLAGS.get_key_flags_for_module(sys.argv[0]) if flag.name not in _ALIASES]
 
 
 def net_params():
@@ -191,9 +193,9 @@ def check_flags():
     return None
 
 
-def global_batch(deployment):
-    """Pictures of one step."""
-    return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_replicas
+def process_batch(deployment):
+    """Pictures of one step in this process."""
+    return FLAGS.batch_size * FLAGS.gradient_accumulation_steps * deployment.num_clones
 
 
 def begin_run(params, dataset, deployment, group, found):
@@ -222,7 +224,7 @@ def keep_configuration(params, dataset, deployment, found):
         'model': model, 'flags': {flag.name: flag.value for flag in own_flags()},
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
-        'global_batch': global_batch(deployment)})
+        'global_batch': process_batch(deployment) * deployment.num_processes})
     log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
              dataset.num_classes)
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
@@ -263,7 +265,7 @@ def input_batch(dataset, params, deployment, group, global_step):
 
     with tf.device(deployment.inputs_device()):
         batch = input_pipeline.training_batches(
-            dataset, to_example, global_batch(deployment) // group.size, FLAGS.seed, global_step,
+            dataset, to_example, process_batch(deployment), FLAGS.seed, global_step,
             FLAGS.num_readers, FLAGS.num_preprocessing_threads, group.rank, group.size)
         return batch, ssd_model.loss_normalizer(batch, deployment.num_replicas, group.sum)
 
@@ -283,10 +285,19 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
     model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
                                   tf.as_dtype(FLAGS.precision),
-                                  collectives.Clones(deployment.num_replicas, FLAGS.collective_timeout_secs)
+                                  collectives.Replicas(deployment.num_replicas, FLAGS.collective_timeout_secs)
                                   if FLAGS.sync_batch_norm else None)
     return model_deploy.create_clones(deployment, model_fn, inputs,
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
+
+
+def start_and_saver(group):
+    """(init_fn, saver) of the process that restores and writes; (None, None) in others, which get its weights."""
+    import tf_utils
+    from deployment import checkpoints
+    if not group.is_chief:
+        return None, None
+    return tf_utils.get_init_fn(FLAGS), checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
 
 def main():
@@ -297,7 +308,7 @@ def main():
 
     import tf_utils
     from datasets import broken_records
-    from deployment import checkpoints, model_deploy, process_group, training_loop
+    from deployment import model_deploy, process_group, training_loop
     from nets import ssd_model
     from visualization import batches
 
@@ -334,21 +345,20 @@ def main():
             optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
             update_ops, tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
 
-    # 7. Initial weights and saver, which the chief alone has; the others begin with its weights.
-    group.make_broadcast()
-    init_fn = tf_utils.get_init_fn(FLAGS) if group.is_chief else None
-    saver = checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.) if group.is_chief else None
+    # 7. Initial weights and saver.
+    group.make_meetings()
+    init_fn, saver = start_and_saver(group)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:
         step = training_loop.TrainStep(
             FLAGS, parts, learning_rate, batch, functools.partial(batches.write_batch, class_names=dataset.class_names),
             summary_op, saver, signals, group)
-        files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if group.is_chief else {'logdir': None}
+        files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if saver else {'logdir': None}
         slim.learning.train(
             train_tensor, **files, train_step_fn=step, train_step_kwargs={}, master=group.master, is_chief=True,
-            init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, session_config=config, save_summaries_secs=0,
-            save_interval_secs=0)
+            init_fn=init_fn, number_of_steps=FLAGS.max_number_of_steps, session_config=group.config,
+            save_summaries_secs=0, save_interval_secs=0)
         return signals.exit_code()
 
 

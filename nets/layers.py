@@ -38,13 +38,13 @@ def l2_regularizer(weight_decay):
     return lambda weights: regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
 
 
-def batch_norm(inputs, is_training, decay=.99, epsilon=.001, clones=None, scope='BatchNorm'):
+def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scope='BatchNorm'):
     """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
 
     In training it normalises with the batch's moments and puts the updates of the moving ones into
     `tf.GraphKeys.UPDATE_OPS`. `decay` .99 lets the moving moments follow within some hundred steps
-    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet. clones: with these
-    (`deployment.collectives.Clones`) the moments are those of all clones' inputs together.
+    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet. replicas: with these
+    (`deployment.collectives.Replicas`) the moments are those of all clones' inputs together.
     """
     with tf.variable_scope(scope):
         def variable(name, initial, trainable):
@@ -56,17 +56,17 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, clones=None, scope=
         if not is_training:
             return tf.nn.fused_batch_norm(inputs, gamma, beta, moving_mean, moving_variance,
                                           epsilon=epsilon, is_training=False)[0]
-        if clones is None or clones.size == 1:
+        if replicas is None or replicas.size == 1:
             outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
         else:
-            outputs, mean, variance = _batch_norm_over(clones, inputs, gamma, beta, epsilon)
+            outputs, mean, variance = _batch_norm_over(replicas, inputs, gamma, beta, epsilon)
         for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
             tf.add_to_collection(tf.GraphKeys.UPDATE_OPS,
                                  tf.assign_sub(moving, (moving - batch) * (1 - decay)))
         return outputs
 
 
-def _batch_norm_over(clones, inputs, gamma, beta, epsilon):
+def _batch_norm_over(replicas, inputs, gamma, beta, epsilon):
     """As tf.nn.fused_batch_norm over the inputs of all clones: outputs, mean and unbiased variance.
 
     The variance is taken around the mean of all, which the clones exchange first: E[x^2] - E[x]^2 in one exchange would
@@ -74,11 +74,11 @@ def _batch_norm_over(clones, inputs, gamma, beta, epsilon):
     """
     wide = tf.cast(inputs, tf.float32)
     with tf.name_scope('mean'):
-        mean = clones.mean(tf.reduce_mean(wide, axis=[0, 1, 2]))
+        mean = replicas.mean(tf.reduce_mean(wide, axis=[0, 1, 2]))
     with tf.name_scope('variance'):
-        variance = clones.mean(tf.reduce_mean(tf.square(wide - mean), axis=[0, 1, 2]))
+        variance = replicas.mean(tf.reduce_mean(tf.square(wide - mean), axis=[0, 1, 2]))
     outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon), inputs.dtype)
-    count = tf.cast(tf.size(inputs[..., 0]) * clones.size, tf.float32)
+    count = tf.cast(tf.size(inputs[..., 0]) * replicas.size, tf.float32)
     return outputs, mean, variance * count / tf.maximum(count - 1, 1.)
 
 

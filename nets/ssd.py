@@ -20,12 +20,13 @@ def normalize(images, params):
     return (tf.cast(images, tf.float32) - tf.constant(params.mean)) * params.scale
 
 
-def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32, clones=None):
+def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32, replicas=None):
     """The network of `params` on normalised images [B, S, S, 3] -> `Predictions`.
 
     num_classes: C, background included. weight_decay: L2 on all weights, none on biases, gamma and beta
     (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone. precision: what
-    convolutions compute in; variables and predictions are float32. clones: those whose batch norm shares its moments.
+    convolutions compute in; variables and predictions are float32. replicas: those that share the moments of
+    batch norm.
     """
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
          tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.in_precision(precision)), \
@@ -33,7 +34,7 @@ def build(images, params, num_classes, is_training, weight_decay=0., seed=0, pre
                         weights_regularizer=layers.l2_regularizer(weight_decay) if weight_decay else None,
                         weights_initializer=tf.glorot_uniform_initializer()):
         end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params,
-                                                 {'is_training': is_training, 'clones': clones})
+                                                 {'is_training': is_training, 'replicas': replicas})
         return _heads(end_points, params, num_classes)
 
 

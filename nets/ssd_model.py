@@ -40,17 +40,17 @@ def loss_normalizer(batch, num_replicas, over_processes=list):
 
 
 def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False, precision=tf.float32,
-             clones=None):
+             replicas=None):
     """The model function of `model_deploy.create_clones`: (batch of the clone, normalizer) -> `Losses`.
 
     The parts of the loss go into `tf.GraphKeys.LOSSES`. freeze_batch_norm: it normalises with the moving moments,
-    and they stay as they are. precision: what convolutions compute in. clones: those over which batch norm takes its
+    and they stay as they are. precision: what convolutions compute in. replicas: those over which batch norm takes its
     moments; None, each its own.
     """
     def model_fn(batch, normalizer):
         predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
                                 is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed,
-                                precision=precision, clones=clones)
+                                precision=precision, replicas=replicas)
         parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],
                                   batch['target_offsets'], normalizer, *options)
         for part in parts:

@@ -54,7 +54,7 @@ class Run:
                 inputs = [[(part, normalizer) for part in ssd_model.split_batch(share, accumulation_steps)]
                           for share, _ in inputs]
             model_fn = ssd_model.clone_fn(NANO, 3, 5e-4, 0, ssd_model.LossOptions(), batch_norm == 'frozen',
-                                          clones=collectives.Clones(num_clones) if batch_norm == 'shared' else None)
+                                          replicas=collectives.Replicas(num_clones) if batch_norm == 'shared' else None)
             clones = model_deploy.create_clones(config, model_fn, inputs, tf.trainable_variables)
             flags = types.SimpleNamespace(**vars(FLAGS), optimizer=optimizer)
             with tf.device(config.variables_device()):
