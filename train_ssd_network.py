@@ -41,6 +41,8 @@ flags.DEFINE_integer('save_interval_secs', 600, 'Seconds from one checkpoint to 
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of each GPU\'s memory to take.', lower_bound=0.01, upper_bound=1)
 flags.DEFINE_enum('precision', 'float32', ['float32', 'bfloat16'], 'What convolutions compute in; variables, '
                   'checkpoints and the loss are float32.')
+flags.DEFINE_bool('xla', False, 'Compiles the net, forward and backward, with XLA: takes a minute at the start, and is '
+                  'meant for GPUs; on CPUs it is slower.')
 flags.DEFINE_bool('allow_growth', False, 'Takes GPU memory as it is needed, up to that share, not all at once.')
 flags.DEFINE_integer('seed', 0, 'Decides all that is drawn: weights, order, augmentation.', lower_bound=0)
 
@@ -286,7 +288,7 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
     model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
                                   tf.as_dtype(FLAGS.precision),
                                   collectives.Replicas(deployment.num_replicas, FLAGS.collective_timeout_secs)
-                                  if FLAGS.sync_batch_norm else None)
+                                  if FLAGS.sync_batch_norm else None, FLAGS.xla)
     return model_deploy.create_clones(deployment, model_fn, inputs,
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 

@@ -32,6 +32,19 @@ def in_precision(dtype):
     return casting_getter
 
 
+def compiled_by_xla():
+    """A block whose ops, and their gradients, XLA compiles on the device where they are.
+
+    What belongs to variables is left out: they may be on another device, and their initial values shall stay the same.
+    So are concatenations: of their gradient TensorFlow's compiler puts parts on the first CPU, wherever the rest is.
+    """
+    scope = tf.get_default_graph().get_name_scope()
+
+    def is_compiled(node):
+        return node.name.startswith(f'{scope}/') and 'Variable' not in node.op and node.op != 'ConcatV2'
+    return tf.xla.experimental.jit_scope(compile_ops=is_compiled)
+
+
 def l2_regularizer(weight_decay):
     """tf-slim's, of the float32 variable also where a layer sees it cast by `in_precision`."""
     regularizer = slim.l2_regularizer(weight_decay)

@@ -1,9 +1,10 @@
 """The net as a training script sees it: targets of an example, loss of a clone, and what TensorBoard shows."""
+import contextlib
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from nets import losses, matching, ssd
+from nets import layers, losses, matching, ssd
 
 
 class LossOptions(NamedTuple):
@@ -40,17 +41,19 @@ def loss_normalizer(batch, num_replicas, over_processes=list):
 
 
 def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False, precision=tf.float32,
-             replicas=None):
+             replicas=None, xla=False):
     """The model function of `model_deploy.create_clones`: (batch of the clone, normalizer) -> `Losses`.
 
     The parts of the loss go into `tf.GraphKeys.LOSSES`. freeze_batch_norm: it normalises with the moving moments,
     and they stay as they are. precision: what convolutions compute in. replicas: those over which batch norm takes its
-    moments; None, each its own.
+    moments; None, each its own. xla: the net and its gradients are compiled; the loss is not, because the number of its
+    chosen anchors differs from step to step, and each would be compiled anew.
     """
     def model_fn(batch, normalizer):
-        predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
-                                is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed,
-                                precision=precision, replicas=replicas)
+        with layers.compiled_by_xla() if xla else contextlib.nullcontext():
+            predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
+                                    is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed,
+                                    precision=precision, replicas=replicas)
         parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],
                                   batch['target_offsets'], normalizer, *options)
         for part in parts:

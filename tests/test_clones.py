@@ -44,7 +44,8 @@ def global_batch():
 class Run:
     """Some steps of training: losses, variables after them, the devices of the convolutions, variables applied."""
 
-    def __init__(self, num_clones, optimizer='momentum', accumulation_steps=1, batch_norm='frozen'):
+    def __init__(self, num_clones, optimizer='momentum', accumulation_steps=1, batch_norm='frozen',
+                 xla=False):
         with tf.Graph().as_default() as graph:
             config = model_deploy.deploy(num_clones, True, 0)
             batch = global_batch()
@@ -54,7 +55,8 @@ class Run:
                 inputs = [[(part, normalizer) for part in ssd_model.split_batch(share, accumulation_steps)]
                           for share, _ in inputs]
             model_fn = ssd_model.clone_fn(NANO, 3, 5e-4, 0, ssd_model.LossOptions(), batch_norm == 'frozen',
-                                          replicas=collectives.Replicas(num_clones) if batch_norm == 'shared' else None)
+                                          replicas=collectives.Replicas(num_clones) if batch_norm == 'shared' else None,
+                                          xla=xla)
             clones = model_deploy.create_clones(config, model_fn, inputs, tf.trainable_variables)
             flags = types.SimpleNamespace(**vars(FLAGS), optimizer=optimizer)
             with tf.device(config.variables_device()):
@@ -70,6 +72,8 @@ class Run:
                                            run_metadata=trace)]
                 self.losses += [session.run(tensor) for _ in range(STEPS - 1)]
                 self.values = session.run({v.op.name: v for v in tf.model_variables()})
+        self.compiled = {device.device.rpartition('device:')[2] for device in trace.step_stats.dev_stats
+                         if any('= _XlaRun(' in node.timeline_label for node in device.node_stats)}
         self.convolutions = {(node.node_name.split('/')[0], device.device.rpartition('device:')[2])
                              for device in trace.step_stats.dev_stats for node in device.node_stats
                              if re.search(r'= \w*(Conv2D|Conv2d)\w*\(', node.timeline_label)}
@@ -100,6 +104,13 @@ def test_clones_and_accumulated_parts_equal_one_batch(one, num_clones, accumulat
 @pytest.mark.parametrize('optimizer', [name for name in tf_utils.OPTIMIZERS if name != 'momentum'])
 def test_with_every_optimizer(one, optimizer):
     Run(2, optimizer).assert_equals(one(optimizer))
+
+
+def test_compiled_clones_equal_one_that_is_not(one):
+    """Each clone's convolutions, forward and backward, are in compiled clusters on its device."""
+    run = Run(2, xla=True)
+    run.assert_equals(one('momentum'))
+    assert run.compiled >= {'CPU:0', 'CPU:1'} and not run.convolutions
 
 
 def test_shared_batch_norm_equals_that_of_one_batch():
