@@ -60,10 +60,15 @@ reap() {
   pids=(${left[@]+"${left[@]}"})
 }
 
-# wait_until WORD SECONDS: until all workers are gone, or one has ended badly (WORD is `failure`), or so long.
+# wait_until WORD SECONDS: until all workers are gone, or one has ended badly (WORD is `failure`), or so long. A stop that
+# was asked for is passed on from here, once, when all that were started are known: a worker that is told twice does not save.
 wait_until() {
   local word=$1 end=$((SECONDS + $2))
   while [ ${#pids[@]} -gt 0 ] && [ $SECONDS -lt $end ]; do
+    if [ $asked = 1 ] && [ $passed_on = 0 ]; then
+      passed_on=1
+      kill -TERM "${pids[@]}" 2>/dev/null || true
+    fi
     if [ "$word" = failure ] && { [ $code != 0 ] || [ $asked = 1 ]; }; then break; fi
     sleep 0.3 || true   # Ctrl-C ends it
     reap
@@ -80,8 +85,8 @@ patience() {
   esac
 }
 
-asked=0
-trap 'asked=1; kill -TERM ${pids[@]+"${pids[@]}"} 2>/dev/null || true' INT TERM
+asked=0 passed_on=0
+trap 'asked=1' INT TERM
 for ((restart = 0; ; restart++)); do
   pids=() showing=() code=0
   for ((rank = 0; rank < workers && asked == 0; rank++)); do start "$rank"; done
