@@ -5,7 +5,7 @@ import os
 from tqdm import tqdm
 
 from datasets import facts, records, schema
-from datasets.annotation import BadBox
+from datasets.annotation import OF_BOXES, BadBox
 from deployment.errors import UserError
 
 EXAMPLES_PER_SHARD = 1000
@@ -22,7 +22,7 @@ def _without_unknown(annotation, class_names, on_bad_box):
         for _ in range(annotation.names.count(name)):
             on_bad_box(error)
     return annotation._replace(**{field: list(itertools.compress(getattr(annotation, field), known))
-                                  for field in ('boxes', 'names', 'difficult', 'truncated')})
+                                  for field in OF_BOXES})
 
 
 def convert_split(annotations, num_examples, output_dir, name, split, class_names, source, num_shards=0,
