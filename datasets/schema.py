@@ -90,6 +90,7 @@ class Raw(NamedTuple):
     encoded: bytes
     labels: list
     difficult: list
+    iscrowd: list
     sides: list      # four lists: ymin, xmin, ymax, xmax
 
 
@@ -104,4 +105,4 @@ def read_raw(serialized):
     def text(key):
         return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
     return Raw(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
-               values(_BBOX + 'difficult'), [values(_BBOX + side) for side in _SIDES])
+               values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'), [values(_BBOX + side) for side in _SIDES])
