@@ -15,14 +15,14 @@ import os
 
 from absl import flags
 
-from datasets import facts, sources, splits, voc
+from datasets import facts, formats, splits, voc
 from deployment import command
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('dataset_dir', None, 'Folder of annotated pictures, or a COCO JSON or CSV; several, with commas, '
                   'become one data set.')
-flags.DEFINE_enum('format', 'auto', ('auto', *sources.FORMATS), 'What they are; auto tells by the names of the files.')
+flags.DEFINE_enum('format', 'auto', ('auto', *formats.FORMATS), 'What they are; auto tells by the names of the files.')
 flags.DEFINE_string('output_dir', None, 'Where the TFRecords go.')
 flags.DEFINE_string('dataset_name', '', "Name of the data set, the beginning of its files' names; names that "
                     "begin with 'pascalvoc' have the 20 classes of VOC. Default: the name of output_dir.")
@@ -49,8 +49,8 @@ flags.DEFINE_bool('skip_converted', False, 'Leaves splits alone that output_dir 
 def find_sources():
     """A source for each folder, and the names of the splits to convert."""
     shares = splits.parse_ratio(FLAGS.split_ratio) if FLAGS.split_ratio else None
-    found = [sources.find(folder, FLAGS.format, shares, FLAGS.seed) for folder in FLAGS.dataset_dir]
-    names = FLAGS.split_names or sources.split_names(found[0], FLAGS.dataset_dir[0])
+    found = [formats.find(folder, FLAGS.format, shares, FLAGS.seed) for folder in FLAGS.dataset_dir]
+    names = FLAGS.split_names or formats.split_names(found[0], FLAGS.dataset_dir[0])
     converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
     return found, [name for name in names if name not in converted]
 
@@ -65,7 +65,7 @@ def settle_classes(found, names):
     elif there:
         classes = there['classes']
     else:
-        classes = sources.class_names(found, names)
+        classes = formats.class_names(found, names)
     if there and there['classes'] != classes:
         raise command.UserError(f'{FLAGS.output_dir} was converted with the classes {", ".join(there["classes"])}; '
                                 f'now they are {", ".join(classes)}; choose another --output_dir')
@@ -149,6 +149,15 @@ def check_data():
     return 1 if examination.has_errors() else 0
 
 
+def check_division(there, names):
+    """Refuses a second way to divide the same pictures, which could put one of them into both splits."""
+    for name, split in there['splits'].items():
+        if FLAGS.split_ratio and name not in names and (
+                split.get('split_ratio'), split.get('seed')) != (FLAGS.split_ratio, FLAGS.seed):
+            raise command.UserError(f'{FLAGS.output_dir} holds {name}, which --split_ratio={FLAGS.split_ratio} '
+                                    f'--seed={FLAGS.seed} did not divide from the rest; choose another --output_dir')
+
+
 def main():
     """Reads the lists, settles the classes, converts split by split; or checks."""
     if FLAGS.check:
@@ -163,6 +172,7 @@ def main():
     if again and not FLAGS.overwrite:
         raise command.UserError(f'{FLAGS.output_dir} already holds {", ".join(again)}; pass --overwrite to '
                                 f'convert anew')
+    check_division(there, names)
     readers = read_lists(found, names)
     classes = settle_classes(found, names)
     divided = {'split_ratio': FLAGS.split_ratio, 'seed': FLAGS.seed} if FLAGS.split_ratio else {}
@@ -172,7 +182,7 @@ def main():
         on_bad_box = bad_boxes.append if FLAGS.skip_bad_boxes else None
         boxes = convert.convert_split(
             reading.annotations(reads, workers(), on_bad_box), len(reads), FLAGS.output_dir, dataset_name(), name,
-            classes, FLAGS.dataset_dir, FLAGS.num_shards, on_bad_box, sources.source_ids(found, names, classes),
+            classes, FLAGS.dataset_dir, FLAGS.num_shards, on_bad_box, formats.source_ids(found, names, classes),
             **divided)
         print(f'{name}: {len(reads)} pictures, {boxes} boxes, {len(classes)} classes -> {FLAGS.output_dir}')
         if bad_boxes:

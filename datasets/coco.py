@@ -20,7 +20,7 @@ _KEPT = frozenset(['images', 'annotations', 'categories', 'id', 'file_name', 'wi
 
 
 class CocoFolder:
-    """A folder with COCO JSON, or one such file, as a source; see `datasets.sources.Source`."""
+    """A folder with COCO JSON, or one such file, as a source; see `datasets.formats.Source`."""
     layout = f'COCO (annotations/instances_<split>.json or <split>/{_ROBOFLOW})'
     ordered = True
 

@@ -20,7 +20,7 @@ _ROBOFLOW = '_annotations.csv'   # one in the folder of each split
 
 
 class CsvFolder:
-    """A folder with a CSV for each split, or one such file, as a source; see `datasets.sources.Source`."""
+    """A folder with a CSV for each split, or one such file, as a source; see `datasets.formats.Source`."""
     layout = 'CSV (<split>.csv with image,xmin,ymin,xmax,ymax,class)'
     ordered = False
 

@@ -19,7 +19,7 @@ CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat'
 
 
 class VocFolder:
-    """A folder in VOC layout, as a source; see `datasets.sources.Source`."""
+    """A folder in VOC layout, as a source; see `datasets.formats.Source`."""
     layout = 'VOC (Annotations/*.xml, JPEGImages/)'
     ordered = False
 

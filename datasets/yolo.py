@@ -18,7 +18,7 @@ _SPLITS = ('train', 'val', 'valid', 'test')   # keys of a data.yaml
 
 
 class YoloFolder:
-    """A folder of YOLO text, as a source; see `datasets.sources.Source`."""
+    """A folder of YOLO text, as a source; see `datasets.formats.Source`."""
     layout = 'YOLO (data.yaml or classes.txt, images/<split>/, labels/<split>/)'
     ordered = True
 
@@ -74,7 +74,7 @@ class YoloFolder:
             if not path:
                 raise UserError(f'{self._folder} has no list of classes: put a classes.txt there, with the name of a '
                                 f'class in each line, or a data.yaml with names')
-            names = _lines(path)
+            names = list(filter(None, _lines(path)))
         pairs = names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ())
         try:
             found = {int(number): name.strip() for number, name in pairs}
@@ -129,7 +129,7 @@ def _read_yaml(path):
 def _lines(path):
     try:
         with open(path, encoding='utf-8-sig') as file:
-            return [line.strip() for line in file if line.strip()]
+            return list(map(str.strip, file))
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text; save it as such') from error
 
@@ -137,7 +137,7 @@ def _lines(path):
 def _pictures(place):
     """Paths of the pictures in a folder, sorted, or in the order of a list; lines begin at its folder."""
     if os.path.isfile(place):
-        return [os.path.normpath(os.path.join(os.path.dirname(place), line)) for line in _lines(place)]
+        return [os.path.normpath(os.path.join(os.path.dirname(place), line)) for line in _lines(place) if line]
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names
                   if name.lower().endswith(images.EXTENSIONS))
 
@@ -154,7 +154,7 @@ def _label_path(folder, path):
 def _read_picture(path, label_path, names, names_path, on_bad_box=None):
     """The `Annotation` of a picture; names: {number: class name}, of the file at names_path."""
     jpeg = images.read_jpeg(path)
-    lines = enumerate(_lines(label_path) if os.path.isfile(label_path) else (), 1)
+    lines = enumerate(_lines(label_path), 1) if os.path.isfile(label_path) else ()
 
     def to_truth(numbered):
         number, line = numbered
@@ -170,4 +170,4 @@ def _read_picture(path, label_path, names, names_path, on_bad_box=None):
         edges = ((cx - width / 2) * jpeg.width, (cy - height / 2) * jpeg.height,
                  (cx + width / 2) * jpeg.width, (cy + height / 2) * jpeg.height)
         return relative_box(what, edges, jpeg), names[int(label)], False, False
-    return annotate(path, jpeg, lines, to_truth, on_bad_box)
+    return annotate(path, jpeg, [line for line in lines if line[1]], to_truth, on_bad_box)

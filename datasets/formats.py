@@ -1,6 +1,6 @@
 """Annotated pictures on disk, whatever their format: which formats there are, and what a folder holds.
 
-python -m datasets.sources FOLDER SPLIT N      prints the paths of the first N pictures of a split
+python -m datasets.formats FOLDER SPLIT N [RATIO]      prints the paths of the first N pictures of a split
 """
 import os
 import sys
@@ -114,12 +114,12 @@ def source_ids(sources, names, classes):
     return [min(found[name]) for name in classes]
 
 
-def _paths(path, split, count, ratio='', seed=0):
-    source = find(path, shares=splits.parse_ratio(ratio) if ratio else None, seed=int(seed))
+def _paths(path, split, count, ratio=''):
+    source = find(path, shares=splits.parse_ratio(ratio) if ratio else None)
     return [read(lambda _: None).image_path for read in list(source.pictures(split).values())[:int(count)]]
 
 
 if __name__ == '__main__':
-    if not 4 <= len(sys.argv) <= 6:
+    if not 4 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
     print('\n'.join(_paths(*sys.argv[1:])))
