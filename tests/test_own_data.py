@@ -42,3 +42,20 @@ def test_yolo_without_lists(tmp_path):
     facts = json.loads((tmp_path / 'records/dataset.json').read_text())
     assert facts['classes'] == ['cat', 'dog'] and facts['splits']['val']['split_ratio'] == 'train=0.8,val=0.2'
     assert 'holds val, which' in scripts.refusal(*arguments, '--seed=1', '--split_names=train', '--overwrite')
+
+
+def test_anchors_for_own_boxes(tmp_path):
+    """Squares of 9 pixels (of 90), 30 of 300: the net's anchors for larger objects do not reach them."""
+    folder, out = tmp_path / 'mine', tmp_path / 'anchors.txt'
+    for split in ('train', 'val'):
+        for i in range(3):
+            write_picture(folder / f'{split}{i}.jpg', (90, 90))
+        (folder / f'{split}.csv').write_text(''.join(
+            f'{split}{i}.jpg,{x},{x},{x + 9},{x + 9},cat\n' for i in range(3) for x in range(10, 70, 7)))
+    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}', f'--output_dir={tmp_path}/records')
+    arguments = ['fit_anchors.py', f'--dataset_dir={tmp_path}/records', '--model_name=ssd_300_mobilenet_v1']
+    text = scripts.succeed(*arguments, '--check_split_name=val', f'--output_file={out}', f'--plot={tmp_path}/plot.png')
+    assert 'train, 27 boxes: 0.0% before, ' in text and 'val, 27 boxes: 0.0% before, ' in text
+    assert (tmp_path / 'plot.png').exists() and out.read_text().startswith('# Anchors of ssd_300_mobilenet_v1 for ')
+    again = scripts.succeed(*arguments, f'--anchor_preset={out}')
+    assert 'train, 27 boxes: 0.0% before' not in again and '--anchor_preset="' in again
