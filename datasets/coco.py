@@ -52,7 +52,10 @@ class CocoFolder:
         boxes = collections.defaultdict(list)
         for item in content['annotations']:
             boxes[item.get('image_id')].append(item)
-        if boxes and not boxes.keys() & {image.get('id') for image in content['images']}:
+        numbers = {image.get('id') for image in content['images']}
+        if len(numbers) < len(content['images']):
+            raise UserError(f'{path} has two images of one id; give each its own')
+        if boxes and not boxes.keys() & numbers:
             raise UserError(f"{path}: no annotation's image_id is the id of an image; correct the numbers")
         found = {}
         for image in content['images']:
