@@ -53,7 +53,7 @@ class VocFolder:
 
     def _all(self):
         names = sorted(os.listdir(os.path.join(self._folder, 'Annotations')))
-        found = [name[:-4] for name in names if name.endswith('.xml')]
+        found = [name[:-4] for name in names if name.endswith('.xml') and not name.startswith('.')]
         if not found:
             raise UserError(f"{os.path.join(self._folder, 'Annotations')} holds no XML file")
         return found

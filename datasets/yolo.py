@@ -139,7 +139,7 @@ def _pictures(place):
     if os.path.isfile(place):
         return [os.path.normpath(os.path.join(os.path.dirname(place), line)) for line in _lines(place) if line]
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names
-                  if name.lower().endswith(images.EXTENSIONS))
+                  if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.'))
 
 
 def _label_path(folder, path):

@@ -70,6 +70,7 @@ def test_splits_of_a_yaml(tmp_path, value):
 def test_a_picture_without_a_file_of_boxes(tmp_path):
     write_picture(tmp_path / 'images/train/b.jpg')
     write_picture(tmp_path / 'images/train/c.jpg')
+    (tmp_path / 'images/train/._a.jpg').write_bytes(b'what another system keeps beside a file')
     source = write(tmp_path)
     (tmp_path / 'labels/train/c.txt').write_text('')
     assert [len(read().boxes) for read in source.pictures('train').values()] == [1, 0, 0]
