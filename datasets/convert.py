@@ -5,7 +5,7 @@ import os
 from tqdm import tqdm
 
 from datasets import facts, records, schema
-from datasets.annotation import BadBox
+from datasets.annotation import OF_BOXES, BadBox
 from deployment.errors import UserError
 
 EXAMPLES_PER_SHARD = 1000
@@ -22,16 +22,17 @@ def _without_unknown(annotation, class_names, on_bad_box):
         for _ in range(annotation.names.count(name)):
             on_bad_box(error)
     return annotation._replace(**{field: list(itertools.compress(getattr(annotation, field), known))
-                                  for field in ('boxes', 'names', 'difficult', 'truncated')})
+                                  for field in OF_BOXES})
 
 
 def convert_split(annotations, num_examples, output_dir, name, split, class_names, source, num_shards=0,
-                  on_bad_box=None):
+                  on_bad_box=None, source_ids=None, **more):
     """Writes a split; returns the number of boxes written.
 
     annotations: iterable of `Annotation`, read one by one. num_shards: 0 puts about a thousand pictures into
     each. on_bad_box: function (BadBox) that is told of boxes of other classes, which are left out; without it they
-    are an error. The split's old shards, if any, go when the new ones stand.
+    are an error. source_ids: as of `facts.write_split`; more: further facts of the split. The split's old shards, if
+    any, go when the new ones stand.
     """
     num_shards = num_shards or max(1, round(num_examples / EXAMPLES_PER_SHARD))
     if num_shards > num_examples:
@@ -47,7 +48,8 @@ def convert_split(annotations, num_examples, output_dir, name, split, class_name
         if on_bad_box and not num_boxes:
             raise UserError(f'no box of {split} is left: all are bad or of other classes; --check says why')
     facts.write_labels(output_dir, class_names)
-    facts.write_split(output_dir, name, class_names, split, writer.counts, boxes=num_boxes, source=source)
+    facts.write_split(output_dir, name, class_names, split, writer.counts, source_ids, boxes=num_boxes,
+                      source=source, **more)
     for shard in set(old) - set(writer.counts):
         os.remove(os.path.join(output_dir, shard))
     return num_boxes

@@ -22,6 +22,7 @@ class Dataset(NamedTuple):
     offsets: list        # per file, [n] int64 byte offsets of its records
     class_names: list    # label 1 first
     fingerprint: str     # of the content of all records, in their order, and the classes
+    source_ids: list = None   # what the source calls each class (category ids of COCO), in their order; or None
 
     @property
     def num_examples(self):
@@ -52,7 +53,8 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
     offsets, checksums = zip(*(records.index(path) for path in files), strict=True)
     _check_counts(facts, split, files, offsets)
     classes = _class_names(facts, dataset_name, folder, num_classes)
-    dataset = Dataset(name, split, files, list(offsets), classes, _fingerprint(checksums, classes))
+    dataset = Dataset(name, split, files, list(offsets), classes, _fingerprint(checksums, classes),
+                      (facts or {}).get('source_ids'))
     if not dataset.num_examples:
         raise UserError(f"the split '{split}' in {folder} holds no records")
     if num_classes and num_classes != dataset.num_classes:

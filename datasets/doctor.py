@@ -7,10 +7,10 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
-from datasets import broken_records, images, records, schema, voc
+from datasets import broken_records, images, reading, records, schema
 from datasets.annotation import BadBox
-from deployment.errors import UserError
 
 ERROR, NOTE = 'error', 'note'
 # Kind of finding -> how grave it is, and its headline.
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """One picture as it was found."""
+    """One picture as it was found, without crowds, which are not learnt."""
     name: str          # of its file, or of its record
     content: bytes     # encoded
     boxes: np.ndarray  # [M, 4] float32, those that are good
@@ -127,18 +127,41 @@ def finding_lines(examination, most):
     return lines
 
 
-def examine_folder(examination, split, folder, identifier):
-    """Looks at one picture of a VOC-layout folder."""
-    def bad_box(error):
+def examine(examination, split, outcome):
+    """Looks at what came of reading one picture, a `reading.Outcome`."""
+    for error in outcome.bad_boxes:
         examination.note(error.kind, split, str(error))
-    try:
-        found = voc.read_annotation(folder, identifier, bad_box)
-    except images.BadPicture as error:
-        return examination.note('undecodable', split, str(error))
-    except UserError as error:
-        return examination.note('unreadable', split, str(error))
+    if outcome.error:
+        kind = 'undecodable' if isinstance(outcome.error, images.BadPicture) else 'unreadable'
+        return examination.note(kind, split, str(outcome.error))
+    found = outcome.annotation
     boxes = np.array(found.boxes, np.float32).reshape(-1, 4)
-    return examination.add(split, Picture(found.image_path, found.encoded, boxes, found.names, found.difficult))
+    return examination.add(split, _without_crowds(Picture(
+        found.image_path, found.encoded, boxes, found.names, found.difficult), found.iscrowd))
+
+
+def _without_crowds(picture, iscrowd):
+    """The `Picture` as training sees it; iscrowd: M bools, or nothing."""
+    if not any(iscrowd):
+        return picture
+    chosen = [i for i, crowd in enumerate(iscrowd) if not crowd]
+    return picture._replace(boxes=picture.boxes[chosen], labels=[picture.labels[i] for i in chosen],
+                            difficult=[picture.difficult[i] for i in chosen])
+
+
+def examine_folders(examination, readers, num_workers):
+    """Looks at annotated pictures. readers: {split: list of functions as of `reading.outcomes`}."""
+    flat = [(split, read) for split, reads in readers.items() for read in reads]
+    outcomes = reading.outcomes([read for _, read in flat], num_workers)
+    for (split, _), outcome in zip(flat, tqdm(outcomes, 'check', len(flat), unit=' pictures'), strict=True):
+        examine(examination, split, outcome)
+
+
+def examine_datasets(examination, datasets):
+    """Looks at the records of `Dataset`s."""
+    looks = [look for dataset in datasets for look in examine_records(examination, dataset)]
+    for look in tqdm(looks, 'check', unit=' pictures'):
+        look()
 
 
 def examine_records(examination, dataset):
@@ -158,17 +181,17 @@ def _examine_record(examination, dataset, path, number, offset):
     if len({*map(len, sides), len(labels)}) > 1:
         return examination.note('unreadable', dataset.split, f'{name}: it has {len(labels)} labels, but '
                                 f'{", ".join(str(len(side)) for side in sides)} ymin, xmin, ymax, xmax')
-    good = []
-    for label, hard, *box in zip(labels, (raw.difficult + [0] * len(labels))[:len(labels)], *sides, strict=True):
+    good, (hards, crowds) = [], ((said + [0] * len(labels))[:len(labels)] for said in (raw.difficult, raw.iscrowd))
+    for label, hard, crowd, *box in zip(labels, hards, crowds, *sides, strict=True):
         known = 0 < label < dataset.num_classes
         class_name = dataset.class_names[label - 1] if known else str(label)
         try:
-            good.append((_checked(box, f"{name}: the box of a '{class_name}'"), class_name, bool(hard)))
+            good.append((_checked(box, f"{name}: the box of a '{class_name}'"), class_name, bool(hard), crowd))
         except BadBox as error:
             examination.note(error.kind, dataset.split, str(error))
-    boxes, names, hards = zip(*good, strict=True) if good else ((), (), ())
-    return examination.add(dataset.split, Picture(
-        name, raw.encoded, np.array(boxes, np.float32).reshape(-1, 4), list(names), list(hards)))
+    boxes, names, hards, crowds = zip(*good, strict=True) if good else ((), (), (), ())
+    return examination.add(dataset.split, _without_crowds(Picture(
+        name, raw.encoded, np.array(boxes, np.float32).reshape(-1, 4), list(names), list(hards)), crowds))
 
 
 def _checked(box, what):

@@ -45,8 +45,14 @@ def read_facts(folder):
     return facts
 
 
-def write_split(folder, name, classes, split, shards, **more):
-    """Adds a split to dataset.json. shards: file name -> number of examples. more: further facts of it."""
+def write_split(folder, name, classes, split, shards, source_ids=None, **more):
+    """Adds a split to dataset.json.
+
+    shards: file name -> number of examples. source_ids: what the source calls each class, a list of int in the order of
+    `classes`, or None. more: further facts of the split.
+    """
     facts = read_facts(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
+    if source_ids:
+        facts['source_ids'] = list(source_ids)
     facts['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **more}
     write_json(os.path.join(folder, FACTS), facts)

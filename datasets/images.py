@@ -1,5 +1,6 @@
 """Picture files to the bytes that go into a record: JPEG with three channels, untouched where it is one."""
 import io
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,22 @@ def read_jpeg(path, upright=False):
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     return to_jpeg(content, path, upright)
+
+
+def find(name, folders, who):
+    """The path of the picture that annotations call `name`: in the first of these folders that has it.
+
+    Tools write paths of machines where they ran, so the last part of the name alone is looked for too. who: what names
+    it, for the UserError where it is nowhere.
+    """
+    parts = name.replace('\\', '/')
+    for folder in folders:
+        for candidate in dict.fromkeys((parts, os.path.basename(parts))):
+            path = os.path.join(folder, candidate)
+            if os.path.isfile(path):
+                return path
+    raise UserError(f"{who} names the picture '{name}', which is in none of {', '.join(folders)}; put it there, or "
+                    f'correct the name')
 
 
 def to_jpeg(content, path, upright=False):

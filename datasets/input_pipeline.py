@@ -69,10 +69,10 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
                      num_processes=1):
     """The next batch of this process, a dict of tensors, without end.
 
-    to_example: function (record as of `schema.parse`, seed [2] int64) -> dict of tensors of one example;
-    dimensions without a size are padded with zeros. batch_size: of this process; the global batch is made of those of
-    all. global_step: variable; the session's first batch is that of its value (the iterator is initialised with the
-    tables, after a checkpoint is restored).
+    to_example: function (record as of `schema.parse` without crowds, seed [2] int64) -> dict of tensors of one
+    example; dimensions without a size are padded with zeros. batch_size: of this process; the global batch is made of
+    those of all. global_step: variable; the session's first batch is that of its value (the iterator is initialised
+    with the tables, after a checkpoint is restored).
     Order and content depend on (seed, k) alone, not on num_readers (records read at a time) nor num_threads
     (examples made at a time; 0: one for every core).
     """
@@ -86,7 +86,10 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
         return k, read_record(files[file_of[position]], offsets[position])
 
     def make(k, serialized):
-        return to_example(_parse(serialized, dataset), tf.stack([tf.cast(seed, tf.int64), k]))
+        record = _parse(serialized, dataset)
+        # A crowd is no object to learn, and no place to crop for either; evaluation forgives what is found in it.
+        record = schema.with_boxes(~record['iscrowd'], record)
+        return to_example(record, tf.stack([tf.cast(seed, tf.int64), k]))
 
     examples = (tf.data.Dataset.range(tf.cast(global_step, tf.int64) * batch_size, np.iinfo(np.int64).max)
                 .map(read, num_parallel_calls=num_readers, deterministic=True)

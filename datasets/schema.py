@@ -5,6 +5,7 @@ import tensorflow.compat.v1 as tf
 
 _BBOX = 'image/object/bbox/'
 _SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
+_OF_BOXES = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')   # what `parse` returns for each box
 
 
 def serialize(annotation, labels):
@@ -14,6 +15,9 @@ def serialize(annotation, labels):
 
     def strings(values):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    def floats(values):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
     feature = {
         'image/encoded': strings([annotation.encoded]),
@@ -30,7 +34,13 @@ def serialize(annotation, labels):
     }
     for side, values in zip(_SIDES, zip(*annotation.boxes, strict=True) if annotation.boxes else [()] * 4,
                             strict=True):
-        feature[_BBOX + side] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        feature[_BBOX + side] = floats(values)
+    if annotation.iscrowd:
+        feature[_BBOX + 'iscrowd'] = ints(annotation.iscrowd)
+    if annotation.area:
+        feature[_BBOX + 'area'] = floats(annotation.area)
+    if annotation.source_id:
+        feature['image/source_id'] = strings([annotation.source_id.encode()])
     # Deterministic: the same annotations give the same bytes.
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
 
@@ -38,9 +48,10 @@ def serialize(annotation, labels):
 def parse(serialized):
     """A serialized record [] -> dict of tensors.
 
-    'encoded' [] string; 'filename' [] string, empty in old records; 'boxes' [M, 4] float32; 'labels' [M]
-    int32; 'difficult' [M] bool, False throughout where the record does not say. Boxes are cut to the picture;
-    empty and inverted ones, which converters less strict than ours let through, are left out.
+    'encoded' [] string; 'filename', 'source_id' [] string, '' where the record does not say; 'height', 'width' []
+    int64 in pixels, likewise 0; 'boxes' [M, 4] float32; 'labels' [M] int32; and where the record does not say, False or
+    0 throughout: 'difficult', 'iscrowd' [M] bool, 'area' [M] float32 in pixels. Boxes are cut to the picture; empty and
+    inverted ones, which converters less strict than ours let through, are left out.
     """
     def several(dtype):
         return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
@@ -48,17 +59,29 @@ def parse(serialized):
     parsed = tf.io.parse_single_example(serialized, {
         'image/encoded': tf.io.FixedLenFeature([], tf.string),
         'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
-        _BBOX + 'label': several(tf.int64),
-        _BBOX + 'difficult': several(tf.int64),
-        **{_BBOX + side: several(tf.float32) for side in _SIDES}})
+        'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
+        'image/height': tf.io.FixedLenFeature([], tf.int64, 0),
+        'image/width': tf.io.FixedLenFeature([], tf.int64, 0),
+        **{_BBOX + name: several(tf.int64) for name in ('label', 'difficult', 'iscrowd')},
+        **{_BBOX + name: several(tf.float32) for name in (*_SIDES, 'area')}})
     labels = tf.cast(parsed[_BBOX + 'label'], tf.int32)
-    difficult = parsed[_BBOX + 'difficult'] > 0
-    unsaid = tf.zeros([tf.size(labels) - tf.size(difficult)], tf.bool)
+
+    def filled(name):
+        values = parsed[_BBOX + name]
+        return tf.concat([values, tf.zeros([tf.size(labels) - tf.size(values)], values.dtype)], 0)
+
     boxes = tf.clip_by_value(tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1), 0., 1.)
-    usable = tf.where((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))[:, 0]
-    truths = {'boxes': boxes, 'labels': labels, 'difficult': tf.concat([difficult, unsaid], 0)}
-    return {'encoded': parsed['image/encoded'], 'filename': parsed['image/filename'],
-            **{name: tf.gather(values, usable) for name, values in truths.items()}}
+    usable = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    return with_boxes(usable, {
+        **{name: parsed[f'image/{name}'] for name in ('encoded', 'filename', 'source_id', 'height', 'width')},
+        'boxes': boxes, 'labels': labels, 'difficult': filled('difficult') > 0, 'iscrowd': filled('iscrowd') > 0,
+        'area': filled('area')})
+
+
+def with_boxes(chosen, record):
+    """A record (as of `parse`) with those of its boxes that are chosen: [M] bool."""
+    places = tf.where(chosen)[:, 0]
+    return {**record, **{name: tf.gather(record[name], places) for name in _OF_BOXES}}
 
 
 class Raw(NamedTuple):
@@ -67,6 +90,7 @@ class Raw(NamedTuple):
     encoded: bytes
     labels: list
     difficult: list
+    iscrowd: list
     sides: list      # four lists: ymin, xmin, ymax, xmax
 
 
@@ -81,4 +105,4 @@ def read_raw(serialized):
     def text(key):
         return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
     return Raw(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
-               values(_BBOX + 'difficult'), [values(_BBOX + side) for side in _SIDES])
+               values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'), [values(_BBOX + side) for side in _SIDES])

@@ -2,32 +2,72 @@
 
 Coordinates in the files count pixels from 1 and include both ends (the VOC development kit), so a box covers
 the edges from xmin - 1 to xmax: a box with xmin = xmax is one pixel wide.
-
-python -m datasets.voc FOLDER SPLIT N      prints the paths of the first N pictures of a split
 """
+import functools
 import os
-import sys
 import xml.etree.ElementTree as ElementTree
 
+from tqdm import tqdm
+
 from datasets import images
-from datasets.annotation import Annotation, BadBox
+from datasets.annotation import BadBox, annotate, relative_box
 from deployment.errors import UserError
 
 CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',
            'tvmonitor')
-# Tools round in their own ways: a box may stand out of its picture by this many pixels, and is cut.
-TOLERANCE = 2.
+
+
+class VocFolder:
+    """A folder in VOC layout, as a source; see `datasets.formats.Source`."""
+    layout = 'VOC (Annotations/*.xml, JPEGImages/)'
+    ordered = False
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    @staticmethod
+    def recognises(path):
+        """Whether it is a folder with Annotations; the name counts, and not `annotations`."""
+        return os.path.isdir(path) and 'Annotations' in os.listdir(path)
+
+    def split_names(self):
+        """Lists like VOC's `cat_train.txt`, which only flag a class, are left out."""
+        there = split_names(self._folder)
+        return [name for name in there if '_' not in name or name.rpartition('_')[2] not in there]
+
+    def pictures(self, split):
+        """Identifier -> function (on_bad_box=None) -> `Annotation`."""
+        identifiers = read_split(self._folder, split) if split else self._all()
+        return {name: functools.partial(read_annotation, self._folder, name) for name in identifiers}
+
+    def class_names(self, splits):
+        """Classes that stand in the XML files of these splits, sorted."""
+        identifiers = [name for split in splits for name in self.pictures(split)]
+        return class_names(self._folder, tqdm(identifiers, 'classes', unit=' pictures', delay=2))
+
+    def source_ids(self, splits):
+        """VOC has none."""
+        del splits
+        return {}
+
+    def _all(self):
+        names = sorted(os.listdir(os.path.join(self._folder, 'Annotations')))
+        found = [name[:-4] for name in names if name.endswith('.xml') and not name.startswith('.')]
+        if not found:
+            raise UserError(f"{os.path.join(self._folder, 'Annotations')} holds no XML file")
+        return found
 
 
 def split_names(folder):
-    """Names of the splits of a folder, sorted; UserError where it has none."""
-    lists = os.path.join(folder, 'ImageSets', 'Main')
-    for needed in ('Annotations', 'JPEGImages', os.path.join('ImageSets', 'Main')):
+    """Names of the split lists of a folder, sorted, none where it is not divided."""
+    for needed in ('Annotations', 'JPEGImages'):
         if not os.path.isdir(os.path.join(folder, needed)):
             raise UserError(f'{folder} has no folder {needed}; a VOC-layout folder holds Annotations, '
                             f'JPEGImages and ImageSets/Main')
-    return sorted(name[:-4] for name in os.listdir(lists) if name.endswith('.txt'))
+    lists = os.path.join(folder, 'ImageSets', 'Main')
+    there = os.listdir(lists) if os.path.isdir(lists) else []
+    return sorted(name[:-4] for name in there if name.endswith('.txt'))
 
 
 def read_split(folder, split):
@@ -80,22 +120,10 @@ def read_annotation(folder, identifier, on_bad_box=None):
     root = _parse(path)
     image_path = _image_path(folder, identifier, root)
     jpeg = images.read_jpeg(image_path)
-    found = []
-    for item in root.iter('object'):
-        try:
-            found.append((_box(item, path, jpeg), _name(item, path),
-                          *(_flag(item, tag) for tag in ('difficult', 'truncated'))))
-        except BadBox as error:
-            if on_bad_box is None:
-                raise
-            on_bad_box(error)
-    boxes, names, difficult, truncated = map(list, zip(*found, strict=True)) if found else ([], [], [], [])
-    return Annotation(image_path, jpeg.encoded, jpeg.height, jpeg.width, boxes, names, difficult, truncated)
 
-
-def image_paths(folder, identifiers):
-    """Paths of the pictures."""
-    return [_image_path(folder, identifier, _parse(_xml_path(folder, identifier))) for identifier in identifiers]
+    def to_truth(item):
+        return _box(item, path, jpeg), _name(item, path), *(_flag(item, tag) for tag in ('difficult', 'truncated'))
+    return annotate(image_path, jpeg, root.iter('object'), to_truth, on_bad_box)
 
 
 def _parse(path):
@@ -149,19 +177,6 @@ def _box(item, path, jpeg):
     except (TypeError, ValueError) as error:
         raise BadBox('unreadable', f"{path}: the box of a '{name}' has a missing or unreadable coordinate") from error
     what = f"{path}: the box of a '{name}' (xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g})"
-    if not (xmin <= xmax and ymin <= ymax):   # also catches NaN
+    if not (xmin <= xmax and ymin <= ymax):   # both ends are included, so equal ones are a pixel
         raise BadBox('inverted', f'{what} is inverted; correct it')
-    if (min(xmin, ymin) < 1 - TOLERANCE or xmax > jpeg.width + TOLERANCE or ymax > jpeg.height + TOLERANCE
-            or xmin > jpeg.width or ymin > jpeg.height):
-        raise BadBox('outside', f'{what} lies outside its picture of {jpeg.width}x{jpeg.height} pixels; correct it')
-
-    def edge(value, side):
-        return min(max(value / side, 0.), 1.)
-    top, left = edge(ymin - 1, jpeg.height), edge(xmin - 1, jpeg.width)
-    return top, left, max(edge(ymax, jpeg.height), top), max(edge(xmax, jpeg.width), left)
-
-
-if __name__ == '__main__':
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    print('\n'.join(image_paths(sys.argv[1], read_split(*sys.argv[1:3])[:int(sys.argv[3])])))
+    return relative_box(what, (xmin - 1, ymin - 1, xmax, ymax), jpeg)

@@ -1,6 +1,7 @@
 """Which ground truths the anchors of a net reach, and which anchors would reach the rest. NumPy only."""
 import numpy as np
 
+from nets import anchors
 from nets import boxes as box_lib
 from nets.ssd_params import feature_sizes
 
@@ -9,9 +10,9 @@ _CHUNK = 64            # boxes at a time against all anchors
 _SMALLEST, _STEP = 4., 1.2   # candidate sizes: 4 pixels, and each a fifth larger than the one before
 
 
-def best_overlaps(boxes, anchors):
-    """The largest overlap of each box [M, 4] with any anchor [A, 4] `[cy, cx, h, w]`: [M] float32."""
-    corners = box_lib.to_corners(anchors, np)
+def best_overlaps(boxes, table):
+    """The largest overlap of each box [M, 4] with any anchor of a table [A, 4] `[cy, cx, h, w]`: [M] float32."""
+    corners = box_lib.to_corners(table, np)
     parts = [box_lib.iou(boxes[start:start + _CHUNK], corners, np).max(1) for start in range(0, len(boxes), _CHUNK)]
     return np.concatenate(parts) if parts else np.zeros([0], np.float32)
 
@@ -30,8 +31,8 @@ def _reached_by(boxes, params, step, height, width, threshold):
     """Which boxes [M, 4] the anchor of this height and width at the nearest cell reaches: [M] bool."""
     pixels = box_lib.to_centre(boxes, np) * params.image_size
     cells = np.clip(np.floor(pixels[:, :2] / step), 0, np.ceil(params.image_size / step) - 1)
-    anchors = np.concatenate([(cells + .5) * step, np.broadcast_to([height, width], cells.shape)], 1)
-    a, b = box_lib.to_corners(anchors, np), boxes * params.image_size
+    nearest = np.concatenate([(cells + .5) * step, np.broadcast_to([height, width], cells.shape)], 1)
+    a, b = box_lib.to_corners(nearest, np), boxes * params.image_size
     sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
     shared = np.prod(np.maximum(sides, 0), axis=1)
     return shared > threshold * (box_lib.area(a) + box_lib.area(b) - shared)
@@ -54,3 +55,12 @@ def missing_anchors(boxes, params, threshold=.5, most=3):
         found.append((layer, float(height), float(width), count))
         left &= ~those
     return found
+
+
+def lines(boxes, params):
+    """Lines: which share of the boxes [M, 4] no anchor of a net reaches, and which anchors would."""
+    missed = boxes[best_overlaps(boxes, anchors.net_anchors(params)) <= .5]
+    return [f'{len(missed)} of {len(boxes)} boxes ({len(missed) / max(len(boxes), 1):.1%}) overlap no anchor of '
+            f'{params.name} ({params.anchor_preset}) by more than 0.5'] + [
+                f'  an anchor of {width:.0f}x{height:.0f} pixels (of {params.image_size}) on {layer} would reach '
+                f'{count} of them' for layer, height, width, count in missing_anchors(missed, params)]

@@ -36,9 +36,12 @@ def preprocess_plain(record, seed, size, mean):
 def preprocess_for_eval(record, size, mean):
     """The whole image resized (its aspect given up, as in the paper), and its ground truths.
 
-    Returns the dict of `preprocess_plain` with 'difficult' [M] bool; boxes are relative, so they stay.
+    Returns the dict of `preprocess_plain` with all else of the record but its bytes: 'difficult' and 'iscrowd' [M]
+    bool, 'area' [M] float32, 'source_id' [], 'height' and 'width' [] of the picture as it was. Boxes are relative, so
+    they stay.
     """
-    return {**preprocess_plain(record, None, size, mean), 'difficult': record['difficult']}
+    rest = {name: value for name, value in record.items() if name != 'encoded'}
+    return {**rest, **preprocess_plain(record, None, size, mean)}
 
 
 def resize_for_eval(encoded, size, mean):

@@ -43,10 +43,10 @@ evaluate() {
   $python eval_ssd_network.py --checkpoint_path="$out/train" --dataset_dir="$out/records" --dataset_split_name="$1"
 }
 
-# predict SPLIT FOLDER: draws detections on the first 24 pictures of a split.
+# predict SPLIT FOLDER [SPLIT_RATIO]: draws detections on the first 24 pictures of a split.
 predict() {
   local pictures
-  mapfile -t pictures < <($python -m datasets.voc "$2" "$1" 24)
+  mapfile -t pictures < <($python -m datasets.formats "$2" "$1" 24 ${3:+"$3"})
   $python predict_ssd_network.py --checkpoint_path="$out/train" --output_dir="$out/pictures" \
     --min_score="${MIN_SCORE:-0.5}" "${pictures[@]}"
 }

@@ -3,6 +3,7 @@ import tensorflow.compat.v1 as tf
 from voc_folder import box_xml, write_voc
 
 from datasets import convert, dataset_factory, facts, voc
+from datasets.annotation import Annotation
 from deployment.errors import UserError
 
 
@@ -42,6 +43,22 @@ def test_unknown_classes_can_be_left_out_but_not_all_boxes(folder, tmp_path):
     with pytest.raises(UserError, match='no box of train is left'):
         convert_pets(folder, tmp_path / 'none', classes=['cow'], on_bad_box=told.append)
     assert list((tmp_path / 'none').iterdir()) == []
+
+
+def test_crowds_and_areas_follow_their_boxes(tmp_path):
+    picture = Annotation('a.jpg', b'', 9, 9, [(0, 0, .5, 1), (0, 0, 1, 1)], ['cow', 'cat'], [False] * 2, [False] * 2,
+                         [False, True], [5., 7.], '4711')
+    told = []
+    convert.convert_split([picture], 1, str(tmp_path), 'pets', 'train', ['cat'], [], on_bad_box=told.append,
+                          source_ids=[17], seed=3)
+    found = facts.read_facts(tmp_path)
+    assert found['source_ids'] == [17] and found['splits']['train']['seed'] == 3
+    shard, = found['splits']['train']['shards']
+    record = next(tf.io.tf_record_iterator(str(tmp_path / shard)))
+    feature = tf.train.Example.FromString(record).features.feature
+    assert feature['image/object/bbox/iscrowd'].int64_list.value == [1] and len(told) == 1
+    assert feature['image/object/bbox/area'].float_list.value == [7]
+    assert feature['image/source_id'].bytes_list.value == [b'4711']
 
 
 def test_a_new_conversion_takes_the_place_of_the_old(folder, tmp_path):

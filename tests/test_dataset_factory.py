@@ -24,7 +24,13 @@ def get(folder, name='', split='train', **options):
 def test_by_its_facts(folder):
     dataset = get(folder)
     assert (dataset.name, dataset.num_examples, dataset.num_classes) == ('pets', 3, 3)
-    assert dataset.class_names == ['cat', 'dog'] and len(dataset.files) == 2
+    assert dataset.class_names == ['cat', 'dog'] and len(dataset.files) == 2 and dataset.source_ids is None
+
+
+def test_what_the_source_calls_the_classes(folder):
+    facts.write_split(folder, 'pets', ['cat', 'dog'], 'train', {
+        f'pets_train_0000{shard}-of-00002.tfrecord': count for shard, count in ((0, 2), (1, 1))}, source_ids=[17, 18])
+    assert get(folder).source_ids == [17, 18]
 
 
 def test_without_facts_by_name_and_labels(folder):

@@ -1,4 +1,5 @@
 """Every kind of bad input, in folders and in records, and the message that it gets."""
+import functools
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 from voc_folder import box_xml, write_voc
 
 import scripts
-from datasets import dataset_factory, doctor, facts, records
+from datasets import dataset_factory, doctor, facts, reading, records, voc
 
 BBOX = 'image/object/bbox/'
 
@@ -23,7 +24,8 @@ def examine(folder, classes=('cat',), **splits):
     examination = doctor.Examination(classes, 300)
     for split, identifiers in splits.items():
         for identifier in identifiers:
-            doctor.examine_folder(examination, split, str(folder), identifier)
+            read = functools.partial(voc.read_annotation, str(folder), identifier)
+            doctor.examine(examination, split, reading.attempt(read))
     return examination
 
 

@@ -42,6 +42,12 @@ def test_splits_gather_in_one_file(tmp_path):
                    'val': {'examples': 1, 'shards': {'c': 1}}}}
 
 
+def test_what_the_source_calls_the_classes(tmp_path):
+    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', {'a': 2}, source_ids=[17, 18])
+    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', {'b': 2})
+    assert facts.read_facts(tmp_path)['source_ids'] == [17, 18]
+
+
 def test_no_facts_and_broken_facts(tmp_path):
     assert facts.read_facts(tmp_path) is None
     (tmp_path / 'dataset.json').write_text('{"name": "other"}')

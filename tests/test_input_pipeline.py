@@ -80,6 +80,25 @@ def test_batches_are_padded_with_zeros(tmp_path):
         assert (boxes[:, 2] == 1).sum() == int(name)
 
 
+def test_crowds_are_seen_in_evaluation_alone(tmp_path):
+    picture = Annotation('a', b'', 9, 8, [(0, 0, 1, 1), (0, 0, .5, 1)], ['cat'] * 2, [False] * 2, [False] * 2,
+                         [True, False], [7., 8.], '4711')
+    with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
+        writer.write(0, schema.serialize(picture, {'cat': 1}))
+    facts.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
+    dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
+    step = tf.train.create_global_step()
+    train = input_pipeline.training_batches(dataset, lambda record, _: record, 1, 0, step)
+    evaluation = input_pipeline.evaluation_batches(dataset, lambda record: record, 1)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(tf.tables_initializer())
+        learnt, seen = session.run([train, evaluation])
+    assert learnt['boxes'].tolist() == [[[0, 0, .5, 1]]] and learnt['labels'].tolist() == [[1]]
+    assert seen['iscrowd'].tolist() == [[True, False]] and seen['area'].tolist() == [[7, 8]]
+    assert (seen['source_id'][0], seen['height'][0], seen['width'][0]) == (b'4711', 9, 8)
+
+
 def test_a_label_that_the_data_set_does_not_have(tmp_path):
     dataset = make_dataset(tmp_path, 3, 1)._replace(class_names=[])
     with pytest.raises(tf.errors.InvalidArgumentError, match='holds a label that is not below 1'):

@@ -7,6 +7,7 @@ from datasets.annotation import Annotation
 PICTURE = Annotation('folder/a.jpg', b'bytes', 20, 30, [(.1, .2, .3, .4), (0., 0., 1., 1.)], ['dog', 'cat'],
                      [False, True], [True, False])
 EMPTY = PICTURE._replace(boxes=[], names=[], difficult=[], truncated=[])
+CROWDED = PICTURE._replace(iscrowd=[True, False], area=[7.5, 600.], source_id='4711')
 
 
 def test_the_keys_of_public_converters():
@@ -30,6 +31,26 @@ def test_there_and_back(evaluate):
     assert (found['encoded'], found['filename']) == (b'bytes', b'a.jpg')
 
 
+def test_what_only_some_sources_say(evaluate):
+    example = tf.train.Example.FromString(schema.serialize(CROWDED, {'cat': 1, 'dog': 2}))
+    plain = tf.train.Example.FromString(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))
+    assert set(example.features.feature) - set(plain.features.feature) == {
+        'image/source_id', 'image/object/bbox/iscrowd', 'image/object/bbox/area'}
+    found, unsaid = evaluate([schema.parse(tf.constant(one.SerializeToString())) for one in (example, plain)])
+    assert found['iscrowd'].tolist() == [True, False] and found['area'].tolist() == [7.5, 600]
+    assert unsaid['iscrowd'].tolist() == [False, False] and unsaid['area'].tolist() == [0, 0]
+    assert (found['source_id'], unsaid['source_id']) == (b'4711', b'')
+    assert (found['height'], found['width']) == (20, 30)
+
+
+def test_some_boxes_of_a_record(evaluate):
+    record = schema.parse(tf.constant(schema.serialize(CROWDED, {'cat': 1, 'dog': 2})))
+    found = evaluate(schema.with_boxes(~record['iscrowd'], record))
+    assert found['boxes'].tolist() == [[0, 0, 1, 1]] and found['labels'].tolist() == [1]
+    assert found['difficult'].tolist() == [True] and found['iscrowd'].tolist() == [False]
+    assert found['area'].tolist() == [600] and found['filename'] == b'a.jpg'
+
+
 def test_a_picture_without_boxes(evaluate):
     found = evaluate(schema.parse(tf.constant(schema.serialize(EMPTY, {}))))
     assert found['boxes'].shape == (0, 4) and found['labels'].shape == found['difficult'].shape == (0,)
@@ -45,8 +66,9 @@ def test_boxes_without_area_are_left_out_and_the_rest_is_cut(evaluate):
 
 def test_an_old_record_without_filename_and_difficult(evaluate):
     example = tf.train.Example.FromString(schema.serialize(PICTURE, {'cat': 1, 'dog': 2}))
-    for key in ('image/filename', 'image/object/bbox/difficult', 'image/object/bbox/truncated'):
+    for key in ('image/filename', 'image/height', 'image/width', 'image/object/bbox/difficult',
+                'image/object/bbox/truncated'):
         del example.features.feature[key]
     found = evaluate(schema.parse(tf.constant(example.SerializeToString())))
-    assert found['filename'] == b''
+    assert (found['filename'], found['height'], found['width']) == (b'', 0, 0)
     np.testing.assert_array_equal(found['difficult'], [False, False])

@@ -60,8 +60,9 @@ def test_plain_changes_nothing_but_the_size():
     np.testing.assert_allclose(one['boxes'], [BOX])
 
 
-def test_evaluation_keeps_boxes_and_difficult(evaluate):
-    found = evaluate(ssd_preprocessing.preprocess_for_eval(record(), 60, FILL))
+def test_evaluation_keeps_all_but_the_bytes(evaluate):
+    found = evaluate(ssd_preprocessing.preprocess_for_eval({**record(), 'area': tf.constant([3.])}, 60, FILL))
+    assert set(found) == {'image', 'filename', 'boxes', 'labels', 'difficult', 'area'}
     np.testing.assert_allclose(found['boxes'], [BOX])
     assert found['difficult'].tolist() == [False] and found['image'][30, 33].min() > 240
 

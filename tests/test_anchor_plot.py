@@ -1,0 +1,29 @@
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deployment.errors import UserError
+from nets import nets_factory
+from visualization import anchor_plot
+
+NETS = [nets_factory.get_params('ssd_300_vgg', preset) for preset in ('voc', 'coco')]
+BOXES = np.float32([[0, 0, .5, .5], [.2, .2, .9, .4]])
+
+
+def test_a_plot(tmp_path):
+    anchor_plot.draw(str(tmp_path / 'plot.png'), BOXES, NETS, [np.array([.2, .6]), np.array([.7, .8])])
+    with Image.open(tmp_path / 'plot.png') as image:
+        assert image.size == (1100, 500)
+
+
+def test_a_name_that_is_of_no_picture(tmp_path):
+    with pytest.raises(UserError, match='plot.odd cannot be drawn'):
+        anchor_plot.draw(str(tmp_path / 'plot.odd'), BOXES, NETS, [np.zeros(2)] * 2)
+
+
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)
+    with pytest.raises(UserError, match='--plot needs matplotlib, which is missing: pip install'):
+        anchor_plot.require()
