@@ -13,6 +13,8 @@ from tensorflow.python.data.ops import dataset_ops  # holds the only way from a 
 from datasets import schema
 
 _READ_BUFFER = 128 * 1024   # holds most records, so that one system call reads one
+# What makes an example is written in TensorFlow's ops: to look for Python's `if` and `while` in it takes seconds.
+_AS_IT_IS = tf.autograph.experimental.do_not_convert
 
 
 def read_record(path, offset):
@@ -80,11 +82,13 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
     file_of = tf.constant(np.repeat(np.arange(len(dataset.files)), [len(o) for o in dataset.offsets]))
     offsets = tf.constant(np.concatenate(dataset.offsets))
 
+    @_AS_IT_IS
     def read(n):
         k = share_of(n, batch_size, rank, num_processes)
         position = shuffled_position(k, dataset.num_examples, seed)
         return k, read_record(files[file_of[position]], offsets[position])
 
+    @_AS_IT_IS
     def make(k, serialized):
         record = _parse(serialized, dataset)
         # A crowd is no object to learn, and no place to crop for either; evaluation forgives what is found in it.
@@ -106,6 +110,7 @@ def evaluation_batches(dataset, to_example, batch_size, num_threads=0):
     to_example: function (record as of `schema.parse`) -> dict of tensors; padded as in `training_batches`.
     """
     examples = tf.data.TFRecordDataset(dataset.files).map(
-        lambda serialized: to_example(_parse(serialized, dataset)), num_parallel_calls=num_threads or cores())
+        _AS_IT_IS(lambda serialized: to_example(_parse(serialized, dataset))),
+        num_parallel_calls=num_threads or cores())
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
     return tf.data.make_one_shot_iterator(ahead(batches)).get_next()
