@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,21 @@ def test_lines(tmp_path, caplog):
     assert len(lines) == 3 and "step 4: saved" in lines[2]
     assert 'step 2/4: loss 2.000 (confidence 2.000), learning rate 0.5, ' in lines[0]
     assert 'images/s' in lines[0] and lines[1].endswith('0:00:00 left')
+
+
+def test_on_a_terminal_the_status_takes_the_place_of_lines(tmp_path, caplog, monkeypatch):
+    seen = []
+    monkeypatch.setattr('deployment.console.show_status', seen.append)
+    monkeypatch.setattr('deployment.console.note', lambda line: seen.append(('to the file', line[:8])))
+    monkeypatch.setattr('deployment.training_loop._REFRESH_SECS', 0)
+    with caplog.at_level('INFO', 'ssd'):
+        run = Run(tmp_path, [3., 2., 1.], number_of_steps=3, log_every_n_steps=2)
+        for _ in range(3):
+            run()
+    first, note, second, *end = seen
+    assert first == 'step 1/3, 33%, loss 3.000' and note == ('to the file', 'step 2/3') and set(end) == {''}
+    assert re.fullmatch(r'step 2/3, 66%, 0:00:00 left, loss 2.000, [\d.]+ images/s', second)
+    assert caplog.messages[0].startswith('step 3/3: loss 1.000 (confidence 1.000), ')
 
 
 def test_summaries_come_with_the_step_that_is_due(tmp_path):
