@@ -13,7 +13,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from deployment import console
+from deployment import board, console
 from deployment.cluster import Cluster
 from deployment.console import log
 from deployment.errors import UserError
@@ -252,6 +252,7 @@ class _Speed:
         return (last - first) * self._images_per_step / (end - start) if end > start else None
 
     def summary(self):
-        """The speed as a TensorBoard scalar; nothing while it is not known."""
+        """The speed for TensorBoard; nothing while it is not known."""
         rate = self.images_per_second()
-        return tf.Summary(value=[tf.Summary.Value(tag='training/images_per_second', simple_value=rate)] if rate else [])
+        return board.scalar_now('training/images_per_second', rate, f'Pictures of all clones and processes, over the '
+                                f'last {self._WINDOW} steps.') if rate else tf.Summary()
