@@ -28,7 +28,7 @@ class _Screen(logging.StreamHandler):
 
     def __init__(self, stream):
         super().__init__(stream)
-        self.is_terminal = stream.isatty() and os.environ.get('TERM', 'dumb') != 'dumb'
+        self.is_terminal = stream is not None and stream.isatty() and os.environ.get('TERM', 'dumb') != 'dumb'
         self._status = ''
 
     def emit(self, record):
