@@ -89,11 +89,8 @@ def run(words):
             if words[1] == '-c':
                 sys.argv = words[1:2] + words[3:]
                 exec(words[2], {})
-            elif words[1] == '-m':
-                sys.argv = words[2:]
-                runpy.run_module(words[2], run_name='__main__', alter_sys=True)
             else:
-                sys.argv = [str(ROOT / words[1]), *words[2:]]
+                sys.argv = [str(ROOT / script_of(words)), *words[3 if words[1] == '-m' else 2:]]
                 runpy.run_path(sys.argv[0], run_name='__main__')
         except SystemExit as end:
             return end.code or 0
