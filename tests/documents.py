@@ -1,10 +1,10 @@
 """The documents as tests see them: their commands, flags, paths and links; and scripts run within this process."""
 import contextlib
-import pathlib
 import re
 import runpy
 import shlex
 import sys
+import threading
 from typing import NamedTuple
 
 from absl import flags
@@ -29,11 +29,16 @@ class Command(NamedTuple):
 
     @property
     def words(self):
-        """As a shell splits it, without variables set in front, and without `…`, which stands for what is the user's."""
+        """As a shell splits it, without variables set in front, and without `…`, which stands for what users know."""
         words = shlex.split(self.text, comments=True)
         while words and re.match(r'[A-Z_]+=', words[0]):
             words.pop(0)
         return [word for word in words if '…' not in word]
+
+    @property
+    def is_program(self):
+        """Whether it is a whole program of the shell."""
+        return bool(_PROGRAM.search(self.text))
 
 
 def read(name):
@@ -100,13 +105,13 @@ def run(words):
 @contextlib.contextmanager
 def _alone():
     """In its block a script may define its flags, as if no other had been loaded, all of which have the same names."""
-    argv, path = sys.argv, sys.path[:]
+    argv, path, hook = sys.argv, sys.path[:], threading.excepthook
     _forget_flags()
     try:
         yield
     finally:
         _forget_flags()
-        sys.argv, sys.path[:] = argv, path
+        sys.argv, sys.path[:], threading.excepthook = argv, path, hook
 
 
 def _forget_flags():
@@ -116,11 +121,12 @@ def _forget_flags():
                 delattr(flags.FLAGS, flag.name)
 
 
+def python_files():
+    """Those that users run, and what they import."""
+    folders = [path.parent for path in ROOT.glob('*/__init__.py')]
+    return [path for folder in (ROOT, *folders) for path in sorted(folder.glob('*.py'))]
+
+
 def exists(path):
     """Whether a path of the project is there; it may be a glob."""
-    return (ROOT / path).exists() or any(ROOT.glob(path)) if not pathlib.PurePath(path).is_absolute() else False
-
-
-def is_program(command):
-    """Whether a command is a whole program of the shell."""
-    return bool(_PROGRAM.search(command.text))
+    return any(ROOT.glob(path))

@@ -1,5 +1,4 @@
 import fcntl
-import logging
 import os
 import pty
 import re
@@ -13,16 +12,7 @@ from conftest import ROOT
 
 from deployment import console
 
-
-@pytest.fixture(autouse=True)
-def as_before():
-    """Gives the loggers back as they were."""
-    loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.kept')]
-    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
-    yield
-    for logger, handlers, propagate, level in before:
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures('loggers_as_before')
 
 
 def test_lines_go_to_the_screen_and_to_the_file(tmp_path, capsys, monkeypatch):

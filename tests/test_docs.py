@@ -2,6 +2,7 @@
 
 All is done in this process, on the smallest net and a dozen pictures: loading TensorFlow is what takes the time.
 """
+import ast
 import os
 import re
 import shutil
@@ -14,16 +15,20 @@ import tensorflow.compat.v1 as tf
 from conftest import ROOT
 from PIL import Image
 
-from datasets import shapes
+from datasets import facts, shapes
+from deployment import run_folder
 
+pytestmark = pytest.mark.usefixtures('loggers_as_before')
 # Flags of other programs, and those that shell scripts and absl take for themselves.
 FOREIGN_FLAGS = {'logdir', 'kill-on-bad-exit', 'nodes', 'ntasks-per-node', 'gpus-per-node', 'helpshort', 'help',
-                 'max_restarts', 'first_port'}
-# What another test runs, or what CI lacks: a pattern in the command -> the test, or the lack.
+                 'max_restarts', 'first_port', 'name'}
+# What another test runs, or what CI lacks: a pattern in the command -> the test, or the lack. A document may say the
+# latter itself, in the line before a block: <!-- not run: needs a GPU -->
 ELSEWHERE = {
     r'^bash (scripts/(setup|test)\.sh|\.ci/run)|ruff check': 'needs nothing but what runs these tests',
     r'^hosts=|#SBATCH|srun': 'needs a cluster',
     r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_processes_times_clones_equal_one',
+    r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
     r'^tensorboard ': 'test_board.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_the_stages_of_the_input',
@@ -37,18 +42,17 @@ SMALL = {
     'eval_ssd_network.py': ['--batch_size=2'], 'tf_convert_data.py': ['--overwrite'],
     'benchmarks/train_step.py': ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=1', '--steps=1']}
 REPLAYED = 'bash scripts/train_shapes.sh'   # its steps are run too; those of the others are alike
-LEFT_OPEN = {'--num_clones=4': ['--num_clones=2', '--dataset_dir=runs/mine/records', '--train_dir=runs/two']}
 
 ALL_FLAGS = {script: documents.flags_of(script) for script in documents.SCRIPTS}
 COMMANDS = [command for name in documents.FILES for command in documents.commands(name)]
 
 
-def check_flags(words, script, more=()):
+def check_flags(words, script):
     """Asserts that a script has the flags of a command, and takes their values."""
     known, _ = ALL_FLAGS[script]
     for word in words:
         match = re.fullmatch(r'--(no)?([\w-]+?)(?:=(.*))?', word, re.DOTALL)
-        if not match or match[2] in {*more, *FOREIGN_FLAGS}:
+        if not match or match[2] in FOREIGN_FLAGS:
             continue
         no, name, value = match.groups()
         name = name if no is None or name in known else no + name
@@ -60,7 +64,9 @@ def check_flags(words, script, more=()):
 @pytest.mark.parametrize('script', documents.SCRIPTS)
 def test_every_flag_has_a_sentence(script):
     flags, about = ALL_FLAGS[script]
-    assert about.partition('\n')[0].endswith('.') and f'python {script}'[:-3].replace('python benchmarks/', '') in about
+    module = script.removesuffix('.py').replace('/', '.')
+    assert (f'python -m {module}' if module.startswith('benchmarks') else f'python {script}') in about
+    assert about.partition('\n')[0].endswith('.')
     for flag in flags.values():
         assert re.fullmatch(r'[A-Z<a-z].*\.', flag.help, re.DOTALL), f'--{flag.name}: {flag.help}'
 
@@ -106,7 +112,7 @@ def test_flags_paths_and_links(name):
 @pytest.mark.parametrize('command', COMMANDS, ids=lambda command: f'{command.document}: {command.text[:60]}')
 def test_flags_of_commands(command):
     script = documents.script_of(command.words)
-    if script and not documents.is_program(command):
+    if script and not command.is_program:
         check_flags(command.words, script)
 
 
@@ -122,8 +128,39 @@ def test_what_is_not_run_here_is_run_there_or_says_what_it_needs():
         if '::' in where:
             file, _, test = where.partition('::')
             assert f'def {test}(' in (ROOT / 'tests' / file).read_text(), where
+        elif where:
+            assert re.match(r'needs (a GPU|a download|a cluster|nothing but )', where), where
         else:
-            assert re.match(r'needs (a GPU|a download|a cluster|nothing but )|^$', where), where
+            assert documents.script_of(command.words) in ALL_FLAGS, f'{command} is not run'
+
+
+def put_in(part):
+    """What stands in an f-string, as the documents write it: names of files as they are, … for all else."""
+    value = getattr(part, 'value', None)
+    names = {'FACTS': facts.FACTS, 'LABELS': facts.LABELS, 'CONFIG': run_folder.CONFIG}
+    return value if isinstance(value, str) else names.get(getattr(value, 'attr', getattr(value, 'id', '')), '…')
+
+
+def messages():
+    """Every text in the code."""
+    for path in documents.python_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.JoinedStr):
+                yield ''.join(map(put_in, node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+    for path in ROOT.glob('scripts/*.sh'):
+        yield from path.read_text(encoding='utf-8').splitlines()
+    yield 'Unknown command line flag'   # absl's
+
+
+def test_what_is_quoted_for_troubleshooting_is_what_the_code_says():
+    said = list(messages())
+    quoted = re.findall(r'^\| `(.*?)`', documents.read('docs/troubleshooting.md'), re.MULTILINE)
+    assert len(quoted) > 40
+    for quote in quoted:
+        pattern = '.*'.join(re.escape(part) for part in quote.split('…'))
+        assert any(re.search(pattern, text, re.DOTALL) for text in said), quote
 
 
 @pytest.fixture(scope='module')
@@ -174,12 +211,9 @@ def small(words):
     """A command as it is run here."""
     if not {'--print_anchors', '--helpshort'}.isdisjoint(words):
         return words
-    more = SMALL.get(documents.script_of(words), [])
-    for word, flags in LEFT_OPEN.items():
-        more = [*more, *(flags if word in words else [])]
     if any(word.startswith('--split_ratio=') for word in words):
         words = [word.replace('my_data', 'undivided').replace('runs/mine/', 'runs/undivided/') for word in words]
-    return [*words, *more]
+    return [*words, *SMALL.get(documents.script_of(words), [])]
 
 
 SHELL = [command for command in COMMANDS if re.match(r'(\w+=\S+ )*bash scripts/(?!setup|test|launch)', command.text)]
@@ -199,8 +233,8 @@ def test_shell_scripts_call_what_is_there(command, place):
 @pytest.mark.slow
 def test_commands_run(place, monkeypatch):
     monkeypatch.chdir(place)
-    # The first words of the first document take records for granted.
-    assert documents.run(['python', 'tf_convert_data.py', '--dataset_dir=my_data', '--output_dir=runs/mine/records']) == 0
+    convert = 'python tf_convert_data.py --dataset_dir=my_data --output_dir=runs/mine/records'
+    assert documents.run(convert.split()) == 0   # the first words of the README take records for granted
     done = set()
     for command in COMMANDS:
         replayed = command.text.startswith(REPLAYED)
