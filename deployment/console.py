@@ -7,7 +7,6 @@ import sys
 
 log = logging.getLogger('ssd')
 _kept = logging.getLogger('ssd.kept')   # what goes to the file alone
-_TO_START = '\r\x1b[K'   # the cursor goes to the start of its line, which is emptied
 
 
 def set_up():
@@ -46,11 +45,13 @@ class _Screen(logging.StreamHandler):
     def _draw(self, status):
         if not self._status and not status:
             return
-        self._status = status
+        # Cut, because of a line that is wrapped only the last part could be rewritten. Blanks, which notebooks
+        # understand too, cover all of the row, where the terminal may have written ^C.
+        room = self._columns() - 1
         try:
-            # Cut, because of a line that is wrapped only the last part could be rewritten.
-            self.stream.write(_TO_START + status[:self._columns() - 1])
+            self.stream.write(f'\r{" " * room}\r{status[:room]}')
             self.stream.flush()
+            self._status = status
         except (OSError, ValueError):   # the terminal is gone
             self.is_terminal, self._status = False, ''
 

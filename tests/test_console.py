@@ -1,7 +1,6 @@
 import fcntl
 import os
 import pty
-import re
 import struct
 import subprocess
 import sys
@@ -76,8 +75,14 @@ class Terminal:
         return self._written
 
     def screen(self):
-        """The lines that a person sees: what stands behind the last return to the start of each."""
-        return [re.split('\r\x1b\\[K', line)[-1] for line in self.read().split('\n')]
+        """The lines that a person sees: what was written after a return to the start of a line covers the rest."""
+        lines = []
+        for line in self.read().split('\n'):
+            seen = ''
+            for part in line.split('\r'):
+                seen = part + seen[len(part):]
+            lines.append(seen.rstrip())
+        return lines
 
 
 @pytest.fixture
