@@ -16,6 +16,7 @@ import time
 
 from absl import flags
 
+from benchmarks.worker_processes import worker_process
 from deployment import command
 
 FLAGS = flags.FLAGS
@@ -26,19 +27,6 @@ flags.DEFINE_integer('steps', 400, 'Steps of the run, enough to last until all a
 flags.DEFINE_integer('seed', 0, 'Decides the order of the kills and their moments.')
 flags.DEFINE_integer('first_port', 2300, 'Port of worker 0; the others follow.', lower_bound=1)
 _AFTER_STARTING = 8   # seconds from the first step of a start to the latest moment of a kill
-
-
-def worker_process(launcher, rank):
-    """The process number of a worker that a launcher, a process number too, has started; None if there is none."""
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, open(f'/proc/{pid}/cmdline', 'rb') as called:
-                parent = stat.read().rpartition(')')[2].split()[1]
-                if parent == str(launcher) and f'--task_index={rank}'.encode() in called.read():
-                    return int(pid)
-        except OSError:   # it has just ended
-            continue
-    return None
 
 
 def launch(records, train_dir, *more):
