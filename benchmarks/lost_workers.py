@@ -55,8 +55,10 @@ def _wait(condition, seconds, launcher):
     return True
 
 
-def _is_writing(train_dir):
-    return any(name.startswith('model.ckpt') and 'temp' in name for name in os.listdir(train_dir))
+def _being_written(train_dir):
+    """Names of the files in which a checkpoint is under way, or was when its writer was killed."""
+    there = os.listdir(train_dir) if os.path.isdir(train_dir) else []
+    return {name for name in there if name.startswith('model.ckpt') and 'temp' in name}
 
 
 def kill(rank, start, while_writing, launcher, train_dir, draw):
@@ -66,7 +68,8 @@ def kill(rank, start, while_writing, launcher, train_dir, draw):
     if not _wait(is_running, 60, launcher):
         return None
     began, begun_at = time.monotonic(), _said(train_dir).count('\nstep ')
-    if while_writing and _wait(lambda: os.path.isdir(train_dir) and _is_writing(train_dir), 60, launcher):
+    left = _being_written(train_dir)   # by the one that was killed last
+    if while_writing and _wait(lambda: _being_written(train_dir) - left, 60, launcher):
         doing = 'writing a checkpoint'
     elif not while_writing and draw.random() < .25:
         time.sleep(draw.uniform(0, 10))
