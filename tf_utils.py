@@ -224,7 +224,8 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
 def _over_processes(group, losses, shares):
     """The losses and the gradients of this process's clones -> those of all processes, as if they were of one clone."""
     pairs = _sum_gradients(shares)
-    loss, *gradients = group.sum([tf.add_n(losses), *(gradient for gradient, _ in pairs)])
+    loss, = group.sum([tf.add_n(losses)])
+    gradients = group.sum([gradient for gradient, _ in pairs], group.gradient_precision)
     summed = {variable.ref(): gradient for (_, variable), gradient in zip(pairs, gradients, strict=True)}
     return [loss], [[(summed.get(variable.ref()), variable) for _, variable in shares[0]]]
 

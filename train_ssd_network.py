@@ -30,6 +30,8 @@ flags.DEFINE_list('worker_hosts', [], 'Processes that train together, host:port 
 flags.DEFINE_integer('task_index', None, 'Place of this process in worker_hosts. The first, 0, writes checkpoints.')
 flags.DEFINE_integer('collective_timeout_secs', 600, 'Seconds after which a process that does not come, or stalls, is '
                      'given up; longer than a checkpoint takes.', lower_bound=1)
+flags.DEFINE_enum('gradient_precision', 'float32', ['float32', 'bfloat16'], 'What gradients travel in between '
+                  'worker_hosts; bfloat16 halves what the network carries, and rounds to 3 digits.')
 flags.DEFINE_integer('num_readers', 4, 'Records read at a time.', lower_bound=1, upper_bound=1024)
 flags.DEFINE_integer('num_preprocessing_threads', 0, 'Examples made at a time; 0: one for every processor core.',
                      lower_bound=0, upper_bound=1024)
@@ -319,7 +321,8 @@ def main():
     gpus = tf.config.list_physical_devices('GPU')
     deployment = model_deploy.deploy(FLAGS.num_clones, FLAGS.clone_on_cpu, len(gpus), cluster.size)
     config = model_deploy.session_config(deployment, FLAGS.gpu_memory_fraction, FLAGS.allow_growth)
-    group = process_group.ProcessGroup(cluster, FLAGS.collective_timeout_secs, deployment.variables_device(), config)
+    group = process_group.ProcessGroup(cluster, FLAGS.collective_timeout_secs, deployment.variables_device(), config,
+                                       FLAGS.gradient_precision)
     with tf.device(deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
 

@@ -16,6 +16,7 @@ import time
 
 from absl import flags
 
+from benchmarks.worker_processes import worker_process
 from deployment import command
 
 FLAGS = flags.FLAGS
@@ -26,19 +27,6 @@ flags.DEFINE_integer('steps', 400, 'Steps of the run, enough to last until all a
 flags.DEFINE_integer('seed', 0, 'Decides the order of the kills and their moments.')
 flags.DEFINE_integer('first_port', 2300, 'Port of worker 0; the others follow.', lower_bound=1)
 _AFTER_STARTING = 8   # seconds from the first step of a start to the latest moment of a kill
-
-
-def worker_process(launcher, rank):
-    """The process number of a worker that a launcher, a process number too, has started; None if there is none."""
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, open(f'/proc/{pid}/cmdline', 'rb') as called:
-                parent = stat.read().rpartition(')')[2].split()[1]
-                if parent == str(launcher) and f'--task_index={rank}'.encode() in called.read():
-                    return int(pid)
-        except OSError:   # it has just ended
-            continue
-    return None
 
 
 def launch(records, train_dir, *more):
@@ -67,8 +55,10 @@ def _wait(condition, seconds, launcher):
     return True
 
 
-def _is_writing(train_dir):
-    return any(name.startswith('model.ckpt') and 'temp' in name for name in os.listdir(train_dir))
+def _being_written(train_dir):
+    """Names of the files in which a checkpoint is under way, or was when its writer was killed."""
+    there = os.listdir(train_dir) if os.path.isdir(train_dir) else []
+    return {name for name in there if name.startswith('model.ckpt') and 'temp' in name}
 
 
 def kill(rank, start, while_writing, launcher, train_dir, draw):
@@ -78,7 +68,8 @@ def kill(rank, start, while_writing, launcher, train_dir, draw):
     if not _wait(is_running, 60, launcher):
         return None
     began, begun_at = time.monotonic(), _said(train_dir).count('\nstep ')
-    if while_writing and _wait(lambda: os.path.isdir(train_dir) and _is_writing(train_dir), 60, launcher):
+    left = _being_written(train_dir)   # by the one that was killed last
+    if while_writing and _wait(lambda: _being_written(train_dir) - left, 60, launcher):
         doing = 'writing a checkpoint'
     elif not while_writing and draw.random() < .25:
         time.sleep(draw.uniform(0, 10))

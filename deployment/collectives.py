@@ -10,7 +10,7 @@ _REPLICAS, _PROCESSES, _AGREEMENT = 1, 2, 3
 
 
 def sum_over_processes(tensor, size, key, timeout_secs):
-    """The sum of a float32 tensor over the variables' devices of so many processes."""
+    """The sum of a tensor over the variables' devices of so many processes."""
     return collective_ops.all_reduce(tensor, size, _PROCESSES, key, 'Add', 'Id', timeout=timeout_secs)
 
 

@@ -26,8 +26,12 @@ class ProcessGroup:
     `config` are those of this process's sessions.
     """
 
-    def __init__(self, cluster, timeout_secs=0, device='', config=None):
-        """device: where sums are made, that of the variables. config: ConfigProto of a session without a group."""
+    def __init__(self, cluster, timeout_secs=0, device='', config=None, gradient_precision='float32'):
+        """device: where sums are made, that of the variables. config: ConfigProto of a session without a group.
+
+        gradient_precision: what gradients travel in.
+        """
+        self.gradient_precision = tf.as_dtype(gradient_precision)
         self.size, self.rank, self.is_chief = cluster.size, cluster.rank, cluster.is_chief
         self.master, self.config = '', config
         self._hosts, self._timeout, self._device = cluster.hosts, timeout_secs, device
@@ -83,8 +87,8 @@ class ProcessGroup:
         if differences:
             raise UserError(f'{"; ".join(differences)}; start all with the same')
 
-    def sum(self, tensors):
-        """These float32 tensors, each summed over the processes.
+    def sum(self, tensors, precision=tf.float32):
+        """These float32 tensors, each summed over the processes, which exchange them in `precision`.
 
         They go in buckets, the last tensors first, whose gradients are made first: so some are under way while others
         are still computed.
@@ -94,9 +98,9 @@ class ProcessGroup:
         summed = {}
         with tf.device(self._device):
             for bucket in _buckets(list(enumerate(map(tf.convert_to_tensor, tensors)))[::-1]):
-                flat = tf.concat([tf.reshape(tensor, [-1]) for _, tensor in bucket], 0)
+                flat = tf.cast(tf.concat([tf.reshape(tensor, [-1]) for _, tensor in bucket], 0), precision)
                 whole = collectives.sum_over_processes(flat, self.size, next(self._keys), self._timeout)
-                parts = tf.split(whole, [tensor.shape.num_elements() for _, tensor in bucket])
+                parts = tf.split(tf.cast(whole, tf.float32), [tensor.shape.num_elements() for _, tensor in bucket])
                 summed |= {index: tf.reshape(part, tensor.shape)
                            for (index, tensor), part in zip(bucket, parts, strict=True)}
         return [summed[index] for index in range(len(tensors))]

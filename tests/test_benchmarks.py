@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import shutil
 
 import pytest
 from conftest import ROOT
@@ -82,3 +84,15 @@ def test_losses_are_read_from_a_log_and_drawn(tmp_path):
         assert picture.width > picture.height > 100
     (tmp_path / 'other').write_text('no steps')
     assert 'holds no step' in scripts.refusal('-m', 'benchmarks.loss_curves', '--output=a.png', f'{tmp_path}/other')
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists('/dev/net/tun') or not shutil.which('tc'),
+                    reason='network namespaces want root, /dev/net/tun and iproute2')
+def test_workers_on_machines_of_their_own_with_a_slow_network_between_them():
+    before = set(os.listdir('/sys/class/net'))
+    text = scripts.succeed('-m', 'benchmarks.network', '--mbit=0,100', '--delay_ms=1', '--loss=0.001', '--steps=4',
+                           '--', '--model_name=ssd_160_mobilenet_v1_025')
+    speeds = [float(speed) for speed in re.findall(r'([\d.]+) images/s', text)]
+    assert 'unlimited' in text and '100 Mbit/s' in text and len(speeds) == 2 and min(speeds) > 0
+    assert set(os.listdir('/sys/class/net')) <= before
+    assert "'fast' is no number of Mbit/s" in scripts.refusal('-m', 'benchmarks.network', '--mbit=fast')

@@ -16,6 +16,7 @@ from conftest import ROOT
 from shapes_run import weights, write_shapes
 
 import scripts
+from benchmarks.worker_processes import worker_process
 from deployment import run_folder
 
 pytestmark = pytest.mark.slow
@@ -62,27 +63,63 @@ def finished(launched):
     return text
 
 
-def test_processes_times_clones_equal_one(data, tmp_path):
-    """Two processes of two clones, a picture each, against one clone of four.
+@pytest.fixture(scope='module')
+def one_clone(data, tmp_path_factory):
+    """Six steps of one clone of six pictures, from a checkpoint: its flags, its folder, what it said.
 
-    With frozen batch norm: moments of four pictures make gradients that differ by percents with the order of a sum.
+    With frozen batch norm: moments of few pictures make gradients that differ by percents with the order of a sum.
     """
-    scripts.succeed('train_ssd_network.py', *arguments(data, tmp_path / 'base', '--max_number_of_steps=1',
+    folder = tmp_path_factory.mktemp('one')
+    scripts.succeed('train_ssd_network.py', *arguments(data, folder / 'base', '--max_number_of_steps=1',
                                                        '--batch_size=4'))
-    flags = ['--max_number_of_steps=4', '--moving_average_decay=0.9', '--freeze_batch_norm',
-             f'--checkpoint_path={tmp_path}/base', '--learning_rate_per_image=0.0001']
-    launched = launch(2, *arguments(data, tmp_path / 'two', *flags, '--num_clones=2', '--batch_size=1'))
-    text = finished(launched)
-    assert launched.returncode == 0, text
-    assert 'batch      1 x 2 x 2 processes' in text and '[1] worker 1 of 2 is ready' in text
-    one = scripts.succeed('train_ssd_network.py', *arguments(data, tmp_path / 'one', *flags, '--batch_size=4'))
-    for step in range(1, 5):
-        pattern = rf'step {step}/4: (loss .*\)), learning rate 0.0004'
-        assert _numbers(pattern, text) == pytest.approx(_numbers(pattern, one), rel=1e-3)
-    expected, found = weights(tmp_path / 'one'), weights(tmp_path / 'two')
-    assert expected.keys() == found.keys() and found['global_step'] == 4
+    flags = ['--moving_average_decay=0.9', '--freeze_batch_norm', f'--checkpoint_path={folder}/base',
+             '--learning_rate_per_image=0.0001', '--clip_gradient_norm=20']
+    text = scripts.succeed('train_ssd_network.py', *arguments(
+        data, folder / 'one', *flags, '--batch_size=6', '--max_number_of_steps=6'))
+    return flags, folder / 'one', text
+
+
+def assert_same_training(one_clone, train_dir, text):
+    """Text has lines of each step from the first; both ended at step 6."""
+    _, folder, expected_text = one_clone
+    for step in range(1, 7):
+        pattern = rf'step {step}/\d: (loss .*\)), learning rate 0.0006'
+        assert _numbers(pattern, text) == pytest.approx(_numbers(pattern, expected_text), rel=1e-3)
+    expected, found = weights(folder), weights(train_dir)
+    assert expected.keys() == found.keys() and found['global_step'] == 6
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
+
+
+def test_three_processes_of_two_clones_equal_one(data, tmp_path, one_clone):
+    launched = launch(3, *arguments(data, tmp_path, *one_clone[0], '--num_clones=2', '--batch_size=1',
+                                    '--max_number_of_steps=6'))
+    text = finished(launched)
+    assert launched.returncode == 0, text
+    assert 'batch      1 x 2 x 3 processes' in text and '[2] worker 2 of 3 is ready' in text
+    assert_same_training(one_clone, tmp_path, text)
+
+
+def test_accumulating_processes_equal_one_and_another_number_goes_on(data, tmp_path, one_clone):
+    """Two processes, three pictures each one after the other; from step 4 on one process of two clones."""
+    text = finished(launch(2, *arguments(data, tmp_path, *one_clone[0], '--batch_size=1',
+                                         '--gradient_accumulation_steps=3', '--max_number_of_steps=4')))
+    text += scripts.succeed('train_ssd_network.py', *arguments(data, tmp_path, *one_clone[0], '--batch_size=3',
+                                                               '--num_clones=2', '--max_number_of_steps=6'))
+    assert 'the examples from here on' not in text
+    assert_same_training(one_clone, tmp_path, text)
+
+
+def test_gradients_that_travel_in_bfloat16(data, tmp_path, one_clone):
+    """Rounded to three digits they train almost the same, and all of the checkpoint is float32 as ever."""
+    text = finished(launch(2, *arguments(data, tmp_path, *one_clone[0], '--batch_size=3', '--max_number_of_steps=6',
+                                         '--gradient_precision=bfloat16')))
+    pattern = r'step 6/6: (loss .*\)), learning rate'
+    assert _numbers(pattern, text) == pytest.approx(_numbers(pattern, one_clone[2]), rel=.02)
+    expected, found = weights(one_clone[1]), weights(tmp_path)
+    assert {name: value.dtype for name, value in expected.items()} == {
+        name: value.dtype for name, value in found.items()}
+    assert any((found[name] != value).any() for name, value in expected.items())
 
 
 def _numbers(pattern, text):
@@ -100,7 +137,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, tmp_path):
         lines.append(line)
         if line.startswith('step 5/') and not killed:
             killed = True
-            os.kill(_worker(launched.pid, 1), signal.SIGKILL)
+            os.kill(worker_process(launched.pid, 1), signal.SIGKILL)
     text = ''.join(lines)
     assert launched.wait(timeout=60) == 0, text
     assert 'starting all again (1 of 3)' in text and 'going on from' in text
@@ -110,17 +147,20 @@ def test_a_killed_worker_costs_nothing_but_time(data, tmp_path):
         np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
-def _worker(launcher, rank):
-    """Process number of a worker of a launcher."""
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, open(f'/proc/{pid}/cmdline', 'rb') as command:
-                parent, called = stat.read().rpartition(')')[2].split()[1], command.read()
-        except OSError:
-            continue
-        if parent == str(launcher) and f'--task_index={rank}'.encode() in called:
-            return int(pid)
-    raise AssertionError(f'worker {rank} is not there')
+def test_a_worker_that_stalls_is_noticed(data, tmp_path):
+    launched = launch(2, *arguments(data, tmp_path, '--batch_size=1', '--collective_timeout_secs=10'),
+                      '--max_restarts=0')
+    lines = []
+    for line in launched.stdout:
+        lines.append(line)
+        if line.startswith('step 2:'):
+            stalled = worker_process(launched.pid, 1)
+            os.kill(stalled, signal.SIGSTOP)
+        elif line.startswith('error: '):
+            os.kill(stalled, signal.SIGKILL)   # which the launcher would do half a minute later
+    text = ''.join(lines)
+    assert launched.wait(timeout=60) == 75, text
+    assert 'error: some worker did not answer within 10 s, and this one, worker 0, cannot go on alone' in text
 
 
 def test_other_flags_are_refused_with_the_difference(data, tmp_path):
@@ -167,7 +207,7 @@ def test_a_stop_reaches_all(data, tmp_path):
     for line in launched.stdout:
         lines.append(line)
         if line.startswith('step 2:'):
-            os.kill(_worker(launched.pid, 1), signal.SIGTERM)   # as a cluster manager takes one machine away
+            os.kill(worker_process(launched.pid, 1), signal.SIGTERM)   # as a cluster manager takes one machine away
     assert launched.wait(timeout=60) == 143, ''.join(lines)
     saved = int(weights(tmp_path)['global_step'])
     assert f'step {saved}: saved' in ''.join(lines) and 'error' not in ''.join(lines)
