@@ -107,7 +107,7 @@ class TrainStep:
             return None, True
 
         writer = kwargs.get('summary_writer')
-        summarize = writer is not None and self._summarize.is_due()
+        summarize = writer is not None and (self._summarize.is_due() or self._step + 1 == self._number_of_steps)
         fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
         try:
             with self._group.watched():

@@ -27,7 +27,7 @@ FOREIGN_FLAGS = {'logdir', 'kill-on-bad-exit', 'nodes', 'ntasks-per-node', 'gpus
 ELSEWHERE = {
     r'^bash (scripts/(setup|test)\.sh|\.ci/run)|ruff check': 'needs nothing but what runs these tests',
     r'^hosts=|#SBATCH|srun': 'needs a cluster',
-    r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_processes_times_clones_equal_one',
+    r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
     r'^tensorboard ': 'test_board.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',

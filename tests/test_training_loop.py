@@ -96,6 +96,13 @@ def test_summaries_come_with_the_step_that_is_due(tmp_path):
     assert run.writer.steps == [1, 1]        # the graph's and the speed, at the first step; the next in 9999 s
 
 
+def test_summaries_come_with_the_last_step_too(tmp_path):
+    run = Run(tmp_path, [3., 2., 1.], number_of_steps=3)
+    for _ in range(3):
+        run()
+    assert sorted(set(run.writer.steps)) == [1, 3]
+
+
 def test_checkpoints_come_between_steps(tmp_path):
     run = Run(tmp_path, [3., 2., 1.], save_interval_secs=0)
     for _ in range(2):
