@@ -13,7 +13,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from deployment import board, console
+from deployment import console, described
 from deployment.cluster import Cluster
 from deployment.console import log
 from deployment.errors import UserError
@@ -254,5 +254,5 @@ class _Speed:
     def summary(self):
         """The speed for TensorBoard; nothing while it is not known."""
         rate = self.images_per_second()
-        return board.scalar_now('training/images_per_second', rate, f'Pictures of all clones and processes, over the '
-                                f'last {self._WINDOW} steps.') if rate else tf.Summary()
+        about = f'Pictures of all clones and processes, over the last {self._WINDOW} steps.'
+        return described.scalar_now('training/images_per_second', rate, about) if rate else tf.Summary()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from deployment import board
+from deployment import described
 from nets import layers, losses, matching, ssd
 
 
@@ -82,7 +82,7 @@ _LOSSES = {
                    'mined for them, summed, per matched anchor.'),
     'localization': ('localization', 'How wrong the places are: smooth L1 loss of the offsets of matched anchors, '
                      'summed, per matched anchor, times --loss_alpha.'),
-    'decay': ('weight_decay', 'The L2 norm of the weights, which --weight_decay keeps small.')}
+    'decay': ('weight_decay', 'L2 loss of the weights, times --weight_decay.')}
 
 
 def summaries(parts, learning_rate, batch, draw, num_pictures=4):
@@ -91,7 +91,7 @@ def summaries(parts, learning_rate, batch, draw, num_pictures=4):
     draw: function of arrays (picture [H, W, 3] uint8, boxes [M, 4], labels [M]) -> the picture with its boxes,
     [H', W', 3] uint8. It is called when the summaries are fetched, and only then.
     """
-    losses_by_part = [board.scalar(f'losses/{_LOSSES[part][0]}', value, _LOSSES[part][1])
+    losses_by_part = [described.scalar(f'losses/{_LOSSES[part][0]}', value, _LOSSES[part][1])
                       for part, value in parts.items()]
     num_truths = tf.count_nonzero(batch['labels'] > 0, dtype=tf.int32)
     num_images = batch['image'].shape[0]
@@ -99,15 +99,15 @@ def summaries(parts, learning_rate, batch, draw, num_pictures=4):
     with tf.device('/device:CPU:0'):
         for k in range(min(num_pictures, num_images)):
             drawn = tf.numpy_function(draw, [batch[name][k] for name in ('image', 'boxes', 'labels')], tf.uint8)
-            pictures.append(board.picture(
+            pictures.append(described.picture(
                 f'training_pictures/{k + 1}', tf.ensure_shape(drawn, [None, None, 3]),
                 'A picture of the batch as the net sees it, after augmentation, with its ground truths.'))
     return [*losses_by_part, *pictures,
-            board.scalar('training/learning_rate', learning_rate, 'The rate of the weights; --bias_learning_rate_'
-                         'multiplier and --backbone_learning_rate_multiplier make others of it.'),
-            board.scalar('matching/well_matched_share', tf.reduce_sum(batch['reached']) / tf.maximum(num_truths, 1),
-                         'The share of the ground truths that some anchor overlaps by more than --match_threshold. '
-                         'The others have their best anchor alone. Where it is low, fit_anchors.py helps.'),
-            board.scalar('matching/matched_anchors_per_picture',
-                         tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32) / num_images,
-                         'Anchors that learn an object; all others are background.')]
+            described.scalar('training/learning_rate', learning_rate,
+                             'That of the weights; biases and the backbone may have a multiple of it.'),
+            described.scalar('matching/well_matched_share', tf.reduce_sum(batch['reached']) / tf.maximum(num_truths, 1),
+                             'The share of the ground truths that some anchor overlaps by more than --match_threshold. '
+                             'The others have their best anchor alone. Where it is low, fit_anchors.py helps.'),
+            described.scalar('matching/matched_anchors_per_picture',
+                             tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32) / num_images,
+                             'Anchors that learn an object; all others are background.')]

@@ -29,7 +29,7 @@ ELSEWHERE = {
     r'^hosts=|#SBATCH|srun': 'needs a cluster',
     r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
-    r'^tensorboard ': 'test_board.py::test_a_browser_shows_names_numbers_and_pictures',
+    r'^tensorboard ': 'test_described.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_the_stages_of_the_input',
     r'benchmarks\.record': 'test_benchmarks.py::test_what_a_run_measured_is_kept',

@@ -13,7 +13,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from deployment import board
+from deployment import described
 from nets import ssd_model
 
 GREEN = (20, 200, 40)
@@ -60,7 +60,7 @@ def test_pictures_are_drawn_where_they_are_fetched(evaluate):
 
 
 def test_a_number_that_no_graph_makes():
-    value, = board.scalar_now('training/images_per_second', 16, 'How fast.').value
+    value, = described.scalar_now('training/images_per_second', 16, 'How fast.').value
     assert value.tag == 'training/images_per_second' and tf.make_ndarray(value.tensor) == 16
     assert value.metadata.summary_description == 'How fast.'
 
@@ -98,7 +98,7 @@ def test_a_browser_shows_names_numbers_and_pictures(evaluate, tmp_path, page):
     with tf.summary.FileWriter(str(tmp_path / 'run')) as writer:
         for step in (1, 2):
             writer.add_summary(evaluate(merged), step)
-            writer.add_summary(board.scalar_now('training/images_per_second', 16, 'How fast.'), step)
+            writer.add_summary(described.scalar_now('training/images_per_second', 16, 'How fast.'), step)
     text = page('timeseries', '--dump-dom')
     for name in ('losses/confidence', 'losses/localization', 'losses/weight_decay', 'matching/well_matched_share',
                  'matching/matched_anchors_per_picture'):

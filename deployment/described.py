@@ -1,4 +1,4 @@
-"""What TensorBoard shows, each with a sentence that it keeps beside the name."""
+"""Summaries with a sentence that TensorBoard shows beside their names, which those of tf.compat.v1 have not."""
 import tensorflow.compat.v1 as tf
 
 
