@@ -89,6 +89,14 @@ def test_help_names_every_flag_once(script, capsys):
     assert shown == sorted(ALL_FLAGS[script][0])
 
 
+@pytest.mark.parametrize('name', sorted(path.name for path in ROOT.glob('scripts/*.sh') if path.name not in (
+    'common.sh', 'setup.sh', 'test.sh')))
+def test_shell_scripts_say_how_they_are_called(name):
+    done = subprocess.run(['bash', f'scripts/{name}', '--help'], cwd=ROOT, capture_output=True, text=True, check=False)
+    about, call, *_ = done.stdout.split(f'  bash scripts/{name}')
+    assert done.returncode == 2 and about.strip().endswith('.') and call and not done.stderr
+
+
 @pytest.mark.parametrize('name', documents.FILES)
 def test_flags_paths_and_links(name):
     text = documents.read(name)
