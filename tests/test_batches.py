@@ -27,4 +27,6 @@ def test_an_example_for_the_board_is_enlarged_and_named():
     changed = (drawn != empty).any(axis=2)
     assert changed[inside].any() and not changed[~inside].any()
     assert changed[121, 121:359].all() and changed[121:359, 121].all()
+    box[0, 2] = np.nan
+    np.testing.assert_array_equal(batches.draw_example(pixels, box, np.int32([2, 0]), ['dog', 'cat']), empty)
     assert batches.draw_example(np.zeros([481, 481, 3], np.uint8), box, np.int32([0, 0]), []).shape == (481, 481, 3)

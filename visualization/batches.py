@@ -21,7 +21,7 @@ def draw_example(pixels, boxes, labels, class_names):
 
 
 def _drawn(image, boxes, labels, class_names, scale=1.):
-    real = labels > 0
+    real = (labels > 0) & np.isfinite(boxes).all(axis=1)   # others lie nowhere
     return draw_detections(image, boxes[real], [class_names[label - 1] for label in labels[real]], labels[real], scale)
 
 
