@@ -48,3 +48,9 @@ def resize_for_eval(encoded, size, mean):
     """Encoded images [B] string -> [B, size, size, 3] uint8, each as in `preprocess_for_eval`."""
     return tf.map_fn(lambda one: pixels.render(one, tf.constant(_WHOLE), size, mean), encoded,
                      fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8))
+
+
+def resize_pixels_for_eval(image, size, mean):
+    """A decoded image [H, W, 3] uint8 RGB -> [size, size, 3] uint8: what `preprocess_for_eval` makes of its PNG."""
+    del mean   # the image fills the picture, so no margin wants a colour
+    return tf.ensure_shape(pixels.fit(image, size, size), [size, size, 3])

@@ -73,6 +73,17 @@ def test_resize_for_eval_is_the_same_for_every_picture_of_a_batch(evaluate):
     np.testing.assert_array_equal(batch, [one, one])
 
 
+@pytest.mark.parametrize('height, width', [(45, 80), (7, 1), (60, 60), (300, 500)])   # larger, at once, by areas
+def test_decoded_pixels_give_what_their_png_gives(evaluate, height, width):
+    image = np.random.RandomState(0).randint(0, 256, [height, width, 3], np.uint8)
+    fed = tf.placeholder(tf.uint8, [None, None, 3])
+    resized = ssd_preprocessing.resize_pixels_for_eval(fed, 60, FILL)
+    assert resized.shape == (60, 60, 3)
+    decoded, encoded = evaluate([resized, ssd_preprocessing.resize_for_eval(encode(image)[None], 60, FILL)[0]],
+                                {fed: image})
+    np.testing.assert_array_equal(decoded, encoded)
+
+
 def test_names():
     for name, keywords in ((None, {'zoom': True, 'crop': True}), ('ssd_300_vgg', {'zoom': True, 'crop': True}),
                            ('ssd_no_zoom_out', {'zoom': False, 'crop': True})):
