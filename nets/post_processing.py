@@ -14,6 +14,16 @@ class Detections(NamedTuple):
     count: tf.Tensor    # [B] int32, how many of K are real
 
 
+def merge_others(logits, labels):
+    """Logits [B, A, C] -> [B, A, 1 + n] of background and the n classes `labels`.
+
+    All other classes become background, so that the softmax of those that stay is what it was.
+    """
+    others = [label for label in range(logits.shape[-1]) if label not in labels]
+    background = tf.reduce_logsumexp(tf.gather(logits, others, axis=-1), -1, keepdims=True)
+    return tf.concat([background, tf.gather(logits, labels, axis=-1)], -1)
+
+
 def detect(logits, offsets, anchors, variances, select_threshold=.01, select_top_k=400,
            nms_threshold=.45, keep_top_k=200):
     """`Detections` from logits [B, A, C] and offsets [B, A, 4].
