@@ -163,17 +163,13 @@ def draw(image, detections):
 
 
 def write_picture(path, jpeg, detections):
-    """The picture with its detections drawn; whole or not at all."""
+    """The picture with its detections drawn."""
     import io
 
     from PIL import Image
-    partial = f'{path}.partial'
-    try:
-        draw(Image.open(io.BytesIO(jpeg.encoded)), detections).save(partial, 'JPEG', quality=92)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    drawn = io.BytesIO()
+    draw(Image.open(io.BytesIO(jpeg.encoded)), detections).save(drawn, 'JPEG', quality=92)
+    files.write_atomically(path, drawn.getvalue())
 
 
 @contextlib.contextmanager

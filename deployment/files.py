@@ -1,16 +1,28 @@
-"""Small text files that are there whole or not at all."""
+"""Small files that are there whole or not at all."""
+import contextlib
 import json
 import os
 
 from deployment.errors import UserError
 
 
-def write_atomically(path, text):
-    """Writes a text file under another name first, so that no half of it is ever seen."""
-    partial = f'{path}.{os.getpid()}.partial'
+@contextlib.contextmanager
+def named(path):
+    """Errors of writing (a full disk) do not say which file they are about: within this they name `path`."""
     try:
-        with open(partial, 'w', encoding='utf-8') as file:
-            file.write(text)
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
+
+
+def write_atomically(path, content):
+    """Writes a file of text or bytes under another name first, so that no half of it is ever seen."""
+    partial = f'{path}.{os.getpid()}.partial'
+    kind = {'mode': 'wb'} if isinstance(content, bytes) else {'mode': 'w', 'encoding': 'utf-8'}
+    try:
+        with named(path), open(partial, **kind) as file:
+            file.write(content)
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):

@@ -11,6 +11,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
 
+def test_bytes_and_what_cannot_be_written(tmp_path):
+    files.write_atomically(tmp_path / 'x', b'\xff')
+    assert (tmp_path / 'x').read_bytes() == b'\xff'
+    with pytest.raises(OSError) as caught, files.named('a/b'):
+        raise OSError(28, 'No space left on device')
+    assert caught.value.filename == 'a/b'
+
+
 def test_json_there_and_back(tmp_path):
     assert files.read_json(tmp_path / 'x', '') is None
     files.write_json(tmp_path / 'x', {'a': [1, None]})

@@ -121,3 +121,8 @@ def test_what_is_no_number_is_no_detection(evaluate):
     found = evaluate(post_processing.detect(tf.fill([1, 3, 3], np.float32('nan')), tf.zeros([1, 3, 4]), ANCHORS,
                                             VARIANCES))
     assert found.count.tolist() == [0]
+
+
+def test_other_classes_become_background(evaluate):
+    scores = tf.nn.softmax(post_processing.merge_others(tf.math.log([[[.1, .2, .3, .4]]]), [1, 3]))
+    np.testing.assert_allclose(evaluate(scores), [[[.1 + .3, .2, .4]]], rtol=1e-6)

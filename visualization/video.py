@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from deployment import files
 from deployment.console import log
 from deployment.errors import UserError
 
@@ -97,7 +98,7 @@ class Writer:
                                             (width, height))
         if not self._video.isOpened():
             self._json.close()
-            self._remove()
+            os.remove(self._partial('json'))
             raise UserError(f'{stem}.mp4 cannot be written with {width}x{height} pixels at {fps:g} frames a second; '
                             f'is --output_dir writable, and the disk not full?')
 
@@ -105,39 +106,36 @@ class Writer:
         """The next frame: its seconds from the start, pixels [height, width, 3] uint8 RGB, and what JSON can."""
         self._video.write(self._cv2.cvtColor(pixels, self._cv2.COLOR_RGB2BGR))
         entry = json.dumps({'frame': self._count, 'time': round(time, 6), 'detections': detections})
-        self._json.write(f'{"," if self._count else ""}\n{entry}')
-        self._json.flush()   # OpenCV says nothing of a full disk, this does
+        with files.named(self._partial('json')):
+            self._json.write(f'{"," if self._count else ""}\n{entry}')
+            self._json.flush()   # OpenCV says nothing of a full disk, this does
         self._count += 1
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
+        whole = False
         self._video.release()
-        readable = self._close_json(must=kind is None)
         frames = self._frames_written()
-        if kind is not None:
-            self._say_what_is_kept(frames, readable)
-            return
-        if frames != self._count:
-            raise UserError(f'{self._partial("mp4")} holds {frames} of {self._count} frames, so the disk is full or '
-                            f'broken; make room and start the same command again')
-        for ending in _ENDINGS:
-            os.replace(self._partial(ending), f'{self._stem}.{ending}')
+        if not frames:
+            os.remove(self._partial('mp4'))   # it does not play; where the disk is full, this makes room
+        try:
+            with files.named(self._partial('json')), self._json:
+                self._json.write('\n]}\n')
+            whole = kind is None and frames == self._count
+        finally:
+            if not whole:
+                self._say_what_is_kept()
+        if whole:
+            for ending in _ENDINGS:
+                os.replace(self._partial(ending), f'{self._stem}.{ending}')
+        elif kind is None:
+            raise UserError(f'{self._stem}.mp4: only {frames} of {self._count} frames could be written, so the disk is '
+                            f'full or broken; make room and start the same command again')
 
     def _partial(self, ending):
         return f'{self._stem}.partial.{ending}'
-
-    def _close_json(self, must):
-        """Whether it could be written to its end; an error of the disk is raised if it must."""
-        try:
-            with self._json:
-                self._json.write('\n]}\n')
-            return True
-        except OSError:
-            if must:
-                raise
-            return False
 
     def _frames_written(self):
         """OpenCV reports nothing while it writes, so the file is asked."""
@@ -146,14 +144,9 @@ class Writer:
         written.release()
         return frames
 
-    def _say_what_is_kept(self, frames, readable):
-        if frames > 0:
-            log.info('the first %d frames are kept in %s%s', frames, self._partial('mp4'),
-                     f' and {self._partial("json")}' if readable else '')
-        else:
-            self._remove()
-
-    def _remove(self):
-        for ending in _ENDINGS:
-            if os.path.exists(self._partial(ending)):
-                os.remove(self._partial(ending))
+    def _say_what_is_kept(self):
+        if not self._count:
+            os.remove(self._partial('json'))
+            return
+        kept = [self._partial(ending) for ending in _ENDINGS if os.path.exists(self._partial(ending))]
+        log.info('what was found in the first %d frames is kept in %s', self._count, ' and '.join(kept))
