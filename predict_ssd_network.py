@@ -2,7 +2,6 @@
 
 python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png' clip.mp4
 """
-import contextlib
 import functools
 import glob
 import itertools
@@ -16,7 +15,7 @@ from deployment.console import log
 from nets import anchor_presets
 from visualization import video
 
-_RESULTS, _PARTIAL = 'detections.json', 'detections.partial.json'
+_RESULTS = 'detections.json'
 _MOST_OF = .9   # of the frames that a file says to have, which may be an estimate
 
 FLAGS = flags.FLAGS
@@ -122,23 +121,26 @@ class Speed:
 
 
 def build(model, labels):
-    """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, of frames of one size."""
+    """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, and of frames' pixels."""
     import tensorflow.compat.v1 as tf
 
     from nets import inference
     from preprocessing import ssd_preprocessing
     size, mean = model.params.image_size, model.params.mean
-    encoded, frames = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, None, 3])
+    encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, 3])
     with tf.device('/device:CPU:0'):
         from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
-        from_frames = tf.map_fn(lambda pixels: ssd_preprocessing.resize_pixels_for_eval(pixels, size, mean), frames)
+        from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size, mean)
     images = tf.placeholder(tf.uint8, [None, size, size, 3])
     detections = inference.detect(images, model, labels, select_threshold=FLAGS.min_score,
                                   nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
 
-    def finder(given, resized):
-        return lambda session, inputs: session.run(detections, {images: session.run(resized, {given: inputs})})
-    return finder(encoded, from_encoded), finder(frames, from_frames)
+    def find_in_pictures(session, batch):
+        return session.run(detections, {images: session.run(from_encoded, {encoded: batch})})
+
+    def find_in_frames(session, batch):
+        return session.run(detections, {images: [session.run(from_pixels, {pixels: frame}) for frame in batch]})
+    return find_in_pictures, find_in_frames
 
 
 def as_json(found, index, height, width, class_names):
@@ -172,33 +174,14 @@ def write_picture(path, jpeg, detections):
     files.write_atomically(path, drawn.getvalue())
 
 
-@contextlib.contextmanager
-def kept_results():
-    """A dict to fill, which is written as JSON at the end; what is in it when an error or Ctrl-C comes, too."""
-    results, partial = {}, os.path.join(FLAGS.output_dir, _PARTIAL)
-    try:
-        yield results
-    except BaseException:
-        if results:
-            try:
-                files.write_json(partial, results)
-                log.info('the detections of the first %d pictures are kept in %s', len(results), partial)
-            except OSError as error:
-                log.info('the first %d pictures are drawn, but %s cannot be written (%s)', len(results), partial,
-                         error.strerror)
-        raise
-    files.write_json(os.path.join(FLAGS.output_dir, _RESULTS), results)
-    if os.path.exists(partial):
-        os.remove(partial)
-
-
 def predict_pictures(find, stems, class_names, speed):
     """Draws detections onto pictures; returns them, path -> list. stems: path -> that of the drawn picture."""
     from tqdm import tqdm
 
     from datasets import images
     paths = iter(stems)
-    with kept_results() as results, tqdm(total=len(stems), unit=' pictures') as progress:
+    with files.filled_json(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
+         tqdm(total=len(stems), unit=' pictures') as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
             batch = list(readable(batch_paths, functools.partial(images.read_jpeg, upright=True)))
             found = find([jpeg.encoded for _, jpeg in batch]) if batch else None

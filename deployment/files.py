@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 
+from deployment.console import log
 from deployment.errors import UserError
 
 
@@ -32,6 +33,29 @@ def write_atomically(path, content):
 def write_json(path, content):
     """Writes what `json` can, indented."""
     write_atomically(path, json.dumps(content, indent=2) + '\n')
+
+
+@contextlib.contextmanager
+def filled_json(path, what):
+    """A dict to fill within `with`, which is written at its end.
+
+    Where an error or Ctrl-C ends it, what the dict holds goes to `<stem>.partial.json`, and the log says so; what: its
+    keys are, for the log.
+    """
+    content, partial = {}, os.path.splitext(path)[0] + '.partial.json'
+    try:
+        yield content
+    except BaseException:
+        if content:
+            try:
+                write_json(partial, content)
+                log.info('what was found in the first %d %s is kept in %s', len(content), what, partial)
+            except OSError as error:
+                log.info('%d %s were done, but %s cannot be written (%s)', len(content), what, partial, error.strerror)
+        raise
+    write_json(path, content)
+    if os.path.exists(partial):   # of a run before
+        os.remove(partial)
 
 
 def read_json(path, advice):

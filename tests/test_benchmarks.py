@@ -33,6 +33,14 @@ def test_clones_beside_one():
     assert '3 clones cannot share --global_batch=8' in scripts.refusal('-m', 'benchmarks.clones', '--num_clones=3')
 
 
+def test_the_way_out_beside_the_forward_pass():
+    text = scripts.succeed('-m', 'benchmarks.post_processing', '--model_names=ssd_160_mobilenet_v1_025',
+                           '--batch_size=2', '--turns=1', '--kernels')
+    assert re.search(r'^ssd_160_mobilenet_v1_025, 834 anchors, 21 classes, batch 2, medians of 1 turns', text)
+    assert re.search(r'way out, untrained +\d.* of the forward pass +\(16680 scores of a picture above 0.01\)', text)
+    assert re.search(r'way out, trained +\d.* of the forward pass', text) and 'TopKV2' in text
+
+
 def test_turns_are_taken_and_the_first_does_not_count(monkeypatch):
     now, order = [0.], []
 
