@@ -16,6 +16,7 @@ from nets import anchor_presets
 from visualization import video
 
 _RESULTS = 'detections.json'
+_VIDEO = ('.mp4', '.partial.mp4')   # endings of a drawn video, at the end and before
 _MOST_OF = .9   # of the frames that a file says to have, which may be an estimate
 
 FLAGS = flags.FLAGS
@@ -70,27 +71,27 @@ def find_inputs():
             [path for path in found if video.is_video(path)])
 
 
-def output_stems(paths):
-    """Path -> where what is drawn of it goes, without the ending: its own name, numbered where two are alike."""
-    stems, used = {}, {os.path.splitext(_RESULTS)[0]}
+def output_paths(paths):
+    """Path -> that of what is drawn of it: its own name with .jpg or .mp4, numbered where two would be alike."""
+    # Beside each video lies a JSON of its name, and before it is whole, both are called partial.
+    drawn, used = {}, {_RESULTS.replace('.json', ending) for ending in _VIDEO}
     for path in paths:
-        name = stem = os.path.splitext(os.path.basename(path))[0]
-        number = 1
-        while name in used:
+        stem = name = os.path.splitext(os.path.basename(path))[0]
+        endings, number = _VIDEO if video.is_video(path) else ('.jpg',), 1
+        while any(name + ending in used for ending in endings):
             number += 1
             name = f'{stem}_{number}'
-        used |= {name, f'{name}.partial'}
-        stems[path] = os.path.join(FLAGS.output_dir, name)
-    return stems
+        used.update(name + ending for ending in endings)
+        drawn[path] = os.path.join(FLAGS.output_dir, name + endings[0])
+    return drawn
 
 
-def refuse_overwriting(stems):
+def refuse_overwriting(drawn):
     """UserError where a drawn picture or video would take the place of a given one."""
-    given = {os.path.realpath(path) for path in stems}
-    for path, stem in stems.items():
-        for drawn in (f'{stem}.mp4', f'{stem}.partial.mp4') if video.is_video(path) else (f'{stem}.jpg',):
-            if os.path.realpath(drawn) in given:
-                raise command.UserError(f'what is drawn would overwrite {drawn} itself; choose another --output_dir')
+    given = {os.path.realpath(path) for path in drawn}
+    for path in drawn.values():
+        if given & {os.path.realpath(path), os.path.realpath(files.partial_name(path))}:
+            raise command.UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
 
 
 def readable(paths, read):
@@ -174,27 +175,28 @@ def write_picture(path, jpeg, detections):
     files.write_atomically(path, drawn.getvalue())
 
 
-def predict_pictures(find, stems, class_names, speed):
-    """Draws detections onto pictures; returns them, path -> list. stems: path -> that of the drawn picture."""
+def predict_pictures(find, drawn, class_names, speed):
+    """Draws detections onto pictures; returns them, path -> list. drawn: path -> that of the drawn picture."""
     from tqdm import tqdm
 
     from datasets import images
-    paths = iter(stems)
+    paths = iter(drawn)
     with files.filled_json(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
-         tqdm(total=len(stems), unit=' pictures') as progress:
+         tqdm(total=len(drawn), unit=' pictures') as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
             batch = list(readable(batch_paths, functools.partial(images.read_jpeg, upright=True)))
-            found = find([jpeg.encoded for _, jpeg in batch]) if batch else None
-            for index, (path, jpeg) in enumerate(batch):
-                detections = as_json(found, index, jpeg.height, jpeg.width, class_names)
-                write_picture(f'{stems[path]}.jpg', jpeg, detections)
-                results[path] = detections
-            speed.add(len(batch))
+            if batch:
+                found = find([jpeg.encoded for _, jpeg in batch])
+                for index, (path, jpeg) in enumerate(batch):
+                    detections = as_json(found, index, jpeg.height, jpeg.width, class_names)
+                    write_picture(drawn[path], jpeg, detections)
+                    results[path] = detections
+                speed.add(len(batch))
             progress.update(len(batch_paths))
     return results
 
 
-def predict_video(find, reader, path, stem, class_names, speed):
+def predict_video(find, reader, path, drawn, class_names, speed):
     """Draws detections onto the frames of a video; returns (frames, detections), how many."""
     import numpy as np
     from PIL import Image
@@ -202,7 +204,7 @@ def predict_video(find, reader, path, stem, class_names, speed):
     count = total = 0
     facts = {'video': path, 'width': reader.width, 'height': reader.height, 'fps': reader.fps}
     expected = min(reader.num_frames, FLAGS.max_images or reader.num_frames)
-    with reader, video.Writer(stem, facts, reader.height, reader.width, reader.fps) as writer, \
+    with reader, video.Writer(drawn, facts, reader.height, reader.width, reader.fps) as writer, \
          tqdm(total=expected or None, desc=os.path.basename(path), unit=' frames') as progress:
         frames = itertools.islice(reader, FLAGS.max_images)
         while batch := list(itertools.islice(frames, FLAGS.batch_size)):
@@ -231,8 +233,8 @@ def main():
     model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
     labels = inference.find_labels(FLAGS.classes, model.class_names) if FLAGS.classes else None
     pictures, videos = find_inputs()
-    stems = output_stems(pictures + videos)
-    refuse_overwriting(stems)
+    drawn = output_paths(pictures + videos)
+    refuse_overwriting(drawn)
     find_in_pictures, find_in_frames = build(model, labels)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
 
@@ -244,10 +246,10 @@ def main():
         restore(session)
         if pictures:
             results = predict_pictures(functools.partial(find_in_pictures, session),
-                                       {path: stems[path] for path in pictures}, model.class_names, speed)
+                                       {path: drawn[path] for path in pictures}, model.class_names, speed)
             counts['pictures'], total = len(results), sum(map(len, results.values()))
         for path, reader in readable(videos, video.Reader):
-            frames, detections = predict_video(functools.partial(find_in_frames, session), reader, path, stems[path],
+            frames, detections = predict_video(functools.partial(find_in_frames, session), reader, path, drawn[path],
                                                model.class_names, speed)
             counts['frames'] += frames
             total += detections

@@ -7,6 +7,12 @@ from deployment.console import log
 from deployment.errors import UserError
 
 
+def partial_name(path):
+    """What a file is called that is kept though it is not whole: a/b.mp4 -> a/b.partial.mp4."""
+    stem, ending = os.path.splitext(path)
+    return f'{stem}.partial{ending}'
+
+
 @contextlib.contextmanager
 def named(path):
     """Errors of writing (a full disk) do not say which file they are about: within this they name `path`."""
@@ -39,10 +45,10 @@ def write_json(path, content):
 def filled_json(path, what):
     """A dict to fill within `with`, which is written at its end.
 
-    Where an error or Ctrl-C ends it, what the dict holds goes to `<stem>.partial.json`, and the log says so; what: its
-    keys are, for the log.
+    Where an error or Ctrl-C ends it, what the dict holds is kept as `partial_name`, and the log says so. what: its keys
+    are, for the log.
     """
-    content, partial = {}, os.path.splitext(path)[0] + '.partial.json'
+    content, partial = {}, partial_name(path)
     try:
         yield content
     except BaseException:

@@ -19,7 +19,7 @@ CLASSES = ['cat', 'dog', 'cow']
 def write_video(folder, count):
     """A video of so many frames: the first three pictures, over and over."""
     pictures = nano.pictures(3)
-    with video.Writer(str(folder / 'clip'), {}, 160, 160, 12.5) as writer:
+    with video.Writer(str(folder / 'clip.mp4'), {}, 160, 160, 12.5) as writer:
         for index in range(count):
             writer.add(0, pictures[index % 3], [])
     return folder / 'clip.mp4'
@@ -27,13 +27,13 @@ def write_video(folder, count):
 
 @pytest.fixture(scope='module')
 def given(tmp_path_factory):
-    """A folder with a net in `net`, and in `pictures` five pictures, what is none, and a video of seven frames."""
+    """A folder with a net in `net`, and in `pictures` five pictures, what is no video, and a video of seven frames."""
     folder = tmp_path_factory.mktemp('given')
     for name in ('net', 'pictures'):
         (folder / name).mkdir()
     nano.write_checkpoint(folder / 'net', CLASSES)
-    for index, pixels in enumerate(nano.pictures(5)):
-        Image.fromarray(pixels).resize((200, 100)).save(folder / f'pictures/{index}.jpg', quality=95)
+    for name, pixels in zip(('0.jpg', '1.jpg', '2.jpg', '3.png', 'clip.png'), nano.pictures(5), strict=True):
+        Image.fromarray(pixels).resize((200, 100)).save(folder / 'pictures' / name, quality=95)
     (folder / 'pictures/broken.avi').write_bytes(b'')
     write_video(folder / 'pictures', 7)
     (folder / 'pictures/clip.json').unlink()
@@ -69,7 +69,7 @@ def test_one_by_one_and_in_batches(given, tmp_path):
     for one, other in zip(clip['frames'], clip_batched['frames'], strict=True):
         assert_alike(one['detections'], other['detections'])
     assert sorted(path.name for path in (tmp_path / 'one').iterdir()) == [
-        '0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg', 'clip.json', 'clip.mp4', 'detections.json']
+        '0.jpg', '1.jpg', '2.jpg', '3.jpg', 'clip.jpg', 'clip.json', 'clip.mp4', 'detections.json']
 
 
 def test_the_best_of_the_chosen_classes(given, tmp_path):

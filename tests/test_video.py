@@ -13,12 +13,12 @@ from visualization import video
 FACTS = {'video': 'a.mp4'}
 
 
-def write(folder, name='clip', count=5, size=(64, 48), fps=10.):
+def write(folder, count=5, size=(64, 48), fps=10.):
     """A video of grey frames, each 20 brighter than the one before; returns its path."""
-    with video.Writer(str(folder / name), FACTS, size[1], size[0], fps) as writer:
+    with video.Writer(str(folder / 'clip.mp4'), FACTS, size[1], size[0], fps) as writer:
         for index in range(count):
             writer.add(index / fps, np.full([size[1], size[0], 3], 20 * index, np.uint8), [index] * index)
-    return str(folder / f'{name}.mp4')
+    return str(folder / 'clip.mp4')
 
 
 def test_frames_there_and_back(tmp_path):
@@ -42,7 +42,7 @@ def test_what_was_found_is_one_frame_a_line(tmp_path):
 
 
 def test_colours_are_rgb(tmp_path):
-    with video.Writer(str(tmp_path / 'red'), FACTS, 48, 64, 10) as writer:
+    with video.Writer(str(tmp_path / 'red.mp4'), FACTS, 48, 64, 10) as writer:
         writer.add(0, np.broadcast_to(np.uint8([200, 40, 20]), [48, 64, 3]), [])
     frame, = video.Reader(str(tmp_path / 'red.mp4'))
     np.testing.assert_allclose(frame.pixels.mean((0, 1)), [200, 40, 20], atol=10)
@@ -117,7 +117,7 @@ def said(monkeypatch):
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, OSError])
 def test_what_is_broken_off_plays_and_does_not_look_whole(tmp_path, said, error):
-    with pytest.raises(error), video.Writer(str(tmp_path / 'a'), FACTS, 48, 64, 10) as writer:
+    with pytest.raises(error), video.Writer(str(tmp_path / 'a.mp4'), FACTS, 48, 64, 10) as writer:
         for index in range(3):
             writer.add(index / 10, np.zeros([48, 64, 3], np.uint8), [])
         raise error
@@ -129,23 +129,23 @@ def test_what_is_broken_off_plays_and_does_not_look_whole(tmp_path, said, error)
 
 
 def test_what_is_broken_off_before_a_frame_leaves_nothing(tmp_path, said):
-    with pytest.raises(KeyboardInterrupt), video.Writer(str(tmp_path / 'a'), FACTS, 48, 64, 10):
+    with pytest.raises(KeyboardInterrupt), video.Writer(str(tmp_path / 'a.mp4'), FACTS, 48, 64, 10):
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir()) and not said
 
 
 def test_frames_that_opencv_lost_are_noticed(tmp_path, said):
     with pytest.raises(UserError, match='a.mp4: only 0 of 1 frames could be written, so the disk is full or broken'), \
-         video.Writer(str(tmp_path / 'a'), FACTS, 48, 64, 10) as writer:
+         video.Writer(str(tmp_path / 'a.mp4'), FACTS, 48, 64, 10) as writer:
         writer.add(0, np.zeros([50, 50, 3], np.uint8), [])   # of another size, which OpenCV passes over in silence
     assert [path.name for path in tmp_path.iterdir()] == ['a.partial.json'] and len(said) == 1
 
 
 def test_where_nothing_can_be_written(tmp_path):
     with pytest.raises(OSError, match='No such file or directory'):
-        video.Writer(str(tmp_path / 'no/a'), FACTS, 48, 64, 10)
+        video.Writer(str(tmp_path / 'no/a.mp4'), FACTS, 48, 64, 10)
     with pytest.raises(UserError, match='a.mp4 cannot be written with 0x48 pixels at 10 frames a second'):
-        video.Writer(str(tmp_path / 'a'), FACTS, 48, 0, 10)
+        video.Writer(str(tmp_path / 'a.mp4'), FACTS, 48, 0, 10)
     assert not list(tmp_path.iterdir())
 
 

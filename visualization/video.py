@@ -11,7 +11,6 @@ from deployment.console import log
 from deployment.errors import UserError
 
 EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
-_ENDINGS = ('json', 'mp4')   # of what is written
 _CODEC = 'mp4v'            # MPEG-4, which every wheel of OpenCV can write
 _MOST_FPS, _USUAL_FPS = 1000, 25
 
@@ -82,31 +81,32 @@ class Reader:
 
 
 class Writer:
-    """A drawn video and what was found in it: `<stem>.mp4` and `<stem>.json`, both whole or not there.
+    """A drawn video, `path` (.mp4), and what was found in it, the same with .json: both whole or not there.
 
-    Within `with`, both are written as `<stem>.partial.…`, and get their names at its end. Where an error or Ctrl-C ends
-    it, they are closed, so that they can be played and read, keep those names, and the log says so.
+    Within `with`, both are written as `files.partial_name`, and get their names at its end. Where an error or Ctrl-C
+    ends it, they are closed, so that they can be played and read, keep those names, and the log says so.
 
     The JSON is a dict: facts of the video, and 'frames', a list of {'frame', 'time', 'detections'}, one a line.
     """
 
-    def __init__(self, stem, facts, height, width, fps):
-        self._cv2, self._stem, self._count = require(stem), stem, 0
-        self._json = open(self._partial('json'), 'w', encoding='utf-8')   # noqa: SIM115 - open while frames come
+    def __init__(self, path, facts, height, width, fps):
+        self._cv2, self._count = require(path), 0
+        self._path, self._json_path = path, os.path.splitext(path)[0] + '.json'
+        self._partial, self._json_partial = map(files.partial_name, (self._path, self._json_path))
+        self._json = open(self._json_partial, 'w', encoding='utf-8')   # noqa: SIM115 - open while frames come
         self._json.write(json.dumps(facts)[:-1] + ', "frames": [')
-        self._video = self._cv2.VideoWriter(self._partial('mp4'), self._cv2.VideoWriter_fourcc(*_CODEC), fps,
-                                            (width, height))
+        self._video = self._cv2.VideoWriter(self._partial, self._cv2.VideoWriter_fourcc(*_CODEC), fps, (width, height))
         if not self._video.isOpened():
             self._json.close()
-            os.remove(self._partial('json'))
-            raise UserError(f'{stem}.mp4 cannot be written with {width}x{height} pixels at {fps:g} frames a second; '
+            os.remove(self._json_partial)
+            raise UserError(f'{path} cannot be written with {width}x{height} pixels at {fps:g} frames a second; '
                             f'is --output_dir writable, and the disk not full?')
 
     def add(self, time, pixels, detections):
         """The next frame: its seconds from the start, pixels [height, width, 3] uint8 RGB, and what JSON can."""
         self._video.write(self._cv2.cvtColor(pixels, self._cv2.COLOR_RGB2BGR))
         entry = json.dumps({'frame': self._count, 'time': round(time, 6), 'detections': detections})
-        with files.named(self._partial('json')):
+        with files.named(self._json_partial):
             self._json.write(f'{"," if self._count else ""}\n{entry}')
             self._json.flush()   # OpenCV says nothing of a full disk, this does
         self._count += 1
@@ -119,34 +119,31 @@ class Writer:
         self._video.release()
         frames = self._frames_written()
         if not frames:
-            os.remove(self._partial('mp4'))   # it does not play; where the disk is full, this makes room
+            os.remove(self._partial)   # it does not play; where the disk is full, this makes room
         try:
-            with files.named(self._partial('json')), self._json:
+            with files.named(self._json_partial), self._json:
                 self._json.write('\n]}\n')
             whole = kind is None and frames == self._count
         finally:
             if not whole:
                 self._say_what_is_kept()
         if whole:
-            for ending in _ENDINGS:
-                os.replace(self._partial(ending), f'{self._stem}.{ending}')
+            os.replace(self._json_partial, self._json_path)
+            os.replace(self._partial, self._path)
         elif kind is None:
-            raise UserError(f'{self._stem}.mp4: only {frames} of {self._count} frames could be written, so the disk is '
+            raise UserError(f'{self._path}: only {frames} of {self._count} frames could be written, so the disk is '
                             f'full or broken; make room and start the same command again')
-
-    def _partial(self, ending):
-        return f'{self._stem}.partial.{ending}'
 
     def _frames_written(self):
         """OpenCV reports nothing while it writes, so the file is asked."""
-        written = self._cv2.VideoCapture(self._partial('mp4'))
+        written = self._cv2.VideoCapture(self._partial)
         frames = int(written.get(self._cv2.CAP_PROP_FRAME_COUNT))
         written.release()
         return frames
 
     def _say_what_is_kept(self):
         if not self._count:
-            os.remove(self._partial('json'))
+            os.remove(self._json_partial)
             return
-        kept = [self._partial(ending) for ending in _ENDINGS if os.path.exists(self._partial(ending))]
+        kept = [path for path in (self._json_partial, self._partial) if os.path.exists(path)]
         log.info('what was found in the first %d frames is kept in %s', self._count, ' and '.join(kept))
