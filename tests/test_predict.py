@@ -109,3 +109,12 @@ def test_without_opencv(given, tmp_path, monkeypatch):
                              'requirements-video.txt')
     assert 'would overwrite' in scripts.refusal(SCRIPT, f'--checkpoint_path={given}/net',
                                                 f'--output_dir={given}/pictures', given / 'pictures/0.jpg')
+
+
+def test_what_is_nothing_to_look_at(given, tmp_path):
+    arguments = [SCRIPT, f'--checkpoint_path={given}/net', f'--output_dir={tmp_path}/out']
+    assert 'no pictures or videos given; name files, folders or globs' in scripts.refusal(*arguments)
+    for name in ('none.mp4', 'net', '*.gif'):
+        assert f"'{given}/{name}' is no picture or video, no folder with some, and no glob" in scripts.refusal(
+            *arguments, given / name)
+    assert not (tmp_path / 'out').exists()
