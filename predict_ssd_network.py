@@ -128,10 +128,10 @@ def build(model, labels):
     from nets import inference
     from preprocessing import ssd_preprocessing
     size, mean = model.params.image_size, model.params.mean
-    encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, 3])
+    encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, None, 3])
     with tf.device('/device:CPU:0'):
         from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
-        from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size, mean)
+        from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
     images = tf.placeholder(tf.uint8, [None, size, size, 3])
     detections = inference.detect(images, model, labels, select_threshold=FLAGS.min_score,
                                   nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
@@ -140,7 +140,8 @@ def build(model, labels):
         return session.run(detections, {images: session.run(from_encoded, {encoded: batch})})
 
     def find_in_frames(session, batch):
-        return session.run(detections, {images: [session.run(from_pixels, {pixels: frame}) for frame in batch]})
+        # One by one, so that no frame's pixels lie in memory more often than they must.
+        return session.run(detections, {images: [session.run(from_pixels, {pixels: [frame]})[0] for frame in batch]})
     return find_in_pictures, find_in_frames
 
 

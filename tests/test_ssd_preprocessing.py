@@ -73,15 +73,13 @@ def test_resize_for_eval_is_the_same_for_every_picture_of_a_batch(evaluate):
     np.testing.assert_array_equal(batch, [one, one])
 
 
-@pytest.mark.parametrize('height, width', [(45, 80), (7, 1), (60, 60), (300, 500)])   # larger, at once, by areas
-def test_decoded_pixels_give_what_their_png_gives(evaluate, height, width):
-    image = np.random.RandomState(0).randint(0, 256, [height, width, 3], np.uint8)
-    fed = tf.placeholder(tf.uint8, [None, None, 3])
-    resized = ssd_preprocessing.resize_pixels_for_eval(fed, 60, FILL)
-    assert resized.shape == (60, 60, 3)
-    decoded, encoded = evaluate([resized, ssd_preprocessing.resize_for_eval(encode(image)[None], 60, FILL)[0]],
-                                {fed: image})
-    np.testing.assert_array_equal(decoded, encoded)
+@pytest.mark.parametrize('shape', [(80, 100), (40, 30), (200, 300)])   # made smaller, larger, and by areas
+def test_decoded_pixels_are_resized_as_those_of_a_file(evaluate, shape):
+    images = np.random.default_rng(0).integers(0, 256, [2, *shape, 3], np.uint8)
+    files = tf.stack([encode(image) for image in images])   # PNG, which decodes to every pixel
+    found, expected = evaluate([ssd_preprocessing.resize_pixels_for_eval(tf.constant(images), 60),
+                                ssd_preprocessing.resize_for_eval(files, 60, FILL)])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_names():
