@@ -49,7 +49,7 @@ class Reader:
         self._cv2 = require(path)
         if not os.path.isfile(path):
             raise UserError(f'{path}: there is no such file')
-        self._path, self._capture = path, self._cv2.VideoCapture(path)
+        self._capture = self._cv2.VideoCapture(path)
         self._next = self._read()
         if self._next is None:
             self._capture.release()
