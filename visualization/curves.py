@@ -1,0 +1,69 @@
+"""Precision over recall, a small plot for each class."""
+import logging
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+_A_PAGE = 100    # plots
+_POINTS = 1000   # of a curve that are drawn
+
+
+class Curve(NamedTuple):
+    """Of one class, over its detections, best score first."""
+    name: str
+    recall: np.ndarray      # [n]
+    precision: np.ndarray   # [n]
+    scores: np.ndarray      # [n]
+    area: float             # average precision, NaN where there is none
+
+
+def draw(path, title, curves, min_score):
+    """Writes a PNG of `Curve`s, and where there are very many further ones `<path>_2.png`; returns the paths.
+
+    min_score: the score whose place on each curve is marked.
+    """
+    pages = [curves[first:first + _A_PAGE] for first in range(0, len(curves), _A_PAGE)]
+    base, ending = os.path.splitext(path)
+    paths = [path, *(f'{base}_{number}{ending}' for number in range(2, len(pages) + 1))]
+    for page_path, page in zip(paths, pages, strict=True):
+        _draw_page(page_path, title, page, min_score)
+    return paths
+
+
+def _draw_page(path, title, curves, min_score):
+    logging.getLogger('matplotlib').setLevel(logging.WARNING)
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    columns = min(len(curves), max(4, round(len(curves) ** .5)))
+    rows = -(-len(curves) // columns)
+    size = 2.4 if len(curves) > 4 else 4.
+    figure, grid = pyplot.subplots(rows, columns, figsize=(columns * size, rows * size + .6), squeeze=False,
+                                   sharex=True, sharey=True, layout='constrained')
+    for axes, curve in zip(grid.flat, curves, strict=False):
+        _draw_curve(axes, curve, min_score)
+    for axes in grid.flat[len(curves):]:
+        axes.axis('off')
+    figure.suptitle(f'{title}\nprecision (up) over recall (right); the dot: a score of {min_score:g}', fontsize=10)
+    partial = f'{path}.{os.getpid()}.partial'
+    try:
+        figure.savefig(partial, dpi=90, format='png')
+        os.replace(partial, path)
+    finally:
+        pyplot.close(figure)
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def _draw_curve(axes, curve, min_score):
+    shown = np.unique(np.linspace(0, len(curve.recall) - 1, _POINTS).astype(int)) if len(curve.recall) else []
+    axes.plot(curve.recall[shown], curve.precision[shown], linewidth=1.2)
+    kept = int((curve.scores >= min_score).sum())
+    if kept:
+        axes.plot(curve.recall[kept - 1], curve.precision[kept - 1], 'o', markersize=4)
+    value = 'nothing to find' if np.isnan(curve.area) else f'{curve.area:.3f}'
+    axes.set_title(f'{curve.name}: {value}', fontsize=8)
+    axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02))
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=.3)
