@@ -96,13 +96,14 @@ def network(model, dataset):
                                   keep_top_k=FLAGS.keep_top_k)
     weights = types.SimpleNamespace(**model._asdict())   # one restorer, and so one set of ops, for all checkpoints
     restore = inference.restorer(weights, FLAGS.use_moving_averages)
+    begin = tf.tables_initializer()
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
 
     def run(checkpoint, evaluation):
         weights.checkpoint = checkpoint
         restore(session)
-        session.run(tf.tables_initializer())
+        session.run(begin)
         with tqdm(total=dataset.num_examples, unit=' pictures', leave=not FLAGS.watch) as progress:
             for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
                 truths, found = session.run([batch, detections])
@@ -126,15 +127,15 @@ def new_evaluation(dataset, servers=()):
 
 def write(evaluation, model, dataset, eval_dir, writer):
     """Writes what came out: numbers, files for people, and what TensorBoard shows. Returns the numbers."""
-    from visualization import board, report
+    from visualization import board, evaluation_files
     result = {'checkpoint': model.checkpoint, 'step': model.step, 'model_name': model.params.name,
               'dataset': dataset.name, 'split': dataset.split, **evaluation.result()}
     files.write_json(os.path.join(eval_dir, 'result.json'), result)
     if evaluation.has_truths():
-        report.write(eval_dir, f'{dataset.name} {dataset.split}, {model.params.name}, step {model.step}', evaluation,
-                     dataset)
-    writer.add_summary(board.summary(result, report.kept_pictures(evaluation, dataset)), model.step)
-    writer.flush()
+        evaluation_files.write(eval_dir, f'{dataset.name} {dataset.split}, {model.params.name}, step {model.step}',
+                               evaluation, dataset)
+        writer.add_summary(board.summary(result, evaluation_files.kept_pictures(evaluation, dataset)), model.step)
+        writer.flush()
     return result
 
 
@@ -165,6 +166,7 @@ def watch(dataset):
                                         f'could be better than another; choose another --dataset_split_name')
             result = write(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir, writer)
             vigil.note(held, result['step'], result['mAP'], COCO=result['COCO'])
+        log.info('%s', vigil.best())
     log.info('written to %s', eval_dir)
 
 

@@ -21,12 +21,12 @@ class Best:
     def __init__(self, train_dir, metric, evaluated_on):
         """metric: name of the number. evaluated_on: what else the number depends on, as `json` has it.
 
-        Those of other metrics and other data do not count. UserError where another process keeps the best here.
+        Those of other metrics and other data do not count.
         """
         self.folder = os.path.join(train_dir, FOLDER)
         self._metric, self._evaluated_on = metric, evaluated_on
-        self._lock = run_folder.claim(self.folder, 'evaluation with --watch', 'wait for it')
         self._candidate = os.path.join(self.folder, '.candidate')
+        self._lock = None
 
     @property
     def facts(self):
@@ -38,13 +38,14 @@ class Best:
     def hold(self, prefix):
         """Takes hold of a checkpoint with its configuration; returns its prefix here, None where it has been deleted.
 
-        The training may delete it while it is evaluated.
+        The training may delete it while it is evaluated. UserError where another process keeps the best here.
         """
+        self._lock = self._lock or run_folder.claim(self.folder, 'evaluation with --watch', 'wait for it')
         shutil.rmtree(self._candidate, ignore_errors=True)
         os.makedirs(self._candidate)
         try:
             for path in [*glob.glob(f'{glob.escape(prefix)}.*'),
-                         os.path.join(os.path.dirname(prefix), run_folder.CONFIG)]:
+                         *glob.glob(os.path.join(glob.escape(os.path.dirname(prefix)), run_folder.CONFIG))]:
                 _link(path, os.path.join(self._candidate, os.path.basename(path)))
         except FileNotFoundError:
             return None
@@ -70,8 +71,9 @@ class Best:
 
     def close(self):
         """Lets another process keep the best here."""
-        shutil.rmtree(self._candidate, ignore_errors=True)
-        self._lock.close()
+        if self._lock:
+            shutil.rmtree(self._candidate, ignore_errors=True)
+            self._lock.close()
 
 
 def _link(path, target):

@@ -20,14 +20,13 @@ class Watch:
         self._train_dir, self._metric = train_dir, metric
         self._timeout_secs, self._poll_secs = timeout_secs, poll_secs
         self._history = history.History(os.path.join(eval_dir, 'history.json'), evaluated_on)
-        self._evaluated_on, self._best = evaluated_on, None
+        self._best = Best(train_dir, metric, evaluated_on)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        if self._best:
-            self._best.close()
+        self._best.close()
 
     def checkpoints(self):
         """(prefix, prefix of the same checkpoint where nobody deletes it) of each that is to be evaluated."""
@@ -35,7 +34,6 @@ class Watch:
         if done:
             log.info('%d checkpoints here have been evaluated before', len(done))
         for prefix in new_checkpoints(self._train_dir, done, self._timeout_secs, self._poll_secs):
-            self._best = self._best or Best(self._train_dir, self._metric, self._evaluated_on)
             held = self._best.hold(prefix)
             if held:
                 yield prefix, held
@@ -47,13 +45,17 @@ class Watch:
 
         held: as `checkpoints` gave it. mean_average_precisions: name -> value; more: further numbers for the history.
         """
-        names = ', '.join(f'{name} {value:.3f}' for name, value in mean_average_precisions.items())
+        numbers = ', '.join(f'{name} {value:.3f}' for name, value in mean_average_precisions.items())
         content = history.content(held)   # before it is moved
         is_best = self._best.offer(step, mean_average_precisions[self._metric])
         self._history.add(content=content, step=step, mAP=mean_average_precisions, **more)
-        best = self._best.facts
-        log.info('step %d: mAP %s; %s', step, names, f'the best so far, kept in {self._best.folder}' if is_best else
-                 f'the best by {self._metric} is step {best["step"]} with {best["value"]:.3f}')
+        log.info('step %d: mAP %s%s', step, numbers, '; the best so far' if is_best else '')
+
+    def best(self):
+        """A sentence on the best checkpoint."""
+        facts = self._best.facts
+        return (f'the best by {self._metric} is that of step {facts["step"]} with {facts["value"]:.3f}, kept in '
+                f'{self._best.folder}' if facts else 'no checkpoint was evaluated')
 
 
 def new_checkpoints(folder, done=(), timeout_secs=0., poll_secs=_POLL_SECS):

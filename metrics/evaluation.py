@@ -56,7 +56,8 @@ class Evaluation:
     def lines(self):
         """What a person reads of it, a list; the mean average precisions stand in its last line."""
         if not self.has_truths():
-            return ['there is no ground truth, so no average precision can be computed']
+            return ['there is no ground truth (that of VOC2012 test and COCO test is not public), so no average '
+                    'precision can be computed; their servers take what --write_detections writes']
         result = self.result()
         return [*_class_lines(result), '', *self._size_lines(result['truths']), '', *self._confusion_lines(result), '',
                 'mAP over the classes that occur: '

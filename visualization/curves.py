@@ -7,6 +7,7 @@ import numpy as np
 
 _A_PAGE = 100    # plots
 _POINTS = 1000   # of a curve that are drawn
+_TICKS = (0, .25, .5, .75, 1)
 
 
 class Curve(NamedTuple):
@@ -38,13 +39,16 @@ def _draw_page(path, title, curves, min_score):
     from matplotlib import pyplot
     columns = min(len(curves), max(4, round(len(curves) ** .5)))
     rows = -(-len(curves) // columns)
-    size = 2.4 if len(curves) > 4 else 4.
-    figure, grid = pyplot.subplots(rows, columns, figsize=(columns * size, rows * size + .6), squeeze=False,
-                                   sharex=True, sharey=True, layout='constrained')
-    for axes, curve in zip(grid.flat, curves, strict=False):
+    size = {1: 6.5, 2: 4., 3: 4., 4: 4.}.get(len(curves), 2.4)   # inches
+    title_height = .6
+    # Placed by hand: what finds places by itself takes many times as long.
+    figure = pyplot.figure(figsize=(columns * size, rows * size + title_height))
+    height = rows * size / (rows * size + title_height)
+    for index, curve in enumerate(curves):
+        row, column = divmod(index, columns)
+        axes = figure.add_axes([(column + .14) / columns, (rows - row - .86) / rows * height, .8 / columns,
+                                .74 / rows * height])
         _draw_curve(axes, curve, min_score)
-    for axes in grid.flat[len(curves):]:
-        axes.axis('off')
     figure.suptitle(f'{title}\nprecision (up) over recall (right); the dot: a score of {min_score:g}', fontsize=10)
     partial = f'{path}.{os.getpid()}.partial'
     try:
@@ -64,6 +68,6 @@ def _draw_curve(axes, curve, min_score):
         axes.plot(curve.recall[kept - 1], curve.precision[kept - 1], 'o', markersize=4)
     value = 'nothing to find' if np.isnan(curve.area) else f'{curve.area:.3f}'
     axes.set_title(f'{curve.name}: {value}', fontsize=8)
-    axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02))
+    axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xticks=_TICKS, yticks=_TICKS)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=.3)
