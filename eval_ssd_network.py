@@ -192,7 +192,7 @@ def main():
     with tf.summary.FileWriter(eval_dir) as writer:
         write(evaluation, model, dataset, eval_dir, writer)
     for server in servers:
-        log.info('%s', server.write(eval_dir))
+        log.info('%s', server.write(os.path.join(eval_dir, 'detections')))
     for line in evaluation.lines():
         log.info('%s', line)
     log.info('written to %s', eval_dir)

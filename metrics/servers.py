@@ -32,10 +32,11 @@ class VocFiles:
 
     def write(self, folder):
         """Writes the files; returns what to say of them."""
+        os.makedirs(folder, exist_ok=True)
         for name, lines in self._lines.items():
             safe = name.replace(os.sep, '_')   # a class of one's own
             write_atomically(os.path.join(folder, f'comp4_det_{self._split}_{safe}.txt'), ''.join(lines))
-        return f'{len(self._lines)} files comp4_det_{self._split}_<class>.txt for the VOC server'
+        return f'for the VOC server: {len(self._lines)} files {folder}/comp4_det_{self._split}_<class>.txt'
 
 
 class CocoFile:
@@ -63,8 +64,9 @@ class CocoFile:
 
     def write(self, folder):
         """Writes the file; returns what to say of it."""
+        os.makedirs(folder, exist_ok=True)
         write_atomically(os.path.join(folder, self._name), json.dumps(self._found))
-        return f'{self._name} for the COCO server'
+        return f'for the COCO server: {folder}/{self._name}'
 
 
 SERVERS = {'voc': VocFiles, 'coco': CocoFile}

@@ -21,6 +21,13 @@ def test_a_page_for_so_many_classes(tmp_path, monkeypatch, count, pages):
         assert image.format == 'PNG' and blue > 50          # a curve is there
 
 
+def test_what_a_curve_is_drawn_of():
+    assert curves.corners(np.array([.5, .5, .5, .5, 1, 1])).tolist() == [0, 3, 4, 5]
+    assert curves.corners(np.array([0, 0, .5])).tolist() == [1, 2] and curves.corners(np.zeros(3)).tolist() == [2]
+    assert curves.corners(np.zeros(0)).tolist() == []
+    assert len(curves.corners(np.linspace(.1, 1, 5000), 100)) == 100
+
+
 def test_very_many_detections_are_drawn_as_a_thousand(tmp_path):
     many = np.linspace(0, 1, 200000)
     curves.draw(str(tmp_path / 'curves.png'), 'pets', [curves.Curve('cat', many, 1 - many, 1 - many, .5)], .5)

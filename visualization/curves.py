@@ -60,8 +60,18 @@ def _draw_page(path, title, curves, min_score):
             os.remove(partial)
 
 
+def corners(recall, most=_POINTS):
+    """Indices of the points of a curve [n] between which it is straight, at most about so many.
+
+    Where recall stays, precision only falls: the last point before a rise and the rise itself are enough.
+    """
+    rises = np.flatnonzero(np.diff(recall, prepend=0.))
+    found = np.unique(np.concatenate([rises, np.maximum(rises - 1, 0), [max(len(recall) - 1, 0)]]).astype(int))
+    return found[np.unique(np.linspace(0, len(found) - 1, most).astype(int))] if len(recall) else found[:0]
+
+
 def _draw_curve(axes, curve, min_score):
-    shown = np.unique(np.linspace(0, len(curve.recall) - 1, _POINTS).astype(int)) if len(curve.recall) else []
+    shown = corners(curve.recall)
     axes.plot(curve.recall[shown], curve.precision[shown], linewidth=1.2)
     kept = int((curve.scores >= min_score).sum())
     if kept:
