@@ -24,8 +24,8 @@ class History:
         return content(prefix) in {row['content'] for row in self._rows}
 
     def add(self, **row):
-        """Adds a checkpoint and writes the file: its 'content', and what else `json` can write."""
-        self._rows.append(row)
+        """Adds a checkpoint, its 'content' and what else there is, for an earlier look at it; writes the file."""
+        self._rows = [other for other in self._rows if other['content'] != row['content']] + [row]
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         write_json(self._path, {'evaluated_on': self._evaluated_on, 'checkpoints': self._rows})
 

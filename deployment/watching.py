@@ -31,7 +31,11 @@ class Watch:
     def checkpoints(self):
         """(prefix, prefix of the same checkpoint where nobody deletes it) of each that is to be evaluated."""
         done = list(filter(self._history.has, run_folder.checkpoints_in(self._train_dir)))
-        if done:
+        if done and not self._best.facts:
+            log.info('which is the best by %s is not known yet, so those that are still here are evaluated again',
+                     self._metric)
+            done = []
+        elif done:
             log.info('%d checkpoints here have been evaluated before', len(done))
         for prefix in new_checkpoints(self._train_dir, done, self._timeout_secs, self._poll_secs):
             held = self._best.hold(prefix)

@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -114,6 +115,20 @@ def test_a_watch_keeps_the_best_and_goes_on_where_it_was(tmp_path, said):
         assert vigil.best() == f'the best by VOC07 is that of step 2 with 0.600, kept in {tmp_path}/run/best'
     assert said[2:4] == ['2 checkpoints here have been evaluated before', 'step 3: mAP VOC07 0.400, COCO 0.000']
     assert value_in(tmp_path / 'run/best') == 2 and not (tmp_path / 'run/best/.candidate').exists()
+
+
+def test_by_another_number_another_is_the_best(tmp_path, said):
+    write_checkpoints(tmp_path / 'run', 1, 2)
+    for metric in ('VOC07', 'COCO', 'COCO'):
+        with watch(tmp_path, metric) as vigil:
+            for _, held in vigil.checkpoints():
+                step = int(checkpoints.read(held, 'value'))
+                vigil.note(held, step, {'VOC07': step / 10, 'COCO': 1 - step / 10})
+        assert value_in(tmp_path / 'run/best') == {'VOC07': 2, 'COCO': 1}[metric]
+    assert [line for line in said if 'evaluated' in line] == [
+        'which is the best by COCO is not known yet, so those that are still here are evaluated again',
+        '2 checkpoints here have been evaluated before']
+    assert len(json.loads((tmp_path / 'eval/history.json').read_text())['checkpoints']) == 2
 
 
 def test_a_watch_of_nothing(tmp_path, said):
