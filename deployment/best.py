@@ -32,7 +32,7 @@ class Best:
     def facts(self):
         """{'checkpoint', 'step', 'metric', 'value', 'evaluated_on'} of the best so far; None without one."""
         found = read_json(os.path.join(self.folder, FACTS), 'remove it')
-        same = found and (found['metric'], found['evaluated_on']) == (self._metric, self._evaluated_on)
+        same = found and (found.get('metric'), found.get('evaluated_on')) == (self._metric, self._evaluated_on)
         return found if same else None
 
     def hold(self, prefix):

@@ -68,8 +68,7 @@ def new_checkpoints(folder, done=(), timeout_secs=0., poll_secs=_POLL_SECS):
     done: prefixes that are not wanted. What is deleted before its turn, or never becomes whole, is passed over with a
     line. timeout_secs: how long a training that has not begun is waited for until that is a UserError; 0: without end.
     """
-    done, seen, looks, begun = set(done), set(), 0, False
-    start = None
+    done, seen, looks, begun, start = set(done), set(), 0, False, None
     while True:
         running = run_folder.is_claimed(folder)   # first: what a training writes before it ends is still found
         there = run_folder.checkpoints_in(folder)[::-1]
@@ -82,7 +81,8 @@ def new_checkpoints(folder, done=(), timeout_secs=0., poll_secs=_POLL_SECS):
         if prefix:
             looks += 1
             why = checkpoints.broken(prefix)
-            if not why or looks == _PATIENCE or not running:
+            still_written = why and running and looks < _PATIENCE
+            if not still_written:
                 looks = 0
                 done.add(prefix)
                 if why:

@@ -93,29 +93,34 @@ def _bounds(area):
 
 def _evaluate_class(truths, detections):
     """Rows of one class -> precision [overlaps, areas], recall [overlaps, most, areas], NaN where there is nothing."""
-    from faster_coco_eval import COCO
     if not len(truths):
         return np.full([10, 4], np.nan), np.full([10, 3, 4], np.nan)
-    annotations = [
-        [{'id': number, 'image_id': int(image), 'category_id': 1, 'bbox': box, 'area': area, **more}
-         for number, (image, box, area, more) in enumerate(rows, 1)]
-        for rows in (((row[0], row[2:6], row[6], {'iscrowd': int(row[7]), 'difficult': int(row[8])})
-                      for row in truths.tolist()),
-                     ((row[0], row[2:6], row[4] * row[5], {'iscrowd': 0, 'score': row[6]})
-                      for row in detections.tolist()))]
     images = [{'id': int(image)} for image in np.unique(np.concatenate([truths[:, 0], detections[:, 0]]))]
-    sets = []
-    for rows in annotations:
-        content = COCO()
-        content.dataset = {'images': images, 'annotations': rows, 'categories': [{'id': 1}]}
-        content.createIndex()
-        sets.append(content)
-    evaluation = _evaluation(*sets)
+    evaluation = _evaluation(
+        _content(images, [{**_annotation(row), 'area': row[6], 'iscrowd': int(row[7]), 'difficult': int(row[8])}
+                          for row in truths.tolist()]),
+        _content(images, [{**_annotation(row), 'area': row[4] * row[5], 'iscrowd': 0, 'score': row[6]}
+                          for row in detections.tolist()]))
     evaluation.evaluate()
     evaluation.accumulate()
     precision, recall = (np.where(values < 0, np.nan, values)
                          for values in (evaluation.eval['precision'], evaluation.eval['recall']))
     return precision[:, :, 0, :, -1].mean(1), recall[:, 0].swapaxes(1, 2)
+
+
+def _annotation(row):
+    """What COCO has of a truth and of a detection alike."""
+    return {'image_id': int(row[0]), 'category_id': 1, 'bbox': row[2:6]}
+
+
+def _content(images, annotations):
+    """The library's view of a COCO JSON."""
+    from faster_coco_eval import COCO
+    content = COCO()
+    content.dataset = {'images': images, 'categories': [{'id': 1}], 'annotations': [
+        {'id': number, **annotation} for number, annotation in enumerate(annotations, 1)]}
+    content.createIndex()
+    return content
 
 
 def _evaluation(truths, detections):

@@ -33,8 +33,12 @@ class Judgement(NamedTuple):
 
 
 def judge(picture, min_score, min_overlap):
-    """The `Judgement` of a `Picture`: its classes' own detections first, as VOC matches them; then the best of those
-    that are false, each with the ground truth of another class that nothing has found and that it overlaps most."""
+    """The `Judgement` of a `Picture`.
+
+    Detections find objects of their own class first, as VOC matches them. Then the best of those that are false go
+    first, each to the ground truth that nothing has found and that it overlaps most: of its own class it has found it
+    after all, which VOC does not allow; of another class it takes it for its own.
+    """
     picture = picture.best_first(min_score)
     worth, truth = voc.match(picture, min_overlap)
     free = ~picture.ignored
@@ -45,6 +49,8 @@ def judge(picture, min_score, min_overlap):
         best = row.argmax()
         if row[best] >= min_overlap:
             truth[index], free[best] = best, False
+            if picture.labels[best] == picture.detected_labels[index]:
+                worth[index] = voc.MATCHED
     return Judgement(picture, worth, truth, free)
 
 

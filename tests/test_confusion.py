@@ -45,6 +45,14 @@ def test_two_detections_of_another_class_take_one_object_once():
     assert found.confused.tolist() == [True, False] and found.false.tolist() == [False, True]
 
 
+def test_the_second_of_two_that_lie_side_by_side_is_found():
+    """Both detections overlap the first most; VOC calls the second false, and the other object missed."""
+    left, right = [0, 0, .4, .4], [0, .1, .4, .5]
+    found = judge([left, right], [1, 1], (), [left, [0, .04, .4, .44]], [1, 1], [.9, .8])
+    assert found.truth.tolist() == [0, 1] and found.num_wrong == 0
+    assert confusion_of(found).counts[1, 1] == 2 and confusion_of(found).confused() == []
+
+
 def test_difficult_ones_and_crowds_are_no_mistakes():
     found = judge([SQUARE, APART], [1, 1], [True, False], [SQUARE, APART], [1, 1], [.9, .9], iscrowd=[False, True])
     assert found.num_wrong == 0 and found.worth.tolist() == [voc.IGNORED] * 2
