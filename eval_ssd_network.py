@@ -156,8 +156,8 @@ def watch(dataset):
                                                    FLAGS.watch_timeout_secs))
         for prefix, held in vigil.checkpoints():
             if run is None:
-                model = inference.find_model(held, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
-                run = stack.enter_context(network(model, dataset))
+                model = inference.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+                run = stack.enter_context(network(model._replace(checkpoint=held), dataset))
                 writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
             evaluation = new_evaluation(dataset)
             run(held, evaluation)
