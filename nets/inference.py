@@ -67,7 +67,10 @@ def detect(images, model, labels=None, **options):
 
 
 def restorer(model, use_averages=True):
-    """A function (session) that restores the model variables of the graph, as moving averages where there are."""
+    """A function (session) that restores the model variables of the graph, as moving averages where there are.
+
+    It takes the prefix of another checkpoint of the same run, too, if that is to be restored.
+    """
     there = checkpoints.shapes(model.checkpoint)
     names = {}
     for variable in tf.model_variables():
@@ -80,10 +83,10 @@ def restorer(model, use_averages=True):
         names[source] = variable
     saver = tf.train.Saver(names)
 
-    def restore(session):
+    def restore(session, checkpoint=model.checkpoint):
         try:
-            saver.restore(session, model.checkpoint)
+            saver.restore(session, checkpoint)
         except tf.errors.OpError as error:
-            raise UserError(f'the checkpoint {model.checkpoint} cannot be read ({reason(error)}); take the one '
+            raise UserError(f'the checkpoint {checkpoint} cannot be read ({reason(error)}); take the one '
                             f'before it') from error
     return restore

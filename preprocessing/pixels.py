@@ -43,6 +43,13 @@ def decode_part(encoded, seen, wanted):
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
+def height_and_width(encoded):
+    """Of an encoded image: [2] int64."""
+    return tf.cast(tf.cond(
+        tf.io.is_jpeg(encoded), lambda: tf.image.extract_jpeg_shape(encoded)[:2],
+        lambda: tf.shape(tf.io.decode_image(encoded, channels=3, expand_animations=False))[:2]), tf.int64)
+
+
 def _bilinear(pixels, size):
     return tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True)
 
