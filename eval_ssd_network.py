@@ -1,13 +1,19 @@
-"""Evaluates a checkpoint: average precision of every class and their mean, as Pascal VOC 2007 and 2012 count.
+"""Evaluates a checkpoint: average precision as Pascal VOC 2007 and 2012 and COCO count, curves, mistakes.
 
 python eval_ssd_network.py --checkpoint_path=runs/voc2007 --dataset_dir=data/voc2007 --dataset_split_name=test
+
+With --watch, the checkpoints of a running training as they come, the best of which is kept in train_dir/best:
+
+python eval_ssd_network.py --watch --checkpoint_path=runs/voc2007 --dataset_dir=data/voc2007 --dataset_split_name=val
 """
+import contextlib
 import os
 
 from absl import flags
 
-from deployment import command, files
+from deployment import command, files, run_folder
 from deployment.console import log
+from metrics.servers import SERVERS
 from nets import anchor_presets
 
 FLAGS = flags.FLAGS
@@ -30,7 +36,22 @@ flags.DEFINE_float('nms_threshold', .45, 'Overlap from which a detection suppres
 flags.DEFINE_integer('keep_top_k', 200, 'Detections of an image that are kept.', lower_bound=1)
 flags.DEFINE_float('matching_threshold', .5, 'Overlap from which a detection is right.', lower_bound=0,
                    upper_bound=1)
+flags.DEFINE_float('min_score', .5, 'Least score of a detection that counts as found, false or taken for another '
+                   'class, and is drawn.', lower_bound=0, upper_bound=1)
+flags.DEFINE_integer('num_worst_pictures', 30, 'Pictures on the page of those with the most mistakes.', lower_bound=0)
+flags.DEFINE_list('write_detections', [], 'Writes them for the evaluation servers of voc, coco or both.')
+flags.DEFINE_bool('watch', False, 'Evaluates each new checkpoint of the training in --checkpoint_path, its train_dir, '
+                  'until that ends, and keeps the best in train_dir/best.')
+flags.DEFINE_enum('best_metric', 'VOC07', ('VOC07', 'VOC12', 'COCO'), 'For --watch: the mAP by which it is the best.')
+flags.DEFINE_float('watch_timeout_secs', 3600., 'For --watch: how long to wait for a training to begin; 0: without '
+                   'end.', lower_bound=0)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to take.', lower_bound=.01, upper_bound=1)
+
+
+# What the numbers of a checkpoint depend on beside the data.
+_MATTERS = ('use_moving_averages', 'select_threshold', 'select_top_k', 'nms_threshold', 'keep_top_k',
+            'matching_threshold')
+_SHOWN = 6   # pictures that the board shows, the same for every checkpoint
 
 
 def check_flags():
@@ -38,93 +59,141 @@ def check_flags():
     command.require(FLAGS, 'checkpoint_path', 'dataset_dir')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
+    unknown = [name for name in FLAGS.write_detections if name not in SERVERS]
+    if unknown:
+        raise command.UserError(f"--write_detections: there is no server '{unknown[0]}', but {', '.join(SERVERS)}")
+    if FLAGS.watch:
+        run_folder.refuse_name(FLAGS.checkpoint_path)
+        if FLAGS.write_detections:
+            raise command.UserError('--write_detections is for one checkpoint, train_dir/best say; leave out it or '
+                                    '--watch')
+        if os.path.basename(FLAGS.checkpoint_path).startswith('model.ckpt') or os.path.isfile(FLAGS.checkpoint_path):
+            raise command.UserError(f'--watch wants the train_dir of a training as --checkpoint_path, and '
+                                    f'{FLAGS.checkpoint_path} is a checkpoint')
 
 
-def _number(value):
-    """A float for JSON, which has no NaN: None where there was nothing to find."""
-    return None if value != value else float(value)
-
-
-def report(metric, model, dataset):
-    """The result as it is written and printed."""
-    years = {year: metric.average_precisions(year) for year in ('VOC07', 'VOC12')}
-    return {
-        'checkpoint': model.checkpoint, 'step': model.step, 'model_name': model.params.name,
-        'dataset': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
-        'mAP': {year: _number(metric.mean_average_precision(year)) for year in years},
-        'classes': {name: {'truths': metric.num_truths(label),
-                           **{year: _number(found[label]) for year, found in years.items()}}
-                    for label, name in enumerate(model.class_names, 1)}}
-
-
-def _shown(value):
-    return '-' if value is None else f'{value:.3f}'
-
-
-def print_report(result):
-    """The table that a person reads."""
-    width = max(map(len, [*result['classes'], 'class']))
-    log.info('%s', f'{"class":{width}}  truths  AP VOC07  AP VOC12')
-    for name, row in result['classes'].items():
-        values = '  '.join(f'{_shown(row[year]):>8}' for year in result['mAP'])
-        log.info('%s', f'{name:{width}}  {row["truths"]:6}  {values}')
-    log.info('mAP over the classes that occur: %s',
-             ', '.join(f'{year} {_shown(value)}' for year, value in result['mAP'].items()))
-
-
-def main():
-    """Builds the graph of the net on the split's batches, runs it over all of them, writes what came out."""
+@contextlib.contextmanager
+def network(model, dataset):
+    """The net on the split's pictures. In its block, a function (prefix of a checkpoint, `Evaluation`) that restores
+    the one and adds every picture to the other."""
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm
 
-    from datasets import broken_records, dataset_factory, input_pipeline
+    from datasets import broken_records, input_pipeline
     from deployment import model_deploy
-    from metrics.voc import VocMetric
+    from metrics import picture
     from nets import inference
     from preprocessing import ssd_preprocessing
-
-    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
-                                          FLAGS.num_classes)
-    model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
-    eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
-    log.info('%s on %s %s: %d pictures', model.checkpoint, dataset.name, dataset.split, dataset.num_examples)
 
     with tf.device('/device:CPU:0'):
         batch = input_pipeline.evaluation_batches(
             dataset, lambda record: ssd_preprocessing.preprocess_for_eval(
                 record, model.params.image_size, model.params.mean),
             FLAGS.batch_size, FLAGS.num_preprocessing_threads)
-    detections = inference.detect(batch['image'], model, select_threshold=FLAGS.select_threshold,
+    detections = inference.detect(batch.pop('image'), model, select_threshold=FLAGS.select_threshold,
                                   select_top_k=FLAGS.select_top_k, nms_threshold=FLAGS.nms_threshold,
                                   keep_top_k=FLAGS.keep_top_k)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
-
-    metric = VocMetric(dataset.num_classes, FLAGS.matching_threshold)
-    truths = (batch['boxes'], batch['labels'], batch['difficult'])
+    begin = tf.tables_initializer()
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
-    with broken_records.named(dataset), tf.Session(config=config) as session, \
-         tqdm(total=dataset.num_examples, unit=' pictures') as progress:
-        restore(session)
-        for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
-            (boxes, labels, difficult), found = session.run([truths, detections])
-            for i, count in enumerate(found.count):
-                real = labels[i] > 0   # the rest is padding
-                metric.add(boxes[i][real], labels[i][real], difficult[i][real], found.boxes[i, :count],
-                           found.labels[i, :count], found.scores[i, :count])
-            progress.update(len(labels))
 
-    result = report(metric, model, dataset)
-    os.makedirs(eval_dir, exist_ok=True)
+    def run(checkpoint, evaluation):
+        restore(session, checkpoint)
+        session.run(begin)
+        with tqdm(total=dataset.num_examples, unit=' pictures', leave=not FLAGS.watch) as progress:
+            for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
+                truths, found = session.run([batch, detections])
+                for one in picture.of_batch(truths, found):
+                    evaluation.add(one)
+                progress.update(len(found.count))
+
+    with broken_records.named(dataset), tf.Session(config=config) as session:
+        yield run
+
+
+def new_evaluation(dataset, servers=()):
+    """An `Evaluation` without any picture yet."""
+    import numpy as np
+
+    from metrics.evaluation import Evaluation
+    shown = np.unique(np.linspace(0, dataset.num_examples - 1, _SHOWN).astype(int)).tolist()
+    return Evaluation(dataset.class_names, FLAGS.matching_threshold, FLAGS.min_score, FLAGS.num_worst_pictures, shown,
+                      servers)
+
+
+def write(evaluation, model, dataset, eval_dir, writer):
+    """Writes what came out: numbers, files for people, and what TensorBoard shows. Returns the numbers."""
+    from visualization import board, evaluation_files
+    result = {'checkpoint': model.checkpoint, 'step': model.step, 'model_name': model.params.name,
+              'dataset': dataset.name, 'split': dataset.split, **evaluation.result()}
     files.write_json(os.path.join(eval_dir, 'result.json'), result)
-    with tf.summary.FileWriter(eval_dir) as writer:
-        scalars = {f'mAP/{year}': value for year, value in result['mAP'].items() if value is not None}
-        scalars |= {f'AP_VOC07/{name}': row['VOC07'] for name, row in result['classes'].items()
-                    if row['VOC07'] is not None}
-        writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)
-                                             for tag, value in scalars.items()]), model.step)
-    print_report(result)
+    if evaluation.has_truths():
+        evaluation_files.write(eval_dir, f'{dataset.name} {dataset.split}, {model.params.name}, step {model.step}',
+                               evaluation, dataset)
+        writer.add_summary(board.summary(result, evaluation_files.kept_pictures(evaluation, dataset)), model.step)
+        writer.flush()
+    return result
+
+
+def watch(dataset):
+    """Evaluates the checkpoints of a training as they come, until it ends."""
+    import tensorflow.compat.v1 as tf
+
+    from deployment import watching
+    from nets import inference
+    train_dir = os.path.normpath(FLAGS.checkpoint_path)
+    eval_dir = FLAGS.eval_dir or os.path.join(train_dir, f'eval_{dataset.split}')
+    evaluated_on = {'data': f'{dataset.name} {dataset.split} {dataset.fingerprint}',
+                    **{name: getattr(FLAGS, name) for name in _MATTERS}}
+    log.info('watching %s, on %s %s: %d pictures', train_dir, dataset.name, dataset.split, dataset.num_examples)
+    run = None
+    with contextlib.ExitStack() as stack:
+        vigil = stack.enter_context(watching.Watch(train_dir, eval_dir, FLAGS.best_metric, evaluated_on,
+                                                   FLAGS.watch_timeout_secs))
+        for prefix, held in vigil.checkpoints():
+            if run is None:
+                model = inference.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+                run = stack.enter_context(network(model._replace(checkpoint=held), dataset))
+                writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
+            evaluation = new_evaluation(dataset)
+            run(held, evaluation)
+            if not evaluation.has_truths():
+                raise command.UserError(f'{dataset.name} {dataset.split} has no ground truth, by which one checkpoint '
+                                        f'could be better than another; choose another --dataset_split_name')
+            result = write(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir, writer)
+            vigil.note(held, result['step'], result['mAP'], COCO=result['COCO'])
+        log.info('%s', vigil.best())
     log.info('written to %s', eval_dir)
+
+
+def main():
+    """Builds the graph of the net on the split's batches, runs it over all of them, writes what came out."""
+    import tensorflow.compat.v1 as tf
+
+    from datasets import dataset_factory
+    from nets import inference
+    dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
+                                          FLAGS.num_classes)
+    if FLAGS.watch:
+        return watch(dataset)
+    model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+    eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
+    servers = [SERVERS[name](dataset, model.params.name) for name in FLAGS.write_detections]
+    log.info('%s on %s %s: %d pictures', model.checkpoint, dataset.name, dataset.split, dataset.num_examples)
+
+    evaluation = new_evaluation(dataset, servers)
+    with network(model, dataset) as run:
+        run(model.checkpoint, evaluation)
+    os.makedirs(eval_dir, exist_ok=True)
+    with tf.summary.FileWriter(eval_dir) as writer:
+        write(evaluation, model, dataset, eval_dir, writer)
+    for server in servers:
+        log.info('%s', server.write(os.path.join(eval_dir, 'detections')))
+    for line in evaluation.lines():
+        log.info('%s', line)
+    log.info('written to %s', eval_dir)
+    return 0
 
 
 if __name__ == '__main__':

@@ -1,21 +1,31 @@
-"""Finds objects in pictures: writes each with boxes, names and scores, and all detections as JSON.
+"""Finds objects in pictures and videos: writes each with boxes, names and scores, and all detections as JSON.
 
-python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png'
+python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png' clip.mp4
 """
+import functools
 import glob
+import itertools
 import os
+import time
 
 from absl import flags
 
 from deployment import command, files
 from deployment.console import log
 from nets import anchor_presets
+from visualization import video
+
+_RESULTS = 'detections.json'
+_VIDEO = ('.mp4', '.partial.mp4')   # endings of a drawn video, at the end and before
+_MOST_OF = .9   # of the frames that a file says to have, which may be an estimate
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Checkpoint: a file, or a folder (its latest).')
-flags.DEFINE_list('images', [], 'Pictures: files, folders, globs, with commas; or without a flag, with spaces.')
-flags.DEFINE_string('output_dir', 'predictions', 'Folder for the pictures and detections.json.')
-flags.DEFINE_integer('max_images', None, 'Takes only the first so many pictures.', lower_bound=1)
+flags.DEFINE_list('images', [], 'Pictures and videos: files, folders, globs, with commas; or without a flag, with '
+                  'spaces.')
+flags.DEFINE_string('output_dir', 'predictions', 'Folder for the drawn pictures and videos, and the JSON files.')
+flags.DEFINE_integer('max_images', None, 'Takes only the first so many pictures, and frames of each video.',
+                     lower_bound=1)
 flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
 flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own), likewise.')
 flags.DEFINE_string('labels_file', '', 'Class names, likewise.')
@@ -23,8 +33,10 @@ flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the 
 flags.DEFINE_float('min_score', .5, 'Least score of a detection.', lower_bound=0, upper_bound=1)
 flags.DEFINE_float('nms_threshold', .45, 'Overlap from which a detection suppresses another.', lower_bound=0,
                    upper_bound=1)
-flags.DEFINE_integer('max_detections', 200, 'Most detections of a picture.', lower_bound=1)
-flags.DEFINE_integer('batch_size', 8, 'Images in a batch.', lower_bound=1)
+flags.DEFINE_list('classes', [], 'Names of the classes to look for, with commas; without it, all.')
+flags.DEFINE_integer('max_detections', 200, 'Most detections of a picture or frame, the best of --classes.',
+                     lower_bound=1)
+flags.DEFINE_integer('batch_size', 8, 'Pictures or frames in a batch.', lower_bound=1)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to take.', lower_bound=.01, upper_bound=1)
 
 
@@ -35,69 +47,123 @@ def check_flags(arguments):
         anchor_presets.read(FLAGS.anchor_preset)
     FLAGS.images = [*FLAGS.images, *arguments]
     if not FLAGS.images:
-        raise command.UserError('no pictures given; name files, folders or globs behind the flags')
+        raise command.UserError('no pictures or videos given; name files, folders or globs behind the flags')
+    for path in find_inputs()[1]:
+        video.require(path)
 
 
-def find_pictures():
-    """Paths of all pictures that --images names, each once."""
+def find_inputs():
+    """(pictures, videos): the paths of all that --images names, each once."""
     from datasets.images import EXTENSIONS
     found = []
     for name in FLAGS.images:
         if os.path.isdir(name):
             there = sorted(entry.path for entry in os.scandir(name)
-                           if entry.is_file() and entry.name.lower().endswith(EXTENSIONS))
+                           if entry.is_file() and entry.name.lower().endswith(EXTENSIONS + video.EXTENSIONS))
         else:
             there = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
         if not there:
-            raise command.UserError(f"'{name}' is no picture, no folder with pictures, and no glob that matches any")
+            raise command.UserError(f"'{name}' is no picture or video, no folder with some, and no glob that matches "
+                                    f'any')
         found += there
-    return list(dict.fromkeys(found))[:FLAGS.max_images]
+    found = list(dict.fromkeys(found))
+    return ([path for path in found if not video.is_video(path)][:FLAGS.max_images],
+            [path for path in found if video.is_video(path)])
 
 
-def output_names(paths):
-    """Path -> name of the drawn picture: its own as .jpg, numbered where two are alike."""
-    names, used = {}, set()
+def output_paths(paths):
+    """Path -> that of what is drawn of it: its own name with .jpg or .mp4, numbered where two would be alike."""
+    # Beside each video lies a JSON of its name, and before it is whole, both are called partial.
+    drawn, used = {}, {_RESULTS.replace('.json', ending) for ending in _VIDEO}
     for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        name, number = f'{stem}.jpg', 1
-        while name in used:
+        stem = name = os.path.splitext(os.path.basename(path))[0]
+        endings, number = _VIDEO if video.is_video(path) else ('.jpg',), 1
+        while any(name + ending in used for ending in endings):
             number += 1
-            name = f'{stem}_{number}.jpg'
-        used.add(name)
-        names[path] = name
-    return names
+            name = f'{stem}_{number}'
+        used.update(name + ending for ending in endings)
+        drawn[path] = os.path.join(FLAGS.output_dir, name + endings[0])
+    return drawn
 
 
-def refuse_overwriting(pictures, names):
-    """UserError where a drawn picture would take the place of a given one."""
-    given = {os.path.realpath(path) for path in pictures}
-    for name in names.values():
-        path = os.path.join(FLAGS.output_dir, name)
-        if os.path.realpath(path) in given:
-            raise command.UserError(f'the drawn picture would overwrite {path} itself; choose another --output_dir')
+def refuse_overwriting(drawn):
+    """UserError where a drawn picture or video would take the place of a given one."""
+    given = {os.path.realpath(path) for path in drawn}
+    for path in drawn.values():
+        if given & {os.path.realpath(path), os.path.realpath(files.partial_name(path))}:
+            raise command.UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
 
 
-def readable(paths):
-    """(path, Jpeg) of every picture that can be read; what cannot is said and left out."""
-    from datasets import images
+def readable(paths, read):
+    """(path, read(path)) of every file that can be read; what cannot is said and left out."""
     for path in paths:
         try:
-            yield path, images.read_jpeg(path, upright=True)
+            yield path, read(path)
         except command.UserError as error:
             log.info('left out: %s', error)
 
 
-def as_json(jpeg, found, index, class_names):
-    """The detections of one picture, best first; boxes relative and in pixels."""
+class Speed:
+    """Images a second from the end of the first batch on, which warms up."""
+
+    def __init__(self):
+        self._images, self._start, self._end = 0, None, None
+
+    def add(self, images):
+        """A batch of so many is done."""
+        self._end = time.monotonic()
+        if self._start is None:
+            self._start = self._end
+        else:
+            self._images += images
+
+    def __str__(self):
+        return f', {self._images / (self._end - self._start):.1f} images/s' if self._images else ''
+
+
+def build(model, labels):
+    """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, and of frames' pixels."""
+    import tensorflow.compat.v1 as tf
+
+    from nets import inference
+    from preprocessing import ssd_preprocessing
+    size, mean = model.params.image_size, model.params.mean
+    encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, None, 3])
+    with tf.device('/device:CPU:0'):
+        from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
+        from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
+    images = tf.placeholder(tf.uint8, [None, size, size, 3])
+    detections = inference.detect(images, model, labels, select_threshold=FLAGS.min_score,
+                                  nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
+
+    def find_in_pictures(session, batch):
+        return session.run(detections, {images: session.run(from_encoded, {encoded: batch})})
+
+    def find_in_frames(session, batch):
+        # One by one, so that no frame's pixels lie in memory more often than they must.
+        return session.run(detections, {images: [session.run(from_pixels, {pixels: [frame]})[0] for frame in batch]})
+    return find_in_pictures, find_in_frames
+
+
+def as_json(found, index, height, width, class_names):
+    """The detections of one picture of a batch, best first; boxes relative and in pixels."""
     detections = []
     for box, score, label in zip(*(field[index, :found.count[index]].tolist()
                                    for field in (found.boxes, found.scores, found.labels)), strict=True):
         ymin, xmin, ymax, xmax = box
         detections.append({'class': class_names[label - 1], 'label': label, 'score': score,
                            'box': {'ymin': ymin, 'xmin': xmin, 'ymax': ymax, 'xmax': xmax},
-                           'pixels': {'ymin': ymin * jpeg.height, 'xmin': xmin * jpeg.width,
-                                      'ymax': ymax * jpeg.height, 'xmax': xmax * jpeg.width}})
+                           'pixels': {'ymin': ymin * height, 'xmin': xmin * width,
+                                      'ymax': ymax * height, 'xmax': xmax * width}})
     return detections
+
+
+def draw(image, detections):
+    """A PIL image with its detections."""
+    from visualization import drawing
+    return drawing.draw_detections(image, [list(d['box'].values()) for d in detections],
+                                   [f'{d["class"]} {d["score"]:.2f}' for d in detections],
+                                   [d['label'] for d in detections])
 
 
 def write_picture(path, jpeg, detections):
@@ -105,54 +171,93 @@ def write_picture(path, jpeg, detections):
     import io
 
     from PIL import Image
+    drawn = io.BytesIO()
+    draw(Image.open(io.BytesIO(jpeg.encoded)), detections).save(drawn, 'JPEG', quality=92)
+    files.write_atomically(path, drawn.getvalue())
 
-    from visualization import drawing
-    image = drawing.draw_detections(
-        Image.open(io.BytesIO(jpeg.encoded)), [list(d['box'].values()) for d in detections],
-        [f'{d["class"]} {d["score"]:.2f}' for d in detections], [d['label'] for d in detections])
-    image.save(path, quality=92)
+
+def predict_pictures(find, drawn, class_names, speed):
+    """Draws detections onto pictures; returns them, path -> list. drawn: path -> that of the drawn picture."""
+    from tqdm import tqdm
+
+    from datasets import images
+    paths = iter(drawn)
+    with files.filled_json(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
+         tqdm(total=len(drawn), unit=' pictures') as progress:
+        while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
+            batch = list(readable(batch_paths, functools.partial(images.read_jpeg, upright=True)))
+            if batch:
+                found = find([jpeg.encoded for _, jpeg in batch])
+                for index, (path, jpeg) in enumerate(batch):
+                    detections = as_json(found, index, jpeg.height, jpeg.width, class_names)
+                    write_picture(drawn[path], jpeg, detections)
+                    results[path] = detections
+                speed.add(len(batch))
+            progress.update(len(batch_paths))
+    return results
+
+
+def predict_video(find, reader, path, drawn, class_names, speed):
+    """Draws detections onto the frames of a video; returns (frames, detections), how many."""
+    import numpy as np
+    from PIL import Image
+    from tqdm import tqdm
+    count = total = 0
+    facts = {'video': path, 'width': reader.width, 'height': reader.height, 'fps': reader.fps}
+    expected = min(reader.num_frames, FLAGS.max_images or reader.num_frames)
+    with reader, video.Writer(drawn, facts, reader.height, reader.width, reader.fps) as writer, \
+         tqdm(total=expected or None, desc=os.path.basename(path), unit=' frames') as progress:
+        frames = itertools.islice(reader, FLAGS.max_images)
+        while batch := list(itertools.islice(frames, FLAGS.batch_size)):
+            found = find([frame.pixels for frame in batch])
+            for index, frame in enumerate(batch):
+                detections = as_json(found, index, reader.height, reader.width, class_names)
+                writer.add(frame.time, np.asarray(draw(Image.fromarray(frame.pixels), detections)), detections)
+                total += len(detections)
+            count += len(batch)
+            speed.add(len(batch))
+            progress.update(len(batch))
+    if count < _MOST_OF * expected:
+        log.info('%s: only %d of about %d frames can be read; the rest seems broken', path, count, expected)
+    return count, total
 
 
 def main():
-    """Builds the net on encoded pictures, and goes through them batch by batch."""
+    """Builds the net on pictures and frames, and goes through all that is given, batch by batch."""
     import tensorflow.compat.v1 as tf
-    from tqdm import tqdm
 
     from datasets import facts
     from deployment import model_deploy
     from nets import inference
-    from preprocessing import ssd_preprocessing
 
     class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
-    pictures = find_pictures()
-    encoded = tf.placeholder(tf.string, [None])
-    with tf.device('/device:CPU:0'):
-        resized = ssd_preprocessing.resize_for_eval(encoded, model.params.image_size, model.params.mean)
-    detections = inference.detect(resized, model, select_threshold=FLAGS.min_score,
-                                  nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
+    labels = inference.find_labels(FLAGS.classes, model.class_names) if FLAGS.classes else None
+    pictures, videos = find_inputs()
+    drawn = output_paths(pictures + videos)
+    refuse_overwriting(drawn)
+    find_in_pictures, find_in_frames = build(model, labels)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
 
-    results, names = {}, output_names(pictures)
-    refuse_overwriting(pictures, names)
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
-    with tf.Session(config=config) as session, tqdm(total=len(pictures), unit=' pictures') as progress:
+    speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0
+    with tf.Session(config=config) as session:
         restore(session)
-        for start in range(0, len(pictures), FLAGS.batch_size):
-            end = min(start + FLAGS.batch_size, len(pictures))
-            batch = list(readable(pictures[start:end]))
-            found = session.run(detections, {encoded: [jpeg.encoded for _, jpeg in batch]}) if batch else None
-            for index, (path, jpeg) in enumerate(batch):
-                results[path] = as_json(jpeg, found, index, model.class_names)
-                write_picture(os.path.join(FLAGS.output_dir, names[path]), jpeg, results[path])
-            progress.update(end - start)
+        if pictures:
+            results = predict_pictures(functools.partial(find_in_pictures, session),
+                                       {path: drawn[path] for path in pictures}, model.class_names, speed)
+            counts['pictures'], total = len(results), sum(map(len, results.values()))
+        for path, reader in readable(videos, video.Reader):
+            frames, detections = predict_video(functools.partial(find_in_frames, session), reader, path, drawn[path],
+                                               model.class_names, speed)
+            counts['frames'] += frames
+            total += detections
 
-    files.write_json(os.path.join(FLAGS.output_dir, 'detections.json'), results)
-    log.info('%d detections in %d pictures, drawn and written to %s', sum(map(len, results.values())),
-             len(results), FLAGS.output_dir)
-    return 0 if results else 2
+    done = ' and '.join(f'{count} {what}' for what, count in counts.items() if count) or '0 pictures'
+    log.info('%d detections in %s%s, drawn and written to %s', total, done, speed, FLAGS.output_dir)
+    return 0 if any(counts.values()) else 2
 
 
 if __name__ == '__main__':

@@ -37,6 +37,8 @@ flags.DEFINE_integer('num_workers', 0, 'Processes that read pictures; 0: one for
 flags.DEFINE_bool('overwrite', False, 'Converts splits anew that output_dir already holds.')
 flags.DEFINE_bool('skip_bad_boxes', False, 'Leaves out and counts boxes that are outside their picture, inverted, '
                   'unreadable or of another class, where conversion would stop.')
+flags.DEFINE_bool('without_labels', False, 'Converts pictures alone, for tests whose labels are not public, such as '
+                  'VOC2012 test.')
 flags.DEFINE_bool('check', False, 'Looks for all that is wrong, and writes no TFRecords.')
 flags.DEFINE_integer('check_most', 10, 'Findings of each kind that --check names.', lower_bound=1)
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'For --check: the net whose anchors shall reach the boxes.')
@@ -64,6 +66,9 @@ def settle_classes(found, names):
         classes = list(voc.CLASSES)
     elif there:
         classes = there['classes']
+    elif FLAGS.without_labels and not any(source.ordered for source in found):
+        raise command.UserError('--without_labels leaves the classes unknown; name them in --labels_file, or pass a '
+                                "--dataset_name that begins with 'pascalvoc'")
     else:
         classes = formats.class_names(found, names)
     if there and there['classes'] != classes:
@@ -110,7 +115,9 @@ def workers():
 
 def read_lists(found, names):
     """{split: functions that each read one picture}, over all folders."""
-    return {name: [read for source in found for read in source.pictures(name).values()] for name in names}
+    def pictures(source, name):
+        return formats.unlabelled(source, name) if FLAGS.without_labels else source.pictures(name)
+    return {name: [read for source in found for read in pictures(source, name).values()] for name in names}
 
 
 def examine(params):

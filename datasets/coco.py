@@ -45,26 +45,36 @@ class CocoFolder:
     def pictures(self, split):
         """File name -> function (on_bad_box=None) -> `Annotation`."""
         path, content = self._content(split)
+        if 'annotations' not in content:
+            raise UserError(f"{path} is no COCO JSON of boxes: it has no list 'annotations'; where labels are not "
+                            f'public, as those of COCO test, --without_labels converts the pictures alone')
         names = _categories(path, content)
+        boxes = collections.defaultdict(list)
+        for item in content['annotations']:
+            boxes[item.get('image_id')].append((names.get(item.get('category_id')), item))
+        if boxes and not boxes.keys() & {image.get('id') for image in content['images']}:
+            raise UserError(f"{path}: no annotation's image_id is the id of an image; correct the numbers")
+        return self._pictures(split, boxes)
+
+    def unlabelled(self, split):
+        """Likewise, without their boxes."""
+        return self._pictures(split, collections.defaultdict(list))
+
+    def _pictures(self, split, boxes):
+        """As `pictures`. boxes: id of an image -> [(class name or None, annotation), ...]."""
+        path, content = self._content(split)
         folders = [os.path.join(self._folder, name) for name in
                    ((split, os.path.join('images', split)) if split else ()) + ('images/default', 'images', '')]
         folders = list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
-        boxes = collections.defaultdict(list)
-        for item in content['annotations']:
-            boxes[item.get('image_id')].append(item)
-        numbers = {image.get('id') for image in content['images']}
-        if len(numbers) < len(content['images']):
+        if len({image.get('id') for image in content['images']}) < len(content['images']):
             raise UserError(f'{path} has two images of one id; give each its own')
-        if boxes and not boxes.keys() & numbers:
-            raise UserError(f"{path}: no annotation's image_id is the id of an image; correct the numbers")
         found = {}
         for image in content['images']:
             if not isinstance(image.get('file_name'), str) or 'id' not in image:
                 raise UserError(f'{path}: an image has no file_name or no id: {json.dumps(image)[:100]}')
             if image['file_name'] in found:
                 raise UserError(f"{path} lists '{image['file_name']}' more than once; remove what is double")
-            items = [(names.get(item.get('category_id')), item) for item in boxes[image['id']]]
-            found[image['file_name']] = functools.partial(_read_picture, path, folders, image, items)
+            found[image['file_name']] = functools.partial(_read_picture, path, folders, image, boxes[image['id']])
         if not found:
             raise UserError(f'{path} lists no pictures')
         return found
@@ -108,7 +118,8 @@ def _read_file(path):
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f'{path} cannot be read as JSON ({error})') from error
     for key in ('images', 'annotations', 'categories'):
-        part = content.get(key) if isinstance(content, dict) else None
+        missing = [] if key == 'annotations' else None   # which pictures without public labels lack
+        part = content.get(key, missing) if isinstance(content, dict) else None
         if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
             raise UserError(f"{path} is no COCO JSON of boxes: it has no list '{key}'")
     return content
@@ -120,7 +131,7 @@ def _categories(path, content):
     Roboflow begins with one that only groups the others and has no boxes: it is left out.
     """
     items = content['categories']
-    used = {item.get('category_id') for item in content['annotations']}
+    used = {item.get('category_id') for item in content.get('annotations', ())}
     groups = {item.get('supercategory') for item in items}
     found = {item.get('id'): str(item.get('name', '')).strip() for item in items
              if item.get('supercategory') != 'none' or item.get('name') not in groups or item.get('id') in used}

@@ -97,6 +97,15 @@ def split_names(source, path):
     return there
 
 
+def unlabelled(source, split):
+    """The pictures of a split, as `Source.pictures` has them, without their boxes; UserError where a source has none.
+    """
+    if not hasattr(source, 'unlabelled'):
+        raise UserError('--without_labels is for pictures in the layout of VOC or of COCO with a split list; leave it '
+                        'out')
+    return source.unlabelled(split)
+
+
 def class_names(sources, names):
     """Classes of several sources as one list: in the order of those that have one, or sorted."""
     found = list(dict.fromkeys(name for source in sources for name in source.class_names(names)))

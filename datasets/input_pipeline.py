@@ -99,18 +99,24 @@ def training_batches(dataset, to_example, batch_size, seed, global_step, num_rea
                 .map(read, num_parallel_calls=num_readers, deterministic=True)
                 .map(make, num_parallel_calls=num_threads or cores(), deterministic=True))
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples), drop_remainder=True)
-    iterator = tf.data.make_initializable_iterator(ahead(batches))
-    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
-    return iterator.get_next()
+    return _next(batches)
 
 
 def evaluation_batches(dataset, to_example, batch_size, num_threads=0):
     """The next batch, a dict of tensors: every record once, in order; the last batch may be smaller.
 
-    to_example: function (record as of `schema.parse`) -> dict of tensors; padded as in `training_batches`.
+    It begins, and begins again, where the session's tables are initialised. to_example: function (record as of
+    `schema.parse`) -> dict of tensors; padded as in `training_batches`.
     """
     examples = tf.data.TFRecordDataset(dataset.files).map(
         _AS_IT_IS(lambda serialized: to_example(_parse(serialized, dataset))),
         num_parallel_calls=num_threads or cores())
     batches = examples.padded_batch(batch_size, tf.data.get_output_shapes(examples))
-    return tf.data.make_one_shot_iterator(ahead(batches)).get_next()
+    return _next(batches)
+
+
+def _next(batches):
+    """The next batch of a dataset, whose iterator begins with the session's tables."""
+    iterator = tf.data.make_initializable_iterator(ahead(batches))
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return iterator.get_next()

@@ -7,7 +7,7 @@ import re
 
 from deployment.errors import UserError
 
-_ABOUT = re.compile(r'^(instances|annotations|labels)[_-]|[_-](annotations|labels|boxes)$')
+_ABOUT = re.compile(r'^(instances|image_info|annotations|labels)[_-]|[_-](annotations|labels|boxes)$')
 _SPLIT = re.compile(r'(train|trainval|val|valid|validation|test|dev)\d*([_-].*)?')
 
 

@@ -41,6 +41,10 @@ class VocFolder:
         identifiers = read_split(self._folder, split) if split else self._all()
         return {name: functools.partial(read_annotation, self._folder, name) for name in identifiers}
 
+    def unlabelled(self, split):
+        """Likewise, without their boxes: no XML file is read."""
+        return {name: functools.partial(read_picture, self._folder, name) for name in read_split(self._folder, split)}
+
     def class_names(self, splits):
         """Classes that stand in the XML files of these splits, sorted."""
         identifiers = [name for split in splits for name in self.pictures(split)]
@@ -118,7 +122,8 @@ def read_annotation(folder, identifier, on_bad_box=None):
     """
     path = _xml_path(folder, identifier)
     root = _parse(path)
-    image_path = _image_path(folder, identifier, root)
+    named = os.path.basename((root.findtext('filename') or '').strip().replace('\\', '/'))
+    image_path = _image_path(folder, identifier, named)
     jpeg = images.read_jpeg(image_path)
 
     def to_truth(item):
@@ -126,9 +131,17 @@ def read_annotation(folder, identifier, on_bad_box=None):
     return annotate(image_path, jpeg, root.iter('object'), to_truth, on_bad_box)
 
 
+def read_picture(folder, identifier, on_bad_box=None):
+    """The `Annotation` of one picture without its boxes, of which nothing is read."""
+    del on_bad_box
+    image_path = _image_path(folder, identifier)
+    return annotate(image_path, images.read_jpeg(image_path), (), None)
+
+
 def _parse(path):
     if not os.path.exists(path):
-        raise UserError(f'{path} is missing, but a split lists its picture')
+        raise UserError(f'{path} is missing, but a split lists its picture; where labels are not public, as those of '
+                        f'VOC2012 test, --without_labels converts the pictures alone')
     try:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
@@ -138,18 +151,17 @@ def _parse(path):
     return root
 
 
-def _image_path(folder, identifier, root):
+def _image_path(folder, identifier, named=''):
     """JPEGImages/<identifier>.jpg, another extension, or the name that the XML gives."""
     base = os.path.join(folder, 'JPEGImages', identifier)
-    named = os.path.basename((root.findtext('filename') or '').strip().replace('\\', '/'))
     candidates = [base + end for extension in images.EXTENSIONS for end in (extension, extension.upper())]
     if named:
         candidates.append(os.path.join(folder, 'JPEGImages', named))
     for candidate in candidates:
         if os.path.isfile(candidate):
             return candidate
-    raise UserError(f'{_xml_path(folder, identifier)} has no picture: looked for {base}.jpg, other '
-                    f"extensions, and the file name '{named}' that it gives")
+    raise UserError(f"{_xml_path(folder, identifier)} has no picture: looked for {base}.jpg, other extensions"
+                    + (f", and the file name '{named}' that it gives" if named else ''))
 
 
 def _name(item, path):

@@ -75,7 +75,7 @@ def _listed(folder):
         return None
 
 
-def _broken(prefix):
+def broken(prefix):
     """Why a checkpoint cannot be restored, '' where it can: every value is read, which tests its checksum."""
     try:
         reader = tf.train.NewCheckpointReader(prefix)
@@ -95,18 +95,18 @@ def pass_over_broken(folder):
     """
     for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
         os.remove(path)
-    broken = {}
+    found = {}
     for prefix in run_folder.checkpoints_in(folder):
-        why = _broken(prefix)
+        why = broken(prefix)
         if not why:
-            _set_aside(broken, f'going on from {prefix}')
+            _set_aside(found, f'going on from {prefix}')
             if _listed(folder) != prefix:
                 there = [os.path.basename(other) for other in reversed(run_folder.checkpoints_in(folder))]
                 tf.train.update_checkpoint_state(folder, there[-1], there)
             return prefix
-        broken[prefix] = why
-    if broken:
-        listed = ', '.join(f'{os.path.basename(prefix)} ({why})' for prefix, why in broken.items())
+        found[prefix] = why
+    if found:
+        listed = ', '.join(f'{os.path.basename(prefix)} ({why})' for prefix, why in found.items())
         raise UserError(f'no checkpoint in {folder} is whole: {listed}; move them away to start anew')
     return None
 

@@ -1,13 +1,16 @@
 """The folder of a run: who trains in it, with which configuration, and what it says to the next run."""
+import contextlib
 import fcntl
 import glob
 import os
 import re
+import time
 
 from deployment.errors import UserError
 from deployment.files import read_json, write_json
 
 CONFIG, LOG = 'config.json', 'train.log'
+_LOCK = '.lock'
 FOREIGN = ('.npz', '.pth', '.pt', '.caffemodel')   # endings of weights that `checkpoints.sources` reads
 # What the weights in the folder are worth depends on these; another value needs another folder.
 _FIXED = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
@@ -25,23 +28,43 @@ def is_foreign(path):
     return os.path.splitext(path)[1].lower() in FOREIGN and not os.path.isdir(path)
 
 
-def claim(folder):
-    """Makes the folder and locks it for this process; UserError where another one trains in it.
+def claim(folder, by='training', advice='wait for it, or choose another --train_dir'):
+    """Makes the folder and locks it for this process; UserError with the advice where another one has locked it.
 
-    Returns the open lock file: the lock ends with it, also when the process is killed.
+    Returns the open lock file: the lock ends with it, also when the process is killed. by: what the process does.
     """
     os.makedirs(folder, exist_ok=True)
-    lock = open(os.path.join(folder, '.lock'), 'a+')   # noqa: SIM115 - stays open while the run lasts
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    lock = open(os.path.join(folder, _LOCK), 'a+')   # noqa: SIM115 - stays open while the run lasts
+    if not _lock(lock):
         lock.seek(0)
-        raise UserError(f'{folder} is in use by another training (process {lock.read().strip() or "unknown"}); '
-                        f'wait for it, or choose another --train_dir') from error
+        raise UserError(f'{folder} is in use by another {by} (process {lock.read().strip() or "unknown"}); {advice}')
     lock.truncate(0)
     lock.write(f'{os.getpid()}\n')
     lock.flush()
     return lock
+
+
+def _lock(file):
+    """Locks an open file; False where another process has it for longer than `is_claimed` takes to look."""
+    for wait in (.05, .1, .2, None):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if wait:
+            time.sleep(wait)
+    return False
+
+
+def is_claimed(folder):
+    """Whether a process that runs has claimed the folder."""
+    try:
+        with open(os.path.join(folder, _LOCK)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)   # for a moment, in which `claim` waits
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def checkpoints_in(folder):

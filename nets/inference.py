@@ -1,4 +1,5 @@
 """A trained net put to work: which net a checkpoint holds, its graph, its weights."""
+import difflib
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -42,17 +43,34 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
 
 
-def detect(images, model, **options):
-    """`Detections` of uint8 RGB images [B, S, S, 3]; options: those of `post_processing.detect`."""
+def find_labels(names, class_names):
+    """Labels of the classes with these names, rising; UserError with the nearest names for one that is none."""
+    for name in names:
+        if name not in class_names:
+            near = ', '.join(difflib.get_close_matches(name, class_names, 3, 0))
+            raise UserError(f"--classes: no class is called '{name}'; the nearest names are {near}")
+    return sorted({class_names.index(name) + 1 for name in names})
+
+
+def detect(images, model, labels=None, **options):
+    """`Detections` of uint8 RGB images [B, S, S, 3]; options: those of `post_processing.detect`.
+
+    labels: rising, of the classes to look for; None for all. No other takes the place of one of them.
+    """
     predictions = ssd.build(ssd.normalize(images, model.params), model.params, len(model.class_names) + 1,
                             is_training=False)
     with tf.device('/device:CPU:0'):   # suppression is many small steps
-        return post_processing.detect(predictions.logits, predictions.offsets, anchors.net_anchors(model.params),
-                                      model.params.variances, **options)
+        logits = post_processing.merge_others(predictions.logits, labels) if labels else predictions.logits
+        found = post_processing.detect(logits, predictions.offsets, anchors.net_anchors(model.params),
+                                       model.params.variances, **options)
+        return found._replace(labels=tf.gather([0, *labels], found.labels)) if labels else found
 
 
 def restorer(model, use_averages=True):
-    """A function (session) that restores the model variables of the graph, as moving averages where there are."""
+    """A function (session) that restores the model variables of the graph, as moving averages where there are.
+
+    It takes the prefix of another checkpoint of the same run, too, if that is to be restored.
+    """
     there = checkpoints.shapes(model.checkpoint)
     names = {}
     for variable in tf.model_variables():
@@ -65,10 +83,10 @@ def restorer(model, use_averages=True):
         names[source] = variable
     saver = tf.train.Saver(names)
 
-    def restore(session):
+    def restore(session, checkpoint=model.checkpoint):
         try:
-            saver.restore(session, model.checkpoint)
+            saver.restore(session, checkpoint)
         except tf.errors.OpError as error:
-            raise UserError(f'the checkpoint {model.checkpoint} cannot be read ({reason(error)}); take the one '
+            raise UserError(f'the checkpoint {checkpoint} cannot be read ({reason(error)}); take the one '
                             f'before it') from error
     return restore

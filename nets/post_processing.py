@@ -14,24 +14,55 @@ class Detections(NamedTuple):
     count: tf.Tensor    # [B] int32, how many of K are real
 
 
+def merge_others(logits, labels):
+    """Logits [B, A, C] -> [B, A, 1 + n] of background and the n classes `labels`.
+
+    All other classes become background, so that the softmax of those that stay is what it was.
+    """
+    others = [label for label in range(logits.shape[-1]) if label not in labels]
+    background = tf.reduce_logsumexp(tf.gather(logits, others, axis=-1), -1, keepdims=True)
+    return tf.concat([background, tf.gather(logits, labels, axis=-1)], -1)
+
+
 def detect(logits, offsets, anchors, variances, select_threshold=.01, select_top_k=400,
            nms_threshold=.45, keep_top_k=200):
     """`Detections` from logits [B, A, C] and offsets [B, A, 4].
 
-    Of each class the `select_top_k` best scores above `select_threshold` go into non-maximum suppression with
-    overlap `nms_threshold`; the `keep_top_k` best of all classes stay.
+    Of each class the `select_top_k` best scores above `select_threshold` go into non-maximum suppression, where an
+    overlap above `nms_threshold` suppresses; the `keep_top_k` best of all classes stay. Of equal scores the lower
+    label comes first, then the earlier anchor.
     """
-    num_classes = logits.shape.as_list()[-1]
+    select = min(select_top_k, len(anchors))
     scores = tf.transpose(tf.nn.softmax(logits)[..., 1:], [0, 2, 1])            # [B, C - 1, A]
-    boxes = box_coder.decode(offsets, anchors, variances)                       # [B, A, 4]
-    select = min(select_top_k, anchors.shape[0])
+    # Zeros cost `top_k` next to nothing, and of a trained net nearly all scores are below the threshold.
+    scores = tf.where_v2(scores > select_threshold, scores, 0.)
     scores, best = tf.nn.top_k(scores, select)                                  # [B, C - 1, select]
-    boxes = tf.gather(boxes, best, batch_dims=1)                                # [B, C - 1, select, 4]
+    boxes = tf.gather(box_coder.decode(offsets, anchors, variances), best, batch_dims=1)
+
+    boxes, scores = _suppress(boxes, scores, nms_threshold, min(select, keep_top_k))
+    num_objects, most = boxes.shape.as_list()[1:3]
+    scores, best = tf.nn.top_k(tf.reshape(scores, [-1, num_objects * most]), min(keep_top_k, num_objects * most))
+    boxes = tf.gather(tf.reshape(boxes, [-1, num_objects * most, 4]), best, batch_dims=1)
+    real = scores > 0
+    return Detections(boxes, scores, tf.where_v2(real, best // most + 1, 0), tf.count_nonzero(real, 1, dtype=tf.int32))
+
+
+def _suppress(boxes, scores, threshold, most):
+    """Non-maximum suppression of each class apart.
+
+    boxes [B, C - 1, S, 4], scores [B, C - 1, S], best first, 0 for none -> the `most` best that stay: boxes
+    [B, C - 1, most, 4], cut to the image, and scores [B, C - 1, most], padded with zeros. More than `keep_top_k` of one
+    class are never kept in the end, so suppression may stop there.
+    """
+    _, num_objects, select, _ = boxes.shape.as_list()
+    # The kernel breaks ties as it likes, so it gets what no two have in common: places, S for the best, 0 for none.
+    places = tf.where_v2(scores > 0, tf.range(select, 0., -1.), 0.)
+    # Every class is an image to the kernel. Its own classes would want boxes and scores transposed, and be sorted once
+    # more, and ONNX cannot say them where each has its boxes.
     kept = tf.image.combined_non_max_suppression(
-        tf.transpose(boxes, [0, 2, 1, 3]), tf.transpose(scores, [0, 2, 1]),
-        max_output_size_per_class=select, max_total_size=min(keep_top_k, select * (num_classes - 1)),
-        iou_threshold=nms_threshold, score_threshold=select_threshold, clip_boxes=True)
-    real = tf.sequence_mask(kept.valid_detections, tf.shape(kept.nmsed_scores)[1])
-    labels = tf.where(real, tf.cast(kept.nmsed_classes, tf.int32) + 1,
-                      tf.zeros_like(kept.nmsed_classes, tf.int32))
-    return Detections(kept.nmsed_boxes, kept.nmsed_scores, labels, kept.valid_detections)
+        tf.reshape(boxes, [-1, select, 1, 4]), tf.reshape(places, [-1, select, 1]), max_output_size_per_class=most,
+        max_total_size=most, iou_threshold=threshold, score_threshold=0., clip_boxes=True)
+    places = tf.reshape(tf.cast(kept.nmsed_scores, tf.int32), [-1, num_objects, most])
+    ended = tf.pad(scores, [[0, 0], [0, 0], [0, 1]])   # the place 0 of padding finds this 0
+    return (tf.reshape(kept.nmsed_boxes, [-1, num_objects, most, 4]),
+            tf.gather(ended, select - places, batch_dims=2))

@@ -37,14 +37,27 @@ def preprocess_for_eval(record, size, mean):
     """The whole image resized (its aspect given up, as in the paper), and its ground truths.
 
     Returns the dict of `preprocess_plain` with all else of the record but its bytes: 'difficult' and 'iscrowd' [M]
-    bool, 'area' [M] float32, 'source_id' [], 'height' and 'width' [] of the picture as it was. Boxes are relative, so
-    they stay.
+    bool, 'area' [M] float32, 'source_id' [], 'height' and 'width' [] int64 of the picture as it was, also where the
+    record does not say. Boxes are relative, so they stay.
     """
     rest = {name: value for name, value in record.items() if name != 'encoded'}
-    return {**rest, **preprocess_plain(record, None, size, mean)}
+    said = tf.stack([record['height'], record['width']])
+    height, width = tf.unstack(tf.cond(tf.reduce_all(said > 0), lambda: said,
+                                       lambda: pixels.height_and_width(record['encoded'])))
+    return {**rest, 'height': height, 'width': width, **preprocess_plain(record, None, size, mean)}
 
 
 def resize_for_eval(encoded, size, mean):
     """Encoded images [B] string -> [B, size, size, 3] uint8, each as in `preprocess_for_eval`."""
     return tf.map_fn(lambda one: pixels.render(one, tf.constant(_WHOLE), size, mean), encoded,
                      fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8))
+
+
+def resize_pixels_for_eval(images, size, **options):
+    """Decoded images [B, H, W, 3] uint8 RGB -> [B, size, size, 3] uint8, as `resize_for_eval` does with their files.
+
+    With one difference: of a JPEG of twice the size and more it decodes fewer pixels, so those differ a little.
+    options: those of `pixels.resize`.
+    """
+    resized = pixels.resize(tf.cast(images, tf.float32), size, size, **options)
+    return tf.ensure_shape(pixels.to_bytes(resized), [None, size, size, 3])

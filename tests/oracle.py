@@ -67,3 +67,27 @@ def ssd_loss(logits, offsets, labels, target_offsets, normalizer, negative_ratio
             for d in np.abs(offsets[b][a] - target_offsets[b][a]):
                 localization += .5 * d * d if d < 1 else d - .5
     return confidence / normalizer, alpha * localization / normalizer
+
+
+def decode(offset, anchor, variances):
+    """Box of offsets [dx, dy, dw, dh] against one anchor."""
+    dx, dy, dw, dh = np.float32(offset) * np.float32(variances)
+    cy, cx, h, w = np.float32(anchor)
+    cy, cx, half_h, half_w = dy * h + cy, dx * w + cx, np.exp(dh) * h / 2, np.exp(dw) * w / 2
+    return np.array([cy - half_h, cx - half_w, cy + half_h, cx + half_w], np.float32)
+
+
+def detect(scores, offsets, anchors, variances, select_threshold, select_top_k, nms_threshold, keep_top_k):
+    """[(box, score, label)] of one picture, best first, from scores [A, C] and offsets [A, 4]."""
+    found = []
+    for label in range(1, scores.shape[1]):
+        candidates = [a for a in range(len(anchors)) if scores[a, label] > select_threshold]
+        candidates.sort(key=lambda a, label=label: -scores[a, label])   # stable: of equals the first
+        kept = []
+        for a in candidates[:select_top_k]:
+            box = decode(offsets[a], anchors[a], variances)
+            if not any(overlap(box, other) > nms_threshold for other, _, _ in kept):
+                kept.append((box, scores[a, label], label))
+        found += kept
+    found.sort(key=lambda detection: -detection[1])
+    return [(np.clip(box, 0, 1), score, label) for box, score, label in found[:keep_top_k]]

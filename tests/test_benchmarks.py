@@ -28,6 +28,14 @@ def test_the_stages_of_the_input():
     assert re.search(r'whole pipeline / decoding alone: \d\.\d\d', text)
 
 
+def test_the_way_out_beside_the_forward_pass():
+    text = scripts.succeed('-m', 'benchmarks.post_processing', '--model_names=ssd_160_mobilenet_v1_025',
+                           '--batch_size=2', '--turns=1', '--kernels')
+    assert re.search(r'^ssd_160_mobilenet_v1_025, 834 anchors, 21 classes, batch 2, medians of 1 turns', text)
+    assert re.search(r'way out, untrained +\d.* of the forward pass +\(16680 scores of a picture above 0.01\)', text)
+    assert re.search(r'way out, trained +\d.* of the forward pass', text) and 'TopKV2' in text
+
+
 def test_clones_beside_one():
     text = scripts.succeed('-m', 'benchmarks.clones', '--model_name=ssd_160_mobilenet_v1_025', '--global_batch=2',
                            '--num_clones=1,2', '--steps=1')

@@ -115,6 +115,22 @@ def test_wrong_files(tmp_path, more, message):
         read(coco.CocoFolder(str(tmp_path)))
 
 
+def test_pictures_without_labels(tmp_path):
+    """As `image_info_test2017.json` lists them, without a list of annotations."""
+    write(tmp_path, picture='images/a.jpg')
+    path = tmp_path / 'annotations/instances_train2017.json'
+    content = json.loads(path.read_text())
+    del content['annotations']
+    (tmp_path / 'annotations/image_info_test2017.json').write_text(json.dumps(content))
+    source = coco.CocoFolder(str(tmp_path / 'annotations/image_info_test2017.json'))
+    assert source.split_names() == ['test2017'] and source.class_names(['test2017']) == ['car', 'dog']
+    found = source.unlabelled('test2017')['a.jpg']()
+    assert (found.boxes, found.source_id, found.width) == ([], '5', 100)
+    assert coco.CocoFolder(str(tmp_path)).unlabelled('train2017')['a.jpg']().names == []     # whatever is known
+    with pytest.raises(UserError, match="it has no list 'annotations'; .* --without_labels converts the pictures"):
+        source.pictures('test2017')
+
+
 def test_files_that_are_no_coco_json(tmp_path):
     source = write(tmp_path)
     with pytest.raises(UserError, match="has no split 'val'; its splits are: train2017"):

@@ -62,7 +62,23 @@ def test_evaluation(data, trained):
     result = json.loads((run / 'eval_test/result.json').read_text())
     assert 'mAP over the classes that occur: VOC07' in text and result['step'] == 6 and result['pictures'] == 5
     assert set(result['classes']) == set(shapes.CLASSES) and 0 <= result['mAP']['VOC07'] <= 1
-    assert list((run / 'eval_test').glob('events.*'))
+    assert list((run / 'eval_test').glob('events.*')) and 'objects by size (COCO)' in text
+    assert {'precision_recall.png', 'confusion.csv', 'worst_pictures.html'} <= {
+        path.name for path in (run / 'eval_test').iterdir()}
+
+
+def test_evaluation_without_labels(data, trained, tmp_path):
+    (tmp_path / 'labels.txt').write_text('\n'.join(shapes.CLASSES))
+    convert = [f'--dataset_dir={data}/voc', f'--output_dir={tmp_path}/records', '--split_names=test',
+               '--without_labels']
+    assert 'leaves the classes unknown' in scripts.refusal('tf_convert_data.py', *convert)
+    scripts.succeed('tf_convert_data.py', *convert, f'--labels_file={tmp_path}/labels.txt')
+    evaluate = ['eval_ssd_network.py', f'--checkpoint_path={trained[0]}', f'--dataset_dir={tmp_path}/records',
+                f'--eval_dir={tmp_path}/eval']
+    assert 'there is no ground truth' in scripts.succeed(*evaluate, '--write_detections=voc')
+    assert len(list((tmp_path / 'eval/detections').glob('comp4_det_test_*.txt'))) == 4
+    assert json.loads((tmp_path / 'eval/result.json').read_text())['mAP']['VOC07'] is None
+    assert 'wants the ids of categories' in scripts.refusal(*evaluate, '--write_detections=coco')
 
 
 def test_prediction(data, trained, tmp_path):

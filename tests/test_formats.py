@@ -51,6 +51,13 @@ def test_nothing_of_a_known_format(tmp_path):
         formats.find(str(tmp_path), 'csv')
 
 
+def test_formats_whose_labels_are_always_there(tmp_path):
+    with pytest.raises(UserError, match='--without_labels is for pictures in the layout of VOC or of COCO'):
+        formats.unlabelled(formats.find(str(write_csv(tmp_path, 'test.csv'))), 'test')
+    found = formats.unlabelled(formats.find(str(write_voc(tmp_path / 'voc', {'one': box_xml()}))), 'train')
+    assert found['one']().boxes == []
+
+
 def test_what_no_list_divides(tmp_path):
     whole = formats.find(str(write_csv(tmp_path)))
     with pytest.raises(UserError, match='has no split lists: pass --split_ratio'):

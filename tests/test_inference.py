@@ -1,5 +1,7 @@
 import json
 
+import nano
+import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -83,3 +85,49 @@ def test_a_checkpoint_with_other_classes_is_refused(folder):
     inference.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model('', ['cat', 'dog', 'cow']))
     with pytest.raises(UserError, match='no checkpoint of ssd_160_mobilenet_v1_025 with 3 classes'):
         inference.restorer(make_model(str(folder / 'model.ckpt-5'), ['cat', 'dog', 'cow']))
+
+
+def restored(folder, *label_lists, **options):
+    """A session, its input, and `Detections` for each list of labels."""
+    model, images = inference.find_model(str(folder)), tf.placeholder(tf.uint8, [None, 160, 160, 3])
+    found = []
+    for labels in label_lists:
+        with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+            found.append(inference.detect(images, model, labels, **options))
+    session = tf.Session()
+    inference.restorer(model)(session)
+    return session, images, found
+
+
+def test_a_picture_gives_the_same_alone_and_in_any_batch(tmp_path):
+    session, images, (found,) = restored(nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow']), None)
+    pictures = nano.pictures(5)
+    with session:
+        together = session.run(found, {images: pictures})
+        for index in range(5):
+            alone = session.run(found, {images: pictures[index:index + 1]})
+            assert alone.count[0] == together.count[index] > 50
+            np.testing.assert_array_equal(alone.labels[0], together.labels[index])
+            np.testing.assert_allclose(alone.boxes[0], together.boxes[index], atol=1e-5)
+            np.testing.assert_allclose(alone.scores[0], together.scores[index], atol=1e-5)
+    assert len({scores.tobytes() for scores in together.scores}) == 5   # another answer for each picture
+
+
+def test_the_classes_looked_for_have_all_places_to_themselves(tmp_path):
+    session, images, (everything, chosen) = restored(
+        nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow']), None, [1, 3], keep_top_k=1000)
+    with session:
+        whole, found = session.run([everything, chosen], {images: nano.pictures(2)})
+    for index, count in enumerate(found.count):
+        kept = np.isin(whole.labels[index], [1, 3])
+        assert count == kept.sum() > 0 and not found.labels[index, count:].any()
+        np.testing.assert_array_equal(found.labels[index, :count], whole.labels[index][kept])
+        np.testing.assert_allclose(found.scores[index, :count], whole.scores[index][kept], atol=1e-5)
+        np.testing.assert_allclose(found.boxes[index, :count], whole.boxes[index][kept], atol=1e-5)
+
+
+def test_names_of_classes():
+    names = ['aeroplane', 'bicycle', 'bird', 'cat', 'dog']
+    assert inference.find_labels(['dog', 'bird', 'dog'], names) == [3, 5]
+    with pytest.raises(UserError, match="--classes: no class is called 'Cat'; the nearest names are cat, "):
+        inference.find_labels(['dog', 'Cat'], names)

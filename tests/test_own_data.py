@@ -20,9 +20,15 @@ def test_coco_through_conversion_training_and_evaluation(shared, tmp_path):
                     f'--train_dir={run}', '--model_name=ssd_160_mobilenet_v1_025', '--anchor_preset=coco',
                     '--batch_size=4', '--max_number_of_steps=3')
     scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={run}', f'--dataset_dir={records}',
-                    '--dataset_split_name=val2017')
+                    '--dataset_split_name=val2017', '--write_detections=coco')
     result = json.loads((run / 'eval_val2017/result.json').read_text())
     assert result['pictures'] == 24 and len(result['classes']) == 80
+    # Of 297 boxes five are crowds. By the area of the object itself, which is less than that of its box:
+    assert result['truths']['all'] == 292 and result['truths']['small'] == 136
+    found = json.loads(next((run / 'eval_val2017/detections').glob('*_results.json')).read_text())
+    known = json.loads((folder / 'annotations/instances_val2017.json').read_text())
+    assert {row['image_id'] for row in found} <= {image['id'] for image in known['images']}
+    assert {row['category_id'] for row in found} <= {category['id'] for category in known['categories']}
 
 
 def test_yolo_without_lists(tmp_path):

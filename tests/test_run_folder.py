@@ -1,4 +1,6 @@
+import fcntl
 import json
+import threading
 
 import pytest
 
@@ -16,6 +18,26 @@ def test_a_folder_is_claimed_by_one(tmp_path):
     with run_folder.claim(str(tmp_path / 'run')), pytest.raises(UserError, match='in use by another training .process'):
         run_folder.claim(str(tmp_path / 'run'))
     run_folder.claim(str(tmp_path / 'run')).close()      # free again
+
+
+def test_whether_a_folder_is_claimed(tmp_path):
+    run = str(tmp_path / 'run')
+    assert not run_folder.is_claimed(run)            # not even there
+    with run_folder.claim(run):
+        assert run_folder.is_claimed(run) and run_folder.is_claimed(run)
+    assert not run_folder.is_claimed(run)
+
+
+def test_whoever_looks_does_not_keep_others_from_claiming(tmp_path):
+    with open(tmp_path / '.lock', 'w') as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(.1, looking.close).start()
+        run_folder.claim(str(tmp_path)).close()
+
+
+def test_who_claims_and_what_to_do(tmp_path):
+    with run_folder.claim(str(tmp_path), 'watch'), pytest.raises(UserError, match='by another watch .*; come again'):
+        run_folder.claim(str(tmp_path), 'watch', 'come again')
 
 
 def test_the_configuration_is_kept(tmp_path):

@@ -156,10 +156,10 @@ def test_a_worker_that_stalls_is_noticed(data, tmp_path):
         if line.startswith('step 2:'):
             stalled = worker_process(launched.pid, 1)
             os.kill(stalled, signal.SIGSTOP)
-        elif line.startswith('error: '):
+        elif line.startswith('error: some worker'):
             os.kill(stalled, signal.SIGKILL)   # which the launcher would do half a minute later
     text = ''.join(lines)
-    assert launched.wait(timeout=60) == 75, text
+    assert launched.wait(timeout=60) in (75, 128 + signal.SIGKILL), text   # of the worker that is gone first
     assert 'error: some worker did not answer within 10 s, and this one, worker 0, cannot go on alone' in text
 
 

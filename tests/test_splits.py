@@ -9,6 +9,7 @@ from deployment.errors import UserError
      {'train2017': 'x/instances_train2017.json', 'val2017': 'x/instances_val2017.json'}),
     (['train_labels.csv', 'test_labels.csv'], {'train': 'train_labels.csv', 'test': 'test_labels.csv'}),
     (['a.csv', 'b.csv'], {'a': 'a.csv', 'b': 'b.csv'}), (['train.csv'], {'train': 'train.csv'}),
+    (['image_info_test-dev2017.json'], {'test-dev2017': 'image_info_test-dev2017.json'}),
     (['valid_small.csv'], {'valid_small': 'valid_small.csv'}), (['trainer.csv'], {'': 'trainer.csv'}),
     (['annotations.json'], {'': 'annotations.json'}), (['instances_default.json'], {'': 'instances_default.json'}),
     (['train.csv', 'train_labels.csv'], {'train': 'train.csv', 'train_labels': 'train_labels.csv'}), ([], {})])

@@ -15,7 +15,8 @@ def record(boxes=(BOX,)):
     image[20:60, 40:70] = 250
     return {'encoded': encode(image, 'JPEG'), 'filename': tf.constant('one.jpg'),
             'boxes': tf.constant(np.float32(boxes).reshape(-1, 4)), 'labels': tf.ones([len(boxes)], tf.int32),
-            'difficult': tf.zeros([len(boxes)], tf.bool)}
+            'difficult': tf.zeros([len(boxes)], tf.bool), 'height': tf.constant(80, tf.int64),
+            'width': tf.constant(100, tf.int64)}
 
 
 def draw(count, given, function=ssd_preprocessing.preprocess_for_train):
@@ -62,15 +63,34 @@ def test_plain_changes_nothing_but_the_size():
 
 def test_evaluation_keeps_all_but_the_bytes(evaluate):
     found = evaluate(ssd_preprocessing.preprocess_for_eval({**record(), 'area': tf.constant([3.])}, 60, FILL))
-    assert set(found) == {'image', 'filename', 'boxes', 'labels', 'difficult', 'area'}
+    assert set(found) == {'image', 'filename', 'boxes', 'labels', 'difficult', 'area', 'height', 'width'}
     np.testing.assert_allclose(found['boxes'], [BOX])
     assert found['difficult'].tolist() == [False] and found['image'][30, 33].min() > 240
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
+def test_the_size_is_known_where_the_record_does_not_say(evaluate, kind):
+    image = np.full([30, 50, 3], 10)
+    given = {**record(), 'encoded': encode(image, kind), 'height': tf.constant(0, tf.int64)}
+    found = evaluate(ssd_preprocessing.preprocess_for_eval(given, 60, FILL))
+    assert (found['height'], found['width']) == (30, 50)
+    said = evaluate(ssd_preprocessing.preprocess_for_eval({**record(), 'encoded': encode(image, kind)}, 60, FILL))
+    assert (said['height'], said['width']) == (80, 100)     # as it was, whatever the record holds now
 
 
 def test_resize_for_eval_is_the_same_for_every_picture_of_a_batch(evaluate):
     one, batch = evaluate([ssd_preprocessing.preprocess_for_eval(record(), 60, FILL)['image'],
                            ssd_preprocessing.resize_for_eval(tf.stack([record()['encoded']] * 2), 60, FILL)])
     np.testing.assert_array_equal(batch, [one, one])
+
+
+@pytest.mark.parametrize('shape', [(80, 100), (40, 30), (200, 300)])   # made smaller, larger, and by areas
+def test_decoded_pixels_are_resized_as_those_of_a_file(evaluate, shape):
+    images = np.random.default_rng(0).integers(0, 256, [2, *shape, 3], np.uint8)
+    files = tf.stack([encode(image) for image in images])   # PNG, which decodes to every pixel
+    found, expected = evaluate([ssd_preprocessing.resize_pixels_for_eval(tf.constant(images), 60),
+                                ssd_preprocessing.resize_for_eval(files, 60, FILL)])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_names():

@@ -69,6 +69,19 @@ def test_other_extensions_and_the_name_in_the_xml(tmp_path):
     assert voc.read_annotation(folder, 'one').image_path.endswith('other.jpg')
 
 
+def test_pictures_without_labels_need_no_xml(tmp_path):
+    folder = write_voc(tmp_path, {'one': box_xml()}, split='test')
+    source = voc.VocFolder(str(folder))
+    (folder / 'Annotations/one.xml').unlink()
+    found = source.unlabelled('test')['one']()
+    assert found.boxes == found.names == [] and (found.height, found.width) == (80, 100)
+    with pytest.raises(UserError, match='one.xml is missing, .* VOC2012 test, --without_labels converts'):
+        source.pictures('test')['one']()
+    (folder / 'JPEGImages/one.jpg').unlink()
+    with pytest.raises(UserError, match='has no picture: looked for .*one.jpg, other extensions$'):
+        source.unlabelled('test')['one']()
+
+
 def test_split_lists(tmp_path):
     folder = write_voc(tmp_path, {'one': '', 'my photo 1': ''})
     (folder / 'ImageSets/Main/cat_train.txt').write_text('one  1\n\nmy photo 1 -1\n')

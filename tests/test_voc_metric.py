@@ -1,21 +1,12 @@
 import numpy as np
 import pytest
+from evaluated import APART, SQUARE, gathered, picture
 
 from metrics import voc
 
-SQUARE, APART = [0, 0, .4, .4], [.6, .6, 1, 1]
-
 
 def metric_of(*pictures, num_classes=2, **options):
-    metric = voc.VocMetric(num_classes, **options)
-    for picture in pictures:
-        metric.add(*picture)
-    return metric
-
-
-def picture(truths=(), labels=(), difficult=(), detected=(), detected_labels=(), scores=()):
-    return (np.reshape(truths, (-1, 4)), list(labels), np.array(difficult, bool),
-            np.reshape(detected, (-1, 4)), np.array(detected_labels, int), list(scores))
+    return gathered(voc.VocMetric(num_classes, **options), *pictures)
 
 
 def test_all_right():
@@ -50,6 +41,31 @@ def test_difficult_truths_are_neither_found_nor_missed():
     assert metric.mean_average_precision('VOC07') == 1 and metric.num_truths(1) == 1
     assert metric_of(picture([SQUARE, APART], [1, 1], [False, True], [SQUARE], [1], [.9])
                      ).mean_average_precision('VOC12') == 1
+
+
+def test_what_lies_in_a_crowd_is_neither_right_nor_false():
+    crowd, within, half_out = [0, 0, .4, .8], [0, 0, .2, .2], [.2, 0, .6, .2]   # the latter just half within
+    metric = metric_of(picture([crowd, APART], [1, 1], (), [within, half_out, APART], [1] * 3, [.9, .8, .7],
+                               iscrowd=[True, False]))
+    assert metric.mean_average_precision('VOC12') == 1 and metric.num_truths(1) == 1
+    more_out = [.21, 0, .61, .2]
+    metric = metric_of(picture([crowd, APART], [1, 1], (), [more_out, APART], [1, 1], [.8, .7], iscrowd=[True, False]))
+    assert metric.mean_average_precision('VOC12') == .5
+    metric = metric_of(picture([crowd, APART], [2, 1], (), [within, APART], [1, 1], [.9, .7], iscrowd=[True, False]),
+                       num_classes=3)
+    assert metric.average_precisions('VOC12')[1] == .5
+
+
+def test_one_object_in_two_classes_is_two():
+    metric = metric_of(picture([SQUARE, SQUARE], [1, 2], (), [SQUARE] * 3, [2, 1, 2], [.9, .8, .7]), num_classes=3)
+    np.testing.assert_array_equal(metric.average_precisions('VOC07'), [np.nan, 1, 1])
+
+
+def test_a_curve_comes_with_its_scores():
+    metric = metric_of(picture([SQUARE], [1], (), [APART, SQUARE], [1, 1], [.1, .9]))
+    for found, expected in zip(metric.curve(1), ([1, 1], [1, .5], [.9, .1]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert [len(part) for part in metric_of(picture()).curve(1)] == [0, 0, 0]
 
 
 def test_the_overlap_itself_is_enough():
@@ -88,7 +104,7 @@ def test_known_answers(shared, min_overlap, voc07, voc12):
     folder, metric = shared / 'fixtures/map_voc', voc.VocMetric(2, min_overlap)
     for path in sorted((folder / 'gts').glob('*.txt')):
         truths, found = read_fixture(path), read_fixture(folder / 'dets' / path.name)
-        metric.add(*picture(edges(truths), [1] * len(truths), [False] * len(truths),
-                            edges([row[1:] for row in found]), [1] * len(found), [row[0] for row in found]))
+        metric.add(picture(edges(truths), [1] * len(truths), [False] * len(truths),
+                           edges([row[1:] for row in found]), [1] * len(found), [row[0] for row in found]))
     assert metric.mean_average_precision('VOC07') == pytest.approx(voc07, abs=1e-6)
     assert metric.mean_average_precision('VOC12') == pytest.approx(voc12, abs=1e-6)

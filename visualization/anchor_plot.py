@@ -12,7 +12,7 @@ def require():
     try:
         import matplotlib
     except ImportError as error:
-        raise UserError('--plot needs matplotlib, which is missing: pip install -r requirements-dev.txt') from error
+        raise UserError('--plot needs matplotlib, which is missing: pip install -r requirements.txt') from error
     logging.getLogger('matplotlib').setLevel(logging.WARNING)
     matplotlib.use('Agg')
 

@@ -16,16 +16,21 @@ def draw_detections(image, boxes, captions, labels, scale=1.):
 
     Best detection first; it is drawn last, on top. scale: of lines and text, which grow with the picture.
     """
+    return draw_boxes(image, boxes, captions, [colour_of(label) for label in labels], scale)
+
+
+def draw_boxes(image, boxes, captions, colours, scale=1.):
+    """As `draw_detections`, with an RGB colour for each box. A box with the caption '' has none."""
     image = image.convert('RGB')
     size = scale * max(image.size)
     line, font = max(2, round(size / 250)), ImageFont.load_default(max(10, round(size / 38)))
     drawing = ImageDraw.Draw(image)
-    for box, caption, label in reversed(list(zip(boxes, captions, labels, strict=True))):
+    for box, caption, colour in reversed(list(zip(boxes, captions, colours, strict=True))):
         ymin, xmin, ymax, xmax = (round(float(edge) * side)
                                   for edge, side in zip(box, (image.height, image.width) * 2, strict=True))
-        colour = colour_of(label)
         drawing.rectangle([xmin, ymin, max(xmax - 1, xmin), max(ymax - 1, ymin)], outline=colour, width=line)
-        _caption(drawing, image.size, (xmin, ymin), caption, colour, font)
+        if caption:
+            _caption(drawing, image.size, (xmin, ymin), caption, colour, font)
     return image
 
 
