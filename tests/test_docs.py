@@ -27,11 +27,14 @@ FOREIGN_FLAGS = {'logdir', 'kill-on-bad-exit', 'nodes', 'ntasks-per-node', 'gpus
 ELSEWHERE = {
     r'^bash (scripts/(setup|test)\.sh|\.ci/run)|ruff check': 'needs nothing but what runs these tests',
     r'^hosts=|#SBATCH|srun': 'needs a cluster',
+    r'image_info_test-dev': 'needs a download',
+    r'\.mp4': 'test_video.py::test_frames_there_and_back',
     r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
     r'^tensorboard ': 'test_described.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_the_stages_of_the_input',
+    r'benchmarks\.post_processing': 'test_benchmarks.py::test_the_way_out_beside_the_forward_pass',
     r'benchmarks\.record': 'test_benchmarks.py::test_what_a_run_measured_is_kept',
     r'import_weights': 'test_end_to_end.py::test_an_imported_detector_can_be_evaluated',
     r'bash scripts/': 'test_docs.py::test_shell_scripts_call_what_is_there'}
