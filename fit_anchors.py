@@ -16,7 +16,7 @@ flags.DEFINE_string('dataset_name', '', 'Name of the data set; needed where its 
 flags.DEFINE_string('dataset_split_name', 'train', 'Split whose boxes are looked at.')
 flags.DEFINE_string('check_split_name', '', 'Split to try the proposal on, besides.')
 flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
-flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_string('model_name', 'ssd_300_vgg', f'The net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('anchor_preset', 'voc', 'Anchors to start from and to compare with: voc, coco or your own.')
 flags.DEFINE_string('output_file', '', 'Where the proposal goes as a file that --anchor_preset takes.')
 flags.DEFINE_string('plot', '', 'Where a picture of the boxes and the anchors goes (.png, .svg, .pdf).')

@@ -346,9 +346,11 @@ def main():
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
+        summaries = ssd_model.summaries(parts, learning_rate, batch, functools.partial(
+            batches.draw_example, class_names=dataset.class_names))
         train_tensor, summary_op = tf_utils.get_train_op(
-            optimizer, ssd_model.summaries(parts, learning_rate, batch), clones, global_step, clones[0].scope,
-            update_ops, tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
+            optimizer, summaries, clones, global_step, clones[0].scope, update_ops,
+            tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
 
     # 7. Initial weights and saver.
     group.make_meetings()

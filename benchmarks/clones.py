@@ -13,7 +13,7 @@ from absl import flags
 from deployment import command
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net, as train_ssd_network.py names it.')
 flags.DEFINE_integer('global_batch', 8, 'Images of a step, those of all clones.', lower_bound=1)
 flags.DEFINE_list('num_clones', ['1', '2', '4'], 'Numbers of clones, with commas; others are held to the first.')
 flags.DEFINE_integer('steps', 5, 'Timed steps of each.', lower_bound=1)

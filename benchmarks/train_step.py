@@ -15,7 +15,7 @@ from absl import flags
 from deployment import command
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net, as train_ssd_network.py names it.')
 flags.DEFINE_integer('batch_size', 8, 'Images in a batch.', lower_bound=1)
 flags.DEFINE_integer('steps', 5, 'Timed runs of each.', lower_bound=1)
 

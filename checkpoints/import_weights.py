@@ -21,7 +21,7 @@ from nets import anchor_presets, nets_factory  # noqa: E402
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Weights to import: a TensorFlow checkpoint (a file, or a folder: its '
                     'latest), .npz, .pth or .caffemodel.')
-flags.DEFINE_string('model_name', None, 'The net that they become.')
+flags.DEFINE_string('model_name', None, f'The net that they become: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('output_dir', None, 'Folder to write the checkpoint to; it may not hold one.')
 flags.DEFINE_string('checkpoint_model_scope', None, 'Name that stands there for model_name/, if another.')
 flags.DEFINE_bool('use_moving_averages', False, 'Takes the moving averages of the weights.')

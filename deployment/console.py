@@ -1,4 +1,4 @@
-"""What the user reads: plain lines on standard output, and in a file if a run keeps one."""
+"""What the user reads: plain lines on standard output, a status below them on a terminal, a file if a run keeps one."""
 import datetime
 import logging
 import os
@@ -20,7 +20,46 @@ def set_up():
 
 
 class _Screen(logging.StreamHandler):
-    """Standard output, which whoever reads it may close (`| head`): a run goes on without."""
+    """Standard output, which whoever reads it may close (`| head`): a run goes on without.
+
+    On a terminal a status may stand below all lines, which is rewritten in place.
+    """
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self.is_terminal = stream is not None and stream.isatty() and os.environ.get('TERM', 'dumb') != 'dumb'
+        self._status = ''
+
+    def emit(self, record):
+        """Writes a line, above the status if there is one."""
+        status = self._status
+        self._draw('')
+        super().emit(record)
+        self._draw(status)
+
+    def show(self, status):
+        """Replaces the status; '' takes it away."""
+        with self.lock:
+            self._draw(status)
+
+    def _draw(self, status):
+        if not self._status and not status:
+            return
+        # Cut, because of a line that is wrapped only the last part could be rewritten. Blanks, which notebooks
+        # understand too, cover all of the row, where the terminal may have written ^C.
+        room = self._columns() - 1
+        try:
+            self.stream.write(f'\r{" " * room}\r{status[:room]}')
+            self.stream.flush()
+            self._status = status
+        except (OSError, ValueError):   # the terminal is gone
+            self.is_terminal, self._status = False, ''
+
+    def _columns(self):
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
 
     def handleError(self, record):
         """Turns to where nobody reads; what is in the buffer goes there too."""
@@ -48,6 +87,27 @@ def keep_in(path):
     _kept.info('--- %s', f'{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(["python", *sys.argv])}')
 
 
+def show_status(text):
+    """Shows where a run stands, in one line below all others, which takes the place of the one before; '' ends it.
+
+    On a terminal alone; elsewhere nothing is shown.
+    """
+    screen = _terminal()
+    if screen:
+        screen.show(text)
+
+
+def note(line):
+    """Lets `log` say a line that tells no more than the status where there is one: there it is for the file alone."""
+    (_kept if _terminal() else log).info('%s', line)
+
+
+def _terminal():
+    """The screen of `log`, if it is a terminal and `log` may speak, else None."""
+    return next((handler for handler in log.handlers if isinstance(handler, _Screen) and handler.is_terminal
+                 and log.isEnabledFor(logging.INFO)), None)
+
+
 def be_quiet():
     """Lets `log` say nothing more: another process speaks for this one. Errors are still said."""
     log.setLevel(logging.WARNING)
@@ -55,6 +115,7 @@ def be_quiet():
 
 def error(sentence):
     """Says why the program ends, on standard error."""
+    show_status('')
     print(f'error: {sentence}', file=sys.stderr)
     if _kept.handlers:
         _kept.info('error: %s', sentence)

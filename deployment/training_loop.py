@@ -13,6 +13,7 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from deployment import console, described
 from deployment.cluster import Cluster
 from deployment.console import log
 from deployment.errors import UserError
@@ -21,6 +22,7 @@ from deployment.process_group import ProcessGroup
 # What a broken input makes of a step. TensorFlow quotes a record that it cannot parse, and Python may then fail to
 # decode that very message.
 INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
+_REFRESH_SECS = 1   # of what a terminal shows between two lines
 
 
 class StopSignals:
@@ -63,6 +65,7 @@ class StopSignals:
                 if number[0] not in self._old:
                     continue
                 if asked:
+                    console.show_status('')
                     os._exit(128 + number[0])   # the last checkpoint stands as it is
                 asked = True
                 log.warning('%s: stopping after this step; once more stops at once', signal.Signals(number[0]).name)
@@ -91,6 +94,7 @@ class TrainStep:
         self._summarize = _Timer(flags.save_summaries_secs, due_at_start=True)
         self._images_per_step = batch['filename'].shape[0] * self._group.size
         self._speed = _Speed(self._images_per_step)
+        self._refresh = _Timer(_REFRESH_SECS, due_at_start=True)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):
@@ -103,7 +107,7 @@ class TrainStep:
             return None, True
 
         writer = kwargs.get('summary_writer')
-        summarize = writer is not None and self._summarize.is_due()
+        summarize = writer is not None and (self._summarize.is_due() or self._step + 1 == self._number_of_steps)
         fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
         try:
             with self._group.watched():
@@ -125,8 +129,7 @@ class TrainStep:
         if values['asked']:
             self._signals.received = self._signals.received or signal.SIGTERM   # by way of another process
         stop = self._is_last() or values['asked'] > 0 or self._asked_alone()
-        if self._step % self._log_every_n_steps == 0 or stop:
-            log.info(self._line(values))
+        self._report(values, stop)
         # At a stop too: slim saves once more after it, but drops what goes wrong then, a full disk say.
         if stop:
             self._end(sess)
@@ -146,6 +149,7 @@ class TrainStep:
         return self._group.size == 1 and self._signals.received is not None
 
     def _end(self, sess):
+        console.show_status('')
         self._save_checkpoint(sess)
         self._group.end(sess)
 
@@ -156,17 +160,40 @@ class TrainStep:
     def _is_last(self):
         return self._number_of_steps is not None and self._step >= self._number_of_steps
 
+    def _report(self, values, last):
+        """A line every n steps and at the end; beside that, on a terminal, where the run stands."""
+        if last:
+            log.info(self._line(values))
+        elif self._step % self._log_every_n_steps == 0:
+            console.note(self._line(values))
+        if not last and self._refresh.is_due():
+            console.show_status(self._status(values))
+
     def _line(self, values):
         parts = ' '.join(f'{name} {value:.3f}' for name, value in values['parts'].items())
-        line = (f'step {self._step}{f"/{self._number_of_steps}" if self._number_of_steps else ""}: '
-                f'loss {values["loss"]:.3f} ({parts}), learning rate {values["learning_rate"]:.2g}')
+        return ', '.join([f'{self._place()}: loss {values["loss"]:.3f} ({parts})',
+                          f'learning rate {values["learning_rate"]:.2g}', *self._rate(), *self._left()])
+
+    def _status(self, values):
+        """What matters most comes first: a narrow terminal cuts the rest."""
+        share = [f'{100 * self._step // self._number_of_steps}%'] if self._number_of_steps else []
+        return ', '.join([self._place(), *share, *self._left(), f'loss {values["loss"]:.3f}', *self._rate()])
+
+    def _place(self):
+        return f'step {self._step}{f"/{self._number_of_steps}" if self._number_of_steps else ""}'
+
+    def _rate(self):
+        """['37.2 images/s'], or [] while that is not known."""
         rate = self._speed.images_per_second()
-        if rate:
-            line += f', {rate:.1f} images/s'
-            if self._number_of_steps:
-                left = (self._number_of_steps - self._step) * self._images_per_step / rate
-                line += f', {datetime.timedelta(seconds=round(left))} left'
-        return line
+        return [f'{rate:.1f} images/s'] if rate else []
+
+    def _left(self):
+        """['1:02:03 left'], or [] while that is not known."""
+        rate = self._speed.images_per_second()
+        if not rate or not self._number_of_steps:
+            return []
+        left = (self._number_of_steps - self._step) * self._images_per_step / rate
+        return [f'{datetime.timedelta(seconds=round(left))} left']
 
     def _refuse_not_finite(self, values, sess, global_step):
         parts = ', '.join(f'{name} {value:g}' for name, value in values['parts'].items())
@@ -225,6 +252,7 @@ class _Speed:
         return (last - first) * self._images_per_step / (end - start) if end > start else None
 
     def summary(self):
-        """The speed as a TensorBoard scalar; nothing while it is not known."""
+        """The speed for TensorBoard; nothing while it is not known."""
         rate = self.images_per_second()
-        return tf.Summary(value=[tf.Summary.Value(tag='training/images_per_second', simple_value=rate)] if rate else [])
+        about = f'Pictures of all clones and processes, over the last {self._WINDOW} steps.'
+        return described.scalar_now('training/images_per_second', rate, about) if rate else tf.Summary()

@@ -22,7 +22,7 @@ $python train_ssd_network.py --dataset_dir="$out/records" --train_dir="$out/trai
   --model_name=ssd_160_mobilenet_v1_025 --preprocessing_name=ssd_no_crop \
   --batch_size=16 --max_number_of_steps=1300 --match_threshold=0.4 \
   --optimizer=adam --opt_epsilon=1e-8 --learning_rate=0.006 --warmup_steps=100 --learning_rate_boundaries=950,1200 \
-  --bias_learning_rate_multiplier=1 --weight_decay=4e-5 --log_every_n_steps=100
+  --bias_learning_rate_multiplier=1 --weight_decay=4e-5 --log_every_n_steps=100 --save_summaries_secs=10
 
 $python eval_ssd_network.py --checkpoint_path="$out/train" --dataset_dir="$out/records" --dataset_split_name=test
 $python predict_ssd_network.py --checkpoint_path="$out/train" --output_dir="$out/pictures" --max_images=24 \

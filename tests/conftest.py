@@ -1,4 +1,5 @@
 """Shared by all tests: graph mode, a fresh graph for each test, the real data where it exists."""
+import logging
 import os
 import pathlib
 import sys
@@ -34,6 +35,17 @@ def evaluate():
                          tf.tables_initializer()])
             return session.run(fetches, feed_dict)
     return run
+
+
+@pytest.fixture
+def loggers_as_before():
+    """Gives the loggers of `deployment.console` back as they were."""
+    loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.kept')]
+    before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, handlers, propagate, level in before:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture

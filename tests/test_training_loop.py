@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,11 +74,33 @@ def test_lines(tmp_path, caplog):
     assert 'images/s' in lines[0] and lines[1].endswith('0:00:00 left')
 
 
+def test_on_a_terminal_the_status_takes_the_place_of_lines(tmp_path, caplog, monkeypatch):
+    seen = []
+    monkeypatch.setattr('deployment.console.show_status', seen.append)
+    monkeypatch.setattr('deployment.console.note', lambda line: seen.append(('to the file', line[:8])))
+    monkeypatch.setattr('deployment.training_loop._REFRESH_SECS', 0)
+    with caplog.at_level('INFO', 'ssd'):
+        run = Run(tmp_path, [3., 2., 1.], number_of_steps=3, log_every_n_steps=2)
+        for _ in range(3):
+            run()
+    first, note, second, *end = seen
+    assert first == 'step 1/3, 33%, loss 3.000' and note == ('to the file', 'step 2/3') and set(end) == {''}
+    assert re.fullmatch(r'step 2/3, 66%, 0:00:00 left, loss 2.000, [\d.]+ images/s', second)
+    assert caplog.messages[0].startswith('step 3/3: loss 1.000 (confidence 1.000), ')
+
+
 def test_summaries_come_with_the_step_that_is_due(tmp_path):
     run = Run(tmp_path, [3., 2., 1.])
     for _ in range(3):
         run()
     assert run.writer.steps == [1, 1]        # the graph's and the speed, at the first step; the next in 9999 s
+
+
+def test_summaries_come_with_the_last_step_too(tmp_path):
+    run = Run(tmp_path, [3., 2., 1.], number_of_steps=3)
+    for _ in range(3):
+        run()
+    assert sorted(set(run.writer.steps)) == [1, 3]
 
 
 def test_checkpoints_come_between_steps(tmp_path):
@@ -169,4 +192,5 @@ def test_speed_over_a_window(monkeypatch):
     speed.count(2)
     speed.count(3)
     assert speed.images_per_second() == 16      # 2 steps of 8 in a second
-    assert [(v.tag, v.simple_value) for v in speed.summary().value] == [('training/images_per_second', 16)]
+    shown, = speed.summary().value
+    assert shown.tag == 'training/images_per_second' and tf.make_ndarray(shown.tensor) == 16

@@ -6,6 +6,24 @@ from PIL import Image
 
 from visualization.drawing import draw_detections
 
+_LEAST, _SCALE = 480, 1.6   # side in pixels, and size of names, that can be read where a page shows several small
+
+
+def draw_example(pixels, boxes, labels, class_names):
+    """A picture of a batch with its boxes and their names, [H', W', 3] uint8; a small one is enlarged for that.
+
+    pixels: [H, W, 3] uint8. boxes: [M, 4]. labels: [M], 0 for padding. class_names: label 1 first.
+    """
+    image = Image.fromarray(pixels)
+    factor = -(-_LEAST // min(image.size))
+    image = image.resize([side * factor for side in image.size], Image.BICUBIC)
+    return np.asarray(_drawn(image, boxes, labels, class_names, _SCALE))
+
+
+def _drawn(image, boxes, labels, class_names, scale=1.):
+    real = (labels > 0) & np.isfinite(boxes).all(axis=1)   # others lie nowhere
+    return draw_detections(image, boxes[real], [class_names[label - 1] for label in labels[real]], labels[real], scale)
+
 
 def write_batch(folder, batch, class_names):
     """Writes each picture of a batch with its boxes as PNG, and all of its arrays as `batch.npz`.
@@ -18,8 +36,6 @@ def write_batch(folder, batch, class_names):
     np.savez_compressed(os.path.join(folder, 'batch.npz'), **arrays)   # without pickle, so that anyone can load it
     for number, (pixels, boxes, labels, filename) in enumerate(
             zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)):
-        real = labels > 0
-        names = [class_names[label - 1] for label in labels[real]]
-        drawn = draw_detections(Image.fromarray(pixels), boxes[real], names, labels[real])
+        drawn = _drawn(Image.fromarray(pixels), boxes, labels, class_names)
         stem = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
         drawn.save(os.path.join(folder, f'{number:03d}_{stem}.png'))
