@@ -24,7 +24,8 @@ flags.DEFINE_string('dataset_split_name', 'test', 'Split to evaluate on.')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
 flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
 flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own), likewise.')
+flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own); needed where '
+                    'no config.json lies beside the checkpoint.')
 flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
 flags.DEFINE_integer('batch_size', 32, 'Images in a batch.', lower_bound=1)
 flags.DEFINE_integer('num_preprocessing_threads', 0, 'Images made at a time; 0: one for every processor core.',

@@ -27,8 +27,9 @@ flags.DEFINE_string('output_dir', 'predictions', 'Folder for the drawn pictures 
 flags.DEFINE_integer('max_images', None, 'Takes only the first so many pictures, and frames of each video.',
                      lower_bound=1)
 flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own), likewise.')
-flags.DEFINE_string('labels_file', '', 'Class names, likewise.')
+flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own); needed where '
+                    'no config.json lies beside the checkpoint.')
+flags.DEFINE_string('labels_file', '', 'Class names; needed where no config.json lies beside the checkpoint.')
 flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
 flags.DEFINE_float('min_score', .5, 'Least score of a detection.', lower_bound=0, upper_bound=1)
 flags.DEFINE_float('nms_threshold', .45, 'Overlap from which a detection suppresses another.', lower_bound=0,

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from checkpoints import report, restoring, sources
 from deployment import checkpoints as saved
-from deployment import scopes
+from deployment import described, scopes
 from deployment.console import log
 from deployment.errors import UserError
 
@@ -216,8 +216,8 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
         applied = optimizer.apply_gradients(summed, global_step=global_step)
     with tf.control_dependencies([applied]):
         train_tensor = tf.identity(total_loss, name='train_op')
-    merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope),
-              tf.summary.scalar('losses/total', total_loss)}
+    total = described.scalar('losses/total', total_loss, 'All parts together: what training makes smaller.')
+    merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope), total}
     return train_tensor, tf.summary.merge(sorted(merged, key=lambda summary: summary.name))
 
 

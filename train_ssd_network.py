@@ -93,7 +93,7 @@ flags.DEFINE_string('dataset_name', '', 'Name of the data set; needed where its 
 flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
 flags.DEFINE_string('dataset_split_name', 'train', 'Split to train on.')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
-flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net.')
+flags.DEFINE_string('model_name', 'ssd_300_vgg', f'The net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('anchor_preset', None, 'Sizes of the anchors: voc (the default) are the paper\'s; public TF1 '
                     'checkpoints and COCO want coco; or a file of your own, with a word s,s\' for each feature layer, '
                     'or its text. A run that goes on knows its own.')

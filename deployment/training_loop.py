@@ -185,7 +185,7 @@ class TrainStep:
     def _rate(self):
         """['37.2 images/s'], or [] while that is not known."""
         rate = self._speed.images_per_second()
-        return [f'{rate:.1f} images/s'] if rate else []
+        return [f'{rate:.{1 if rate >= 10 else 2}f} images/s'] if rate else []
 
     def _left(self):
         """['1:02:03 left'], or [] while that is not known."""
