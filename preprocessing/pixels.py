@@ -43,14 +43,25 @@ def decode_part(encoded, seen, wanted):
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
-def resize(pixels, height, width):
-    """[h, w, 3] float32 -> [height, width, 3] float32."""
-    shape = tf.shape(pixels)
-    shrink = tf.cast(shape[0] * shape[1], tf.float32) / tf.cast(height * width, tf.float32)
+def _resize_area(pixels, size):
+    return tf.raw_ops.ResizeArea(images=pixels, size=size)
+
+
+def resize(pixels, height, width, area=_resize_area):
+    """[B, h, w, 3] float32 -> [B, height, width, 3] float32.
+
+    area: function (pixels, size [2] int32) -> pixels, each the mean of what it covers; by TensorFlow's kernel.
+    """
+    h, w = tf.unstack(tf.shape(pixels)[1:3])
+    shrink = tf.cast(h * w, tf.float32) / tf.cast(height * width, tf.float32)
     size = tf.stack([height, width])
-    return tf.cond(shrink > AREA_FROM ** 2,
-                   lambda: tf.raw_ops.ResizeArea(images=pixels[None], size=size)[0],
-                   lambda: tf.raw_ops.ResizeBilinear(images=pixels[None], size=size, half_pixel_centers=True)[0])
+    return tf.cond(shrink > AREA_FROM ** 2, lambda: area(pixels, size),
+                   lambda: tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True))
+
+
+def to_bytes(pixels):
+    """float32 in [0, 255] -> uint8, to the nearest."""
+    return tf.cast(pixels + .5, tf.uint8)
 
 
 def lay_on(canvas, pixels, top, left):
@@ -75,10 +86,13 @@ def render(encoded, window, size, fill, change=lambda pixels: pixels):
     filled = tf.clip_by_value(tf.round((seen[2:] - window[:2]) * scale) - top_left, 1., size - top_left)
 
     height, width = tf.unstack(tf.cast(filled, tf.int32))
+
+    def resized(pixels):
+        return resize(pixels[None], height, width)[0]
     pixels = tf.cast(decode_part(encoded, seen, filled), tf.float32)
     pixels = tf.cond(tf.size(pixels) < 3 * height * width,
-                     lambda: resize(change(pixels), height, width), lambda: change(resize(pixels, height, width)))
-    pixels = tf.cast(pixels + .5, tf.uint8)
+                     lambda: resized(change(pixels)), lambda: change(resized(pixels)))
+    pixels = to_bytes(pixels)
     canvas = tf.constant(np.broadcast_to(np.round(fill).astype(np.uint8), [size, size, 3]))
     picture = tf.cond(tf.reduce_all(filled >= size), lambda: pixels,
                       lambda: lay_on(canvas, pixels, *tf.unstack(tf.cast(top_left, tf.int32))))

@@ -73,6 +73,15 @@ def test_resize_for_eval_is_the_same_for_every_picture_of_a_batch(evaluate):
     np.testing.assert_array_equal(batch, [one, one])
 
 
+@pytest.mark.parametrize('shape', [(80, 100), (40, 30), (200, 300)])   # made smaller, larger, and by areas
+def test_decoded_pixels_are_resized_as_those_of_a_file(evaluate, shape):
+    images = np.random.default_rng(0).integers(0, 256, [2, *shape, 3], np.uint8)
+    files = tf.stack([encode(image) for image in images])   # PNG, which decodes to every pixel
+    found, expected = evaluate([ssd_preprocessing.resize_pixels_for_eval(tf.constant(images), 60),
+                                ssd_preprocessing.resize_for_eval(files, 60, FILL)])
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_names():
     for name, keywords in ((None, {'zoom': True, 'crop': True}), ('ssd_300_vgg', {'zoom': True, 'crop': True}),
                            ('ssd_no_zoom_out', {'zoom': False, 'crop': True})):
