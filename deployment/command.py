@@ -113,7 +113,7 @@ def _start_tensorflow():
 
 
 class QuietStderr:
-    """Drops what C++ code writes to file descriptor 2: notes on CPU features when TensorFlow is loaded, and the like."""
+    """Drops what C++ code writes to file descriptor 2: notes on the processor, and the like."""
 
     def __enter__(self):
         sys.stderr.flush()

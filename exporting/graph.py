@@ -39,7 +39,8 @@ def signatures(job):
     """Two ways into the net of a job, in the default graph: name -> ({name: input}, {name: output}).
 
     'serving_default' takes `images` [B, H, W, 3] uint8 RGB of any size, 'encoded' takes `encoded` [B] string: JPEG,
-    PNG, GIF or BMP. Both share the net's variables. The outputs are called as their keys, the second's `from_encoded/…`.
+    PNG, GIF or BMP. Both share the net's variables. The outputs' nodes are called as their keys, those of the second
+    `from_encoded/boxes` and so on.
     """
     images = tf.placeholder(tf.uint8, [None, None, None, 3], 'images')
     encoded = tf.placeholder(tf.string, [None], 'encoded')
@@ -71,19 +72,10 @@ def named(detections, options, scope=''):
 
 
 def predict(images, job):
-    """Of resized uint8 images: offsets [B, A, 4], and scores [B, A, C - 1] of the objects.
-
-    A score is 0 where select_top_k of the same class in the same picture are better. So suppression, which has all
-    anchors before it in formats that know no other, sees what it sees in `nets.post_processing.detect`.
-    """
+    """Of resized uint8 images: offsets [B, A, 4], and scores [B, A, C - 1] of the objects."""
     params = job.model.params
     predictions = ssd.build(ssd.normalize(images, params), params, len(labels(job.model)), is_training=False)
-    scores = tf.nn.softmax(predictions.logits)[..., 1:]
-    by_class = tf.transpose(scores, [0, 2, 1])
-    select = min(job.options.select_top_k, by_class.shape.as_list()[-1])
-    least = tf.nn.top_k(by_class, select).values[..., -1:]                        # [B, C - 1, 1]
-    chosen = tf.where(by_class >= least, by_class, tf.zeros_like(by_class))
-    return predictions.offsets, tf.transpose(chosen, [0, 2, 1])
+    return predictions.offsets, tf.nn.softmax(predictions.logits)[..., 1:]
 
 
 def decode(offsets, params):

@@ -9,6 +9,7 @@ from preprocessing import ssd_preprocessing
 
 OPSET = 17
 INPUT = 'images'
+_AXES = {INPUT: ('batch', 'height', 'width')}
 
 
 def export(path, job):
@@ -36,24 +37,35 @@ def _convert(frozen, job):
         frozen, name=job.model.params.name, input_names=[f'{INPUT}:0'],
         output_names=[f'{name}:0' for name in graph.OUTPUTS], opset=OPSET,
         tensors_to_rename={f'{name}:0': name for name in (INPUT, *graph.OUTPUTS)})
+    for value in (*model.graph.input, *model.graph.output):
+        for dimension, axis in zip(value.type.tensor_type.shape.dim, _AXES.get(value.name, ('batch',)), strict=False):
+            if dimension.dim_param:   # tf2onnx calls it unk__1340
+                dimension.dim_param = axis
     onnx.helper.set_model_props(model, {'class_names': json.dumps(graph.labels(job.model))})
     onnx.checker.check_model(model)   # it would refuse an operator that tf2onnx left as it was
     return model
 
 
 def _detect(images, job):
-    """{name: output}. tf2onnx converts suppression of boxes that all classes share, so all anchors go into it."""
+    """{name: output}. tf2onnx converts only suppression of boxes that all classes share, so all anchors go into it."""
     resized = ssd_preprocessing.resize_pixels_for_eval(images, job.model.params.image_size, area=area_by_products)
     offsets, scores = graph.predict(resized, job)
     options = job.options
     kept = tf.image.combined_non_max_suppression(
-        graph.decode(offsets, job.model.params)[:, :, None], scores,
+        graph.decode(offsets, job.model.params)[:, :, None], _best(scores, options.select_top_k),
         max_output_size_per_class=options.select_top_k, max_total_size=options.max_detections,
         iou_threshold=options.nms_threshold, score_threshold=options.min_score, clip_boxes=True)
     real = tf.sequence_mask(kept.valid_detections, options.max_detections)
     classes = tf.where(real, tf.cast(kept.nmsed_classes, tf.int32) + 1, tf.zeros_like(real, tf.int32))
     return graph.named(post_processing.Detections(kept.nmsed_boxes, kept.nmsed_scores, classes,
                                                   kept.valid_detections), options)
+
+
+def _best(scores, select):
+    """Scores [B, A, C - 1] with 0 where so many of the class are better: what `nets.post_processing` leaves out."""
+    by_class = tf.transpose(scores, [0, 2, 1])
+    least = tf.nn.top_k(by_class, min(select, by_class.shape.as_list()[-1])).values[..., -1:]   # [B, C - 1, 1]
+    return tf.transpose(tf.where(by_class >= least, by_class, tf.zeros_like(by_class)), [0, 2, 1])
 
 
 def area_by_products(pixels, size):

@@ -1,20 +1,24 @@
-"""TensorFlow Lite: resized pictures in, detections out, suppression by the operator that its runtimes bring along."""
+"""TensorFlow Lite: resized pictures in, detections out, suppression all in built-in operators."""
+import contextlib
+import os
 import tempfile
 import zipfile
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from datasets import facts
 from deployment.command import QuietStderr
 from exporting import graph
-from nets import anchors, box_coder, inference, post_processing
+from nets import inference, post_processing
 
-_OPERATOR = 'TFLite_Detection_PostProcess'
+_REACH = (-1., 2.)   # no box that shows something of the picture reaches so far beyond it that more would count
 
 
 def export(path, job):
     """Writes the file: one picture `images` [1, S, S, 3] uint8 RGB in, `graph.OUTPUTS` out."""
-    write(path, convert(job, tf.uint8), job)
+    with converter(job) as made:
+        write(path, made.convert(), job)
 
 
 def write(path, content, job):
@@ -23,53 +27,44 @@ def write(path, content, job):
         file.write(content)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, 'a') as archive:
         facts.write_labels(folder, job.model.class_names)
-        archive.write(f'{folder}/{facts.LABELS}', facts.LABELS)
+        archive.write(os.path.join(folder, facts.LABELS), facts.LABELS)
 
 
-def convert(job, input_dtype, **options):
-    """The bytes of the model. options: attributes of tf.lite.TFLiteConverter."""
+@contextlib.contextmanager
+def converter(job):
+    """A tf.lite.TFLiteConverter of the job's net, which is quiet."""
+    size = job.model.params.image_size
     with tempfile.TemporaryDirectory() as folder, graph.session() as session:
-        size = job.model.params.image_size
-        images = tf.placeholder(input_dtype, [1, size, size, 3], 'images')
+        images = tf.placeholder(tf.uint8, [1, size, size, 3], 'images')
         outputs = _detect(images, job)
         inference.restorer(job.model, job.use_averages)(session)
-        tf.saved_model.simple_save(session, f'{folder}/net', {'images': images}, outputs)
-        converter = tf.lite.TFLiteConverter.from_saved_model(f'{folder}/net')
-        for name, value in {'allow_custom_ops': True, **options}.items():
-            setattr(converter, name, value)
+        tf.saved_model.simple_save(session, os.path.join(folder, 'net'), {'images': images}, outputs)
         with QuietStderr():
-            return converter.convert()
+            yield tf.lite.TFLiteConverter.from_saved_model(os.path.join(folder, 'net'))
 
 
 def _detect(images, job):
-    """{name: output}; the interpreter's operator decodes boxes and suppresses them class by class."""
-    params, options = job.model.params, job.options
-    offsets, scores = graph.predict(images, job)
-    dx, dy, dw, dh = tf.unstack(offsets, axis=-1)
-    dh, dw = (tf.minimum(side, box_coder.MAX_LOG_RATIO / variance)
-              for side, variance in zip((dh, dw), params.variances[3:1:-1], strict=True))
-    boxes, classes, scores, count = _suppression(options, params.variances, len(job.model.class_names))(
-        tf.stack([dy, dx, dh, dw], axis=-1), scores, tf.constant(anchors.net_anchors(params)))
-    count = tf.cast(count, tf.int32)
+    """{name: output}.
+
+    The interpreter's own operator for all this (TFLite_Detection_PostProcess) passes over a class where it runs in
+    several threads, and knows suppression class by class in no other way. The plain one, which knows no classes, keeps
+    them apart when the boxes of each are moved to a place of their own.
+    """
+    options, num_objects = job.options, len(job.model.class_names)
+    offsets, scores = graph.predict(images, job)                                # [1, A, 4], [1, A, C - 1]
+    select = min(options.select_top_k, scores.shape.as_list()[1])
+    scores, best = tf.nn.top_k(tf.transpose(scores[0]), select)                 # [C - 1, select]
+    boxes = tf.gather(graph.decode(offsets[0], job.model.params), tf.reshape(best, [-1]))
+    labels = tf.constant(np.repeat(np.arange(1, num_objects + 1, dtype=np.int32), select))
+    apart = tf.clip_by_value(boxes, *_REACH) + tf.cast(labels, tf.float32)[:, None] * (_REACH[1] - _REACH[0])
+    chosen, count = tf.image.non_max_suppression_padded(
+        apart, tf.reshape(scores, [-1]), options.max_detections, options.nms_threshold, options.min_score,
+        pad_to_max_output_size=True)
     real = tf.sequence_mask(count, options.max_detections)
-    classes = tf.where(real, tf.cast(classes, tf.int32) + 1, tf.zeros_like(classes, tf.int32))
-    boxes = tf.minimum(tf.maximum(boxes, 0.), 1.)   # in this order one operator, which stays in floating point
-    return graph.named(post_processing.Detections(boxes, scores, classes, count), options)
 
-
-def _suppression(options, variances, num_objects):
-    """The operator: a function that the converter knows by its name, and puts the operator in the place of."""
-    x, y, w, h = (1 / variance for variance in variances)
-    attributes = [('max_detections', 'i', options.max_detections), ('max_classes_per_detection', 'i', 1),
-                  ('detections_per_class', 'i', options.max_detections), ('num_classes', 'i', num_objects),
-                  ('use_regular_nms', 'b', 'true'), ('nms_score_threshold', 'f', options.min_score),
-                  ('nms_iou_threshold', 'f', options.nms_threshold),
-                  ('y_scale', 'f', y), ('x_scale', 'f', x), ('h_scale', 'f', h), ('w_scale', 'f', w)]
-    text = ' '.join(f'attr {{ key: "{key}" value {{ {kind}: {value} }} }}' for key, kind, value in attributes)
-
-    @tf.function(experimental_implements=f'name: "{_OPERATOR}" {text}')
-    def suppress(offsets, scores, anchors):
-        del offsets, scores, anchors   # TensorFlow itself has no such operator: only the shapes of what comes out count
-        length = options.max_detections
-        return tf.zeros([1, length, 4]), tf.zeros([1, length]), tf.zeros([1, length]), tf.zeros([1])
-    return suppress
+    def gathered(values):
+        found = tf.gather(values, chosen)
+        return tf.where(real, found, tf.zeros_like(found))[None]
+    return graph.named(post_processing.Detections(
+        tf.clip_by_value(gathered(boxes), 0., 1.), gathered(tf.reshape(scores, [-1])), gathered(labels),
+        tf.reshape(count, [1])), options)

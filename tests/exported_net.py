@@ -9,8 +9,8 @@ from nets import inference, nets_factory, ssd
 from preprocessing import ssd_preprocessing
 
 MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['RBC', 'WBC', 'Platelets']}
-OPTIONS = Options(min_score=.5, nms_threshold=.45, max_detections=200)
-SURE = .505    # scores that rounding does not put below the least
+OPTIONS = Options(min_score=.6, nms_threshold=.45, max_detections=200)
+SURE = .605    # scores that rounding does not put below the least
 
 
 def write_checkpoint(folder):

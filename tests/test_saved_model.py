@@ -49,11 +49,6 @@ def test_names_are_said_with_each_detection(exported, cells):
     assert (exported / 'assets/labels.txt').read_text() == '0:background\n1:RBC\n2:WBC\n3:Platelets\n'
 
 
-def test_no_picture_at_all(exported):
-    found = run(exported, 'encoded', encoded=np.array([], object))
-    assert found['boxes'].shape == (0, 200, 4) and found['count'].shape == (0,)
-
-
 def test_more_detections_than_there_can_be_are_zeros(exportable, tmp_path, cells):
     job = make_job(exportable)
     job = job._replace(options=job.options._replace(max_detections=5000, select_top_k=100))
