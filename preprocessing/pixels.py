@@ -43,20 +43,24 @@ def decode_part(encoded, seen, wanted):
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
-def _resize_area(pixels, size):
+def _bilinear(pixels, size):
+    return tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True)
+
+
+def _area(pixels, size):
     return tf.raw_ops.ResizeArea(images=pixels, size=size)
 
 
-def resize(pixels, height, width, area=_resize_area):
+def resize(pixels, height, width, bilinear=_bilinear, area=_area):
     """[B, h, w, 3] float32 -> [B, height, width, 3] float32.
 
-    area: function (pixels, size [2] int32) -> pixels, each the mean of what it covers; by TensorFlow's kernel.
+    bilinear, area: functions (pixels, size [2] int32) -> pixels that sample between pixels, and take the mean of what
+    each covers.
     """
     h, w = tf.unstack(tf.shape(pixels)[1:3])
     shrink = tf.cast(h * w, tf.float32) / tf.cast(height * width, tf.float32)
     size = tf.stack([height, width])
-    return tf.cond(shrink > AREA_FROM ** 2, lambda: area(pixels, size),
-                   lambda: tf.raw_ops.ResizeBilinear(images=pixels, size=size, half_pixel_centers=True))
+    return tf.cond(shrink > AREA_FROM ** 2, lambda: area(pixels, size), lambda: bilinear(pixels, size))
 
 
 def to_bytes(pixels):

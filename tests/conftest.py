@@ -58,3 +58,10 @@ def exportable(tmp_path_factory):
 def cells(shared):
     """Three real pictures, encoded: blood cells, 640x480."""
     return [path.read_bytes() for path in sorted((shared / 'data/BCCD/JPEGImages').glob('*.jpg'))[:3]]
+
+
+@pytest.fixture
+def decoded(cells):
+    """Their pixels, [3, 480, 640, 3] uint8, by the decoder that prediction uses: others differ by a level or two."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(tf.stack([tf.io.decode_jpeg(cell) for cell in cells]))

@@ -35,8 +35,7 @@ def test_encoded_pictures_of_several_sizes(exported, exportable, cells):
     assert_agree(found, predicted(make_job(exportable), pictures))
 
 
-def test_decoded_pictures(exported, exportable, cells):
-    decoded = [np.asarray(Image.open(io.BytesIO(cell))) for cell in cells]
+def test_decoded_pictures(exported, exportable, cells, decoded):
     found = run(exported, 'serving_default', images=decoded)
     assert_padded(found)
     assert_agree(found, predicted(make_job(exportable), cells))
