@@ -54,7 +54,8 @@ def export(folder, name):
     from nets import inference, nets_factory
     params = nets_factory.get_params(name)
     model = inference.Model(write_checkpoint(folder, params), params, _CLASSES)
-    job = exporters.Job(model, True, exporters.Options(.01, .45, 200), [noisy_pictures.encoded(np.random.RandomState(0))])
+    calibration = [noisy_pictures.encoded(np.random.RandomState(0))]
+    job = exporters.Job(model, True, exporters.Options(.01, .45, 200), calibration)
     paths = {kind: os.path.join(folder, kind) for kind in FLAGS.formats}
     for kind, path in paths.items():
         exporters.exporter(kind)(path, job)

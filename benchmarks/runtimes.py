@@ -5,6 +5,8 @@ TensorFlow Lite takes pictures of the net's size, one at a time.
 """
 import warnings
 
+from deployment.command import QuietStderr
+
 OUTPUTS = ('boxes', 'scores', 'classes', 'count')
 
 
@@ -38,7 +40,7 @@ def tflite(path, threads):
     """TensorFlow Lite's interpreter, with its signature."""
     import numpy as np
     import tensorflow as tf
-    with warnings.catch_warnings():
+    with QuietStderr(), warnings.catch_warnings():
         warnings.simplefilter('ignore')   # it wants the same interpreter to be got from another package
         run = tf.lite.Interpreter(path, num_threads=threads).get_signature_runner()
 
