@@ -29,7 +29,6 @@ flags.DEFINE_integer('max_detections', 200, 'Most detections of a picture.', low
 flags.DEFINE_list('calibration_images', [], 'For tflite_int8: pictures like those that the net will see; files, '
                   'folders, globs, with commas.')
 flags.DEFINE_string('calibration_dataset_dir', None, 'For tflite_int8, instead: a folder of TFRecords.')
-flags.DEFINE_string('calibration_dataset_name', '', 'Its name; needed where the folder has no dataset.json.')
 flags.DEFINE_string('calibration_split', 'train', 'Its split.')
 flags.DEFINE_integer('calibration_size', 100, 'Most pictures to calibrate with.', lower_bound=1)
 
@@ -53,18 +52,17 @@ def output_path(name):
     return os.path.join(FLAGS.output_dir, exporters.FORMATS[name].output)
 
 
-def calibration_pictures(model):
+def calibration_pictures():
     """Encoded pictures for the formats that are calibrated, [] where none is wanted."""
-    from datasets import dataset_factory, images
+    from datasets import images
     from exporting import calibration
     if not any(exporters.FORMATS[name].is_calibrated for name in FLAGS.formats):
         return []
     if FLAGS.calibration_images:
         found = calibration.from_files(images.expand(FLAGS.calibration_images), FLAGS.calibration_size)
     else:
-        dataset = dataset_factory.get_dataset(FLAGS.calibration_dataset_name, FLAGS.calibration_split,
-                                              FLAGS.calibration_dataset_dir, len(model.class_names) + 1)
-        found = calibration.from_dataset(dataset, FLAGS.calibration_size)
+        found = calibration.from_records(FLAGS.calibration_dataset_dir, FLAGS.calibration_split,
+                                         FLAGS.calibration_size)
     log.info('calibrating with %d pictures', len(found))
     return found
 
@@ -79,7 +77,7 @@ def main():
     log.info('%s: %s, %s anchors, %d classes with the background', model.checkpoint, model.params.name,
              model.params.anchor_preset, len(model.class_names) + 1)
     options = exporters.Options(FLAGS.min_score, FLAGS.nms_threshold, FLAGS.max_detections)
-    job = exporters.Job(model, FLAGS.use_moving_averages, options, calibration_pictures(model))
+    job = exporters.Job(model, FLAGS.use_moving_averages, options, calibration_pictures())
 
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     for name in FLAGS.formats:

@@ -4,9 +4,9 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from benchmarks import agreement
 from exporting.exporters import Job, Options
 from nets import inference, nets_factory, ssd
-from preprocessing import ssd_preprocessing
 
 MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['RBC', 'WBC', 'Platelets']}
 OPTIONS = Options(min_score=.6, nms_threshold=.45, max_detections=200)
@@ -44,20 +44,13 @@ def make_job(folder, options=OPTIONS, use_averages=True, calibration=()):
 
 def predicted(job, encoded):
     """What prediction finds in encoded pictures: {name: array}, named as exported nets name it."""
-    params, options = job.model.params, job.options
-    with tf.Graph().as_default(), tf.Session() as session:
-        images = ssd_preprocessing.resize_for_eval(tf.constant(encoded), params.image_size, params.mean)
-        found = inference.detect(images, job.model, select_threshold=options.min_score,
-                                 nms_threshold=options.nms_threshold, keep_top_k=options.max_detections)
-        inference.restorer(job.model, job.use_averages)(session)
-        return dict(zip(('boxes', 'scores', 'classes', 'count'), session.run(found), strict=True))
+    found = agreement.predict(job, encoded)[1]
+    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
 def resized(job, encoded):
     """Encoded pictures as the net sees them, [B, S, S, 3] uint8."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(ssd_preprocessing.resize_for_eval(tf.constant(encoded), job.model.params.image_size,
-                                                             job.model.params.mean))
+    return np.concatenate(agreement.predict(job, encoded)[0])
 
 
 def rows(found, index, least=0.):

@@ -1,7 +1,9 @@
+import pytest
 from pictures import write_picture
 
-from datasets import dataset_factory, facts, images, records, schema
+from datasets import images, records, schema
 from datasets.annotation import Annotation
+from deployment.errors import UserError
 from exporting import calibration
 
 
@@ -15,9 +17,12 @@ def test_pictures_of_records_over_all_shards(tmp_path):
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 2) as writer:
         for i in range(5):
             writer.write(i // 3, schema.serialize(Annotation('a', b'picture %d' % i, 9, 8, [], [], [], []), {'cat': 1}))
-    facts.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
-    dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
-    assert calibration.from_dataset(dataset, 3) == [b'picture 0', b'picture 2', b'picture 4']
+    assert calibration.from_records(str(tmp_path), 'train', 3) == [b'picture 0', b'picture 2', b'picture 4']
+
+
+def test_no_records(tmp_path):
+    with pytest.raises(UserError, match=r'has no records to calibrate with in files such as \*_val_\*.tfrecord'):
+        calibration.from_records(str(tmp_path), 'val', 3)
 
 
 def test_pictures_of_files(tmp_path):
