@@ -67,6 +67,17 @@ def calibration_pictures():
     return found
 
 
+def write_labels(class_names):
+    """labels.txt in the output folder; UserError where nets of other classes lie there."""
+    from datasets import facts
+    path = os.path.join(FLAGS.output_dir, facts.LABELS)
+    if os.path.exists(path) and not FLAGS.overwrite and facts.read_labels(path) != class_names:
+        raise command.UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
+                                f'--overwrite')
+    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    facts.write_labels(FLAGS.output_dir, class_names)
+
+
 def main():
     """Finds out which net it is, then writes it format by format."""
     from datasets import facts
@@ -79,13 +90,12 @@ def main():
     options = exporters.Options(FLAGS.min_score, FLAGS.nms_threshold, FLAGS.max_detections)
     job = exporters.Job(model, FLAGS.use_moving_averages, options, calibration_pictures())
 
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    write_labels(model.class_names)
     for name in FLAGS.formats:
         path = output_path(name)
         with writing.whole(path) as unfinished:
             exporters.exporter(name)(unfinished, job)
         log.info('%-12s %s, %.1f MB', name, path, writing.size(path) / 1e6)
-    facts.write_labels(FLAGS.output_dir, model.class_names)
 
 
 if __name__ == '__main__':

@@ -25,6 +25,10 @@ def test_every_format_finds_what_the_prediction_script_finds(exportable, cells, 
     assert sorted(os.listdir(tmp_path / 'out')) == sorted(
         [*(row.output for row in exporters.FORMATS.values()), 'labels.txt'])
     assert 'model.onnx is there already; pass --overwrite' in scripts.refusal(SCRIPT, *arguments, '--formats=onnx')
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/labels.txt').write_text('1:cat\n')
+    assert 'labels.txt names the classes of another net' in scripts.refusal(
+        SCRIPT, arguments[0], f'--output_dir={tmp_path}/other')
 
     scripts.succeed('predict_ssd_network.py', f'--checkpoint_path={exportable}', '--min_score=0.6',
                     f'--output_dir={tmp_path}/found', *(f'{tmp_path}/{index}.jpg' for index in range(len(cells))))
