@@ -1,4 +1,5 @@
 """Picture files to the bytes that go into a record: JPEG with three channels, untouched where it is one."""
+import glob
 import io
 import os
 from typing import NamedTuple
@@ -35,6 +36,21 @@ def read_jpeg(path, upright=False):
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     return to_jpeg(content, path, upright)
+
+
+def expand(names):
+    """Paths of the pictures that files, folders and globs name, each once; UserError where a name means nothing."""
+    found = []
+    for name in names:
+        if os.path.isdir(name):
+            there = sorted(entry.path for entry in os.scandir(name)
+                           if entry.is_file() and entry.name.lower().endswith(EXTENSIONS))
+        else:
+            there = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
+        if not there:
+            raise UserError(f"'{name}' is no picture, no folder with pictures, and no glob that matches any")
+        found += there
+    return list(dict.fromkeys(found))
 
 
 def find(name, folders, who):

@@ -105,15 +105,15 @@ def _start_tensorflow():
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     for chatter in ('.*layer.apply.*', '.*closed FileWriter.*'):
         warnings.filterwarnings('ignore', message=chatter)
-    with _QuietStderr():
+    with QuietStderr():
         import tensorflow.compat.v1 as tf
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
     logging.set_verbosity(logging.ERROR)
 
 
-class _QuietStderr:
-    """Drops what C++ code writes to file descriptor 2 while TensorFlow is loaded: notes on CPU features."""
+class QuietStderr:
+    """Drops what C++ code writes to file descriptor 2: notes on the processor, and the like."""
 
     def __enter__(self):
         sys.stderr.flush()

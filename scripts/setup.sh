@@ -43,7 +43,7 @@ make_venv() {
 }
 
 flavour=$(variant)
-files="requirements.txt requirements-$flavour.txt requirements-dev.txt requirements-video.txt"
+files="requirements.txt requirements-$flavour.txt requirements-dev.txt requirements-onnx.txt requirements-video.txt"
 [ -f "requirements-$flavour.txt" ] || fail "TF_VARIANT is cpu or gpu, not '$flavour'"
 # shellcheck disable=SC2086
 stamp="$flavour $(cat $files | cksum)"

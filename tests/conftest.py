@@ -55,3 +55,25 @@ def shared():
     if not folder.is_dir():
         pytest.skip(f'no real data at {folder}')
     return folder
+
+
+@pytest.fixture(scope='session')
+def exportable(tmp_path_factory):
+    """A folder with a checkpoint of a small net that finds dozens of things in any picture."""
+    import exported_net
+    folder = tmp_path_factory.mktemp('exportable')
+    exported_net.write_checkpoint(folder)
+    return folder
+
+
+@pytest.fixture
+def cells(shared):
+    """Three real pictures, encoded: blood cells, 640x480."""
+    return [path.read_bytes() for path in sorted((shared / 'data/BCCD/JPEGImages').glob('*.jpg'))[:3]]
+
+
+@pytest.fixture
+def decoded(cells):
+    """Their pixels, [3, 480, 640, 3] uint8, by the decoder that prediction uses: others differ by a level or two."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(tf.stack([tf.io.decode_jpeg(cell) for cell in cells]))

@@ -43,6 +43,14 @@ def test_clones_beside_one():
     assert '3 clones cannot share --global_batch=8' in scripts.refusal('-m', 'benchmarks.clones', '--num_clones=3')
 
 
+def test_exported_nets_in_a_table():
+    text = scripts.succeed('-m', 'benchmarks.exported', '--model_names=ssd_160_mobilenet_v1_025', '--turns=1',
+                           '--formats=frozen_graph,tflite')
+    assert re.search(r'^\| net \| frozen_graph \| tflite \|\n\| --- \| --- \| --- \|\n\| `ssd_160_mobilenet_v1_025` '
+                     r'\| [\d.]+ MB, \d+ ms \| [\d.]+ MB, \d+ ms \|$', text, re.MULTILINE)
+    assert "'onyx' is none of" in scripts.refusal('-m', 'benchmarks.exported', '--formats=onyx')
+
+
 def test_turns_are_taken_and_the_first_does_not_count(monkeypatch):
     now, order = [0.], []
 

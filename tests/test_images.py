@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+from pictures import write_picture
 from PIL import Image
 
 from datasets import images
@@ -55,3 +56,13 @@ def test_upright_turns_what_the_camera_noted():
 def test_a_missing_file(tmp_path):
     with pytest.raises(UserError, match='gone.jpg: cannot be read'):
         images.read_jpeg(str(tmp_path / 'gone.jpg'))
+
+
+def test_files_folders_and_globs(tmp_path):
+    for name in ('a/2.jpg', 'a/1.PNG', 'b/3.jpg'):
+        write_picture(tmp_path / name)
+    (tmp_path / 'a/notes.txt').write_text('')
+    found = images.expand([f'{tmp_path}/a', f'{tmp_path}/*/*.jpg', f'{tmp_path}/a/2.jpg'])
+    assert [path[len(str(tmp_path)):] for path in found] == ['/a/1.PNG', '/a/2.jpg', '/b/3.jpg']
+    with pytest.raises(UserError, match="c.jpg' is no picture, no folder with pictures, and no glob"):
+        images.expand([f'{tmp_path}/c.jpg'])

@@ -1,0 +1,50 @@
+import pytest
+
+from deployment.errors import UserError
+from exporting import writing
+
+
+def write(path, *names):
+    """A file of this path, or a folder with files of these names."""
+    with writing.whole(str(path)) as unfinished:
+        made = path.parent / unfinished
+        if names:
+            made.mkdir()
+        for one in [made / name for name in names] or [made]:
+            one.write_text('new')
+
+
+def test_files_and_folders(tmp_path):
+    write(tmp_path / 'file')
+    write(tmp_path / 'folder', 'a', 'b')
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*')) == [
+        'file', 'folder', 'folder/a', 'folder/b']
+    assert writing.size(tmp_path / 'file') == 3 and writing.size(tmp_path / 'folder') == 6
+
+
+def test_what_was_there_is_replaced(tmp_path):
+    for _ in range(2):
+        write(tmp_path / 'file')
+        write(tmp_path / 'folder', 'a')
+        (tmp_path / 'folder/old').write_text('old')
+        (tmp_path / 'file').write_text('old')
+    write(tmp_path / 'folder', 'a')
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'file', 'folder']
+
+
+def test_a_broken_off_export_leaves_what_was_there(tmp_path):
+    write(tmp_path / 'folder', 'a')
+    for error in (OSError, KeyboardInterrupt):
+        with pytest.raises(error), writing.whole(str(tmp_path / 'folder')) as unfinished:
+            (tmp_path / unfinished).mkdir()
+            raise error
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'folder']
+
+
+def test_what_is_there_is_asked_about(tmp_path):
+    write(tmp_path / 'one')
+    paths = [str(tmp_path / 'one'), str(tmp_path / 'two')]
+    writing.check(paths, overwrite=True)
+    writing.check(paths[1:], overwrite=False)
+    with pytest.raises(UserError, match='one is there already; pass --overwrite'):
+        writing.check(paths, overwrite=False)
