@@ -21,13 +21,18 @@ from deployment import run_folder
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
 # Flags of other programs, and those that shell scripts and absl take for themselves.
 FOREIGN_FLAGS = {'logdir', 'kill-on-bad-exit', 'nodes', 'ntasks-per-node', 'gpus-per-node', 'helpshort', 'help',
-                 'max_restarts', 'first_port', 'name'}
+                 'max_restarts', 'first_port', 'name', 'dir', 'all', 'tag_set', 'signature_def', 'inputs'}
 # What another test runs, or what CI lacks: a pattern in the command -> the test, or the lack. A document may say the
 # latter itself, in the line before a block: <!-- not run: needs a GPU -->
 ELSEWHERE = {
     r'^bash (scripts/(setup|test)\.sh|\.ci/run)|ruff check': 'needs nothing but what runs these tests',
     r'^hosts=|#SBATCH|srun': 'needs a cluster',
     r'image_info_test-dev': 'needs a download',
+    r'docker run|curl ': 'needs a download',
+    r'saved_model_cli': 'test_export.py::test_the_tool_of_tensorflow_runs_the_saved_model',
+    r'export_ssd_network': 'test_export.py::test_every_format_finds_what_the_prediction_script_finds',
+    r'benchmarks\.exported': 'test_benchmarks.py::test_exported_nets_in_a_table',
+    r'benchmarks\.agreement': 'test_agreement.py::test_boxes_of_the_same_class_that_overlap',
     r'\.mp4': 'test_video.py::test_frames_there_and_back',
     r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
