@@ -45,6 +45,7 @@ def check_flags():
         raise command.UserError(f'--formats={calibrated[0]} needs pictures to calibrate with: give either '
                                 f'--calibration_images or --calibration_dataset_dir')
     writing.check([output_path(name) for name in FLAGS.formats], FLAGS.overwrite)
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''   # nothing here needs a GPU, and somebody may be training there
 
 
 def output_path(name):

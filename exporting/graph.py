@@ -24,8 +24,8 @@ def labels(model):
 
 @contextlib.contextmanager
 def session():
-    """A session on a graph of its own, without a GPU: somebody may be training there."""
-    with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as opened:
+    """A session on a graph of its own."""
+    with tf.Graph().as_default(), tf.Session() as opened:
         yield opened
 
 
