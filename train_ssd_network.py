@@ -295,6 +295,14 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
 
+def board(parts, learning_rate, batch, dataset):
+    """What TensorBoard shows of a step: summaries."""
+    from nets import ssd_model
+    from visualization import batches
+    return ssd_model.summaries(parts, learning_rate, batch, functools.partial(
+        batches.draw_example, class_names=dataset.class_names))
+
+
 def start_and_saver(group):
     """(init_fn, saver) of the process that restores and writes; (None, None) in others, which get its weights."""
     import tf_utils
@@ -346,10 +354,8 @@ def main():
     with tf.device(deployment.variables_device()):
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
-        summaries = ssd_model.summaries(parts, learning_rate, batch, functools.partial(
-            batches.draw_example, class_names=dataset.class_names))
         train_tensor, summary_op = tf_utils.get_train_op(
-            optimizer, summaries, clones, global_step, clones[0].scope, update_ops,
+            optimizer, board(parts, learning_rate, batch, dataset), clones, global_step, clones[0].scope, update_ops,
             tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
 
     # 7. Initial weights and saver.
@@ -358,9 +364,8 @@ def main():
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:
-        step = training_loop.TrainStep(
-            FLAGS, parts, learning_rate, batch, functools.partial(batches.write_batch, class_names=dataset.class_names),
-            summary_op, saver, signals, group)
+        write = functools.partial(batches.write_batch, class_names=dataset.class_names)
+        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write, summary_op, saver, signals, group)
         files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if saver else {'logdir': None}
         slim.learning.train(
             train_tensor, **files, train_step_fn=step, train_step_kwargs={}, master=group.master, is_chief=True,

@@ -14,10 +14,10 @@ from absl import flags
 
 from deployment import command
 from exporting import exporters
+from nets import nets_factory
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('model_names', ['ssd_300_vgg', 'ssd_512_vgg', 'ssd_300_mobilenet_v1', 'ssd_300_mobilenet_v1_075',
-                                  'ssd_300_mobilenet_v1_050', 'ssd_300_mobilenet_v1_025'], 'The nets, with commas.')
+flags.DEFINE_list('model_names', nets_factory.names(), 'The nets, with commas.')
 flags.DEFINE_list('formats', list(exporters.FORMATS), 'The formats, with commas.')
 flags.DEFINE_integer('turns', 10, 'Timed pictures of each.', lower_bound=1)
 flags.DEFINE_integer('threads', 0, 'Threads of each runtime; 0: one for every processor core.', lower_bound=0)
@@ -52,7 +52,7 @@ def export(folder, name):
     import numpy as np
 
     from benchmarks import noisy_pictures
-    from nets import inference, nets_factory
+    from nets import inference
     params = nets_factory.get_params(name)
     model = inference.Model(write_checkpoint(folder, params), params, _CLASSES)
     calibration = [noisy_pictures.encoded(np.random.RandomState(0))]
@@ -86,7 +86,6 @@ def row(name):
 def main():
     """A line for each net, as it is done."""
     from datasets import input_pipeline
-    from nets import nets_factory
     for name in FLAGS.model_names:
         nets_factory.get_params(name)
     print(f'MB, and milliseconds a picture: medians of {FLAGS.turns} turns in '

@@ -11,6 +11,7 @@ import os
 
 from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
+from datasets.split_files import SplitFiles
 from deployment.errors import UserError
 
 _ROBOFLOW = '_annotations.coco.json'   # one in the folder of each split
@@ -19,32 +20,47 @@ _KEPT = frozenset(['images', 'annotations', 'categories', 'id', 'file_name', 'wi
                    'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
 
 
-class CocoFolder:
+class CocoFolder(SplitFiles):
     """A folder with COCO JSON, or one such file, as a source; see `datasets.formats.Source`."""
+    kind = 'COCO JSON'
     layout = f'COCO (annotations/instances_<split>.json or <split>/{_ROBOFLOW})'
     ordered = True
 
     def __init__(self, path):
-        self._folder = os.path.dirname(path) or '.' if os.path.isfile(path) else path
+        super().__init__(path)
         if os.path.basename(self._folder) == 'annotations':
             self._folder = os.path.dirname(self._folder) or '.'
-        self._files = _files(path)
-        if not self._files:
-            raise UserError(f'{path} holds no COCO JSON; {self.layout}')
-        self._read = functools.cache(_read_file)
 
     @staticmethod
-    def recognises(path):
-        """Whether it is a JSON file, or a folder that holds one where tools put it."""
-        return bool(_files(path))
+    def find(path):
+        """{split: JSON file}, the split '' where nobody has divided the pictures; {} where there are none."""
+        if os.path.isfile(path):
+            return splits.by_name([path] if path.endswith('.json') else [])
+        inside = glob.glob(os.path.join(glob.escape(path), 'annotations', '*.json'))
+        # Captions and keypoints of the same pictures lie beside the instances; dataset.json is ours.
+        found = ([name for name in inside if os.path.basename(name).startswith('instances')] or inside
+                 or [name for name in glob.glob(os.path.join(glob.escape(path), '*.json'))
+                     if os.path.basename(name) != 'dataset.json'])
+        return splits.by_folder(path, _ROBOFLOW) or splits.by_name(found)
 
-    def split_names(self):
-        """Names of the files, without `instances_`, or of their folders."""
-        return sorted(split for split in self._files if split)
+    @staticmethod
+    def read(path):
+        """The content of a COCO JSON, without what is not kept; UserError where it is none."""
+        try:
+            with open(path, encoding='utf-8-sig') as file:
+                content = json.load(file, object_hook=lambda found: {key: found[key] for key in _KEPT & found.keys()})
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f'{path} cannot be read as JSON ({error})') from error
+        for key in ('images', 'annotations', 'categories'):
+            missing = [] if key == 'annotations' else None   # which pictures without public labels lack
+            part = content.get(key, missing) if isinstance(content, dict) else None
+            if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
+                raise UserError(f"{path} is no COCO JSON of boxes: it has no list '{key}'")
+        return content
 
     def pictures(self, split):
         """File name -> function (on_bad_box=None) -> `Annotation`."""
-        path, content = self._content(split)
+        path, content = self.content(split)
         if 'annotations' not in content:
             raise UserError(f"{path} is no COCO JSON of boxes: it has no list 'annotations'; where labels are not "
                             f'public, as those of COCO test, --without_labels converts the pictures alone')
@@ -62,7 +78,7 @@ class CocoFolder:
 
     def _pictures(self, split, boxes):
         """As `pictures`. boxes: id of an image -> [(class name or None, annotation), ...]."""
-        path, content = self._content(split)
+        path, content = self.content(split)
         folders = [os.path.join(self._folder, name) for name in
                    ((split, os.path.join('images', split)) if split else ()) + ('images/default', 'images', '')]
         folders = list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
@@ -81,48 +97,14 @@ class CocoFolder:
 
     def class_names(self, splits):
         """Names of the categories, those of the lowest numbers first."""
-        found = {number: name for split in splits for number, name in _categories(*self._content(split)).items()}
+        found = {number: name for split in splits for number, name in _categories(*self.content(split)).items()}
         return list(dict.fromkeys(found[number] for number in sorted(found)))
 
     def source_ids(self, splits):
         """Category name -> its number; a name that has another in another split has none."""
-        pairs = {pair for split in splits for pair in _categories(*self._content(split)).items()}
+        pairs = {pair for split in splits for pair in _categories(*self.content(split)).items()}
         numbers = collections.Counter(name for _, name in pairs)
         return {name: number for number, name in pairs if numbers[name] == 1}
-
-    def _content(self, split):
-        path = self._files.get(split or '')
-        if path is None:
-            raise UserError(f"{self._folder} has no split '{split}'; its splits are: "
-                            f"{', '.join(self.split_names()) or 'none'}")
-        return path, self._read(path)
-
-
-def _files(path):
-    """{split: JSON file}, the split '' where nobody has divided the pictures; {} where there are none."""
-    if os.path.isfile(path):
-        return splits.by_name([path] if path.endswith('.json') else [])
-    inside = glob.glob(os.path.join(glob.escape(path), 'annotations', '*.json'))
-    # Captions and keypoints of the same pictures lie beside the instances; dataset.json is ours.
-    found = ([name for name in inside if os.path.basename(name).startswith('instances')] or inside
-             or [name for name in glob.glob(os.path.join(glob.escape(path), '*.json'))
-                 if os.path.basename(name) != 'dataset.json'])
-    return splits.by_folder(path, _ROBOFLOW) or splits.by_name(found)
-
-
-def _read_file(path):
-    """The content of a COCO JSON, without what is not kept; UserError where it is none."""
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            content = json.load(file, object_hook=lambda found: {key: found[key] for key in _KEPT & found.keys()})
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f'{path} cannot be read as JSON ({error})') from error
-    for key in ('images', 'annotations', 'categories'):
-        missing = [] if key == 'annotations' else None   # which pictures without public labels lack
-        part = content.get(key, missing) if isinstance(content, dict) else None
-        if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
-            raise UserError(f"{path} is no COCO JSON of boxes: it has no list '{key}'")
-    return content
 
 
 def _categories(path, content):

@@ -10,6 +10,7 @@ import re
 
 from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
+from datasets.split_files import SplitFiles
 from deployment.errors import UserError
 
 COLUMNS = ('image', 'xmin', 'ymin', 'xmax', 'ymax', 'class')
@@ -19,30 +20,54 @@ _ALSO = {'image': ('filename', 'file_name', 'image_path', 'path', 'file', 'img')
 _ROBOFLOW = '_annotations.csv'   # one in the folder of each split
 
 
-class CsvFolder:
+class CsvFolder(SplitFiles):
     """A folder with a CSV for each split, or one such file, as a source; see `datasets.formats.Source`."""
+    kind = '.csv'
     layout = 'CSV (<split>.csv with image,xmin,ymin,xmax,ymax,class)'
     ordered = False
 
-    def __init__(self, path):
-        self._folder = os.path.dirname(path) or '.' if os.path.isfile(path) else path
-        self._files = _files(path)
-        if not self._files:
-            raise UserError(f'{path} holds no .csv; {self.layout}')
-        self._read = functools.cache(_read_file)
+    @staticmethod
+    def find(path):
+        """{split: CSV}, the split '' where nobody has divided the pictures; {} where there are none."""
+        if os.path.isfile(path):
+            return splits.by_name([path] if path.endswith('.csv') else [])
+        return splits.by_folder(path, _ROBOFLOW) or splits.by_name(
+            [name for name in glob.glob(os.path.join(glob.escape(path), '*.csv'))
+             if os.path.basename(name) not in ('classes.csv', 'class.csv')])   # which name classes alone
 
     @staticmethod
-    def recognises(path):
-        """Whether it is a CSV, or a folder that holds one."""
-        return bool(_files(path))
-
-    def split_names(self):
-        """Names of the files, or of their folders."""
-        return sorted(split for split in self._files if split)
+    def read(path):
+        """{name of a picture: list of (line number, four coordinates as text, class)}, in the order of the file."""
+        found = {}
+        try:
+            with open(path, encoding='utf-8-sig', newline='') as file:
+                rows = csv.reader(file)
+                places, titled = None, False
+                for row in rows:
+                    if not row:
+                        continue
+                    if places is None:
+                        places, titled = _order(path, row)
+                        if titled:
+                            continue
+                    if len(row) <= max(places) or (not titled and len(row) != len(COLUMNS)):
+                        raise UserError(f'{path}, line {rows.line_num}: {len(row)} values where '
+                                        f"{'the first line has more' if titled else ','.join(COLUMNS)}; correct it")
+                    image, *box, name = (row[place].strip() for place in places)
+                    if not image:
+                        raise UserError(f'{path}, line {rows.line_num} names no picture; correct or remove it')
+                    boxes = found.setdefault(image, [])
+                    if any(box) or name:
+                        boxes.append((rows.line_num, box, name))
+        except (OSError, csv.Error, UnicodeDecodeError) as error:
+            raise UserError(f'{path} cannot be read as UTF-8 text of values with commas ({error})') from error
+        if not found:
+            raise UserError(f'{path} lists no pictures')
+        return found
 
     def pictures(self, split):
         """Name of the picture -> function (on_bad_box=None) -> `Annotation`."""
-        path, rows = self._rows(split)
+        path, rows = self.content(split)
         folders = [os.path.dirname(path) or '.', *(os.path.join(self._folder, name) for name in (
             (split, os.path.join('images', split)) if split else ()) + ('images', ''))]
         folders = list(filter(os.path.isdir, dict.fromkeys(map(os.path.normpath, folders))))
@@ -50,29 +75,13 @@ class CsvFolder:
 
     def class_names(self, splits):
         """Classes that stand in the files of these splits, sorted."""
-        found = {name for split in splits for boxes in self._rows(split)[1].values() for _, _, name in boxes}
+        found = {name for split in splits for boxes in self.content(split)[1].values() for _, _, name in boxes}
         return sorted(found - {''})
 
     def source_ids(self, splits):
         """A CSV has none."""
         del splits
         return {}
-
-    def _rows(self, split):
-        path = self._files.get(split or '')
-        if path is None:
-            raise UserError(f"{self._folder} has no split '{split}'; its splits are: "
-                            f"{', '.join(self.split_names()) or 'none'}")
-        return path, self._read(path)
-
-
-def _files(path):
-    """{split: CSV}, the split '' where nobody has divided the pictures; {} where there are none."""
-    if os.path.isfile(path):
-        return splits.by_name([path] if path.endswith('.csv') else [])
-    return splits.by_folder(path, _ROBOFLOW) or splits.by_name(
-        [name for name in glob.glob(os.path.join(glob.escape(path), '*.csv'))
-         if os.path.basename(name) not in ('classes.csv', 'class.csv')])   # which name classes alone
 
 
 def _order(path, first):
@@ -91,36 +100,6 @@ def _order(path, first):
 def _is_number(cell):
     """Or nothing, which stands for no box."""
     return not cell.strip() or re.fullmatch(r'[-+\d.eE]+', cell.strip())
-
-
-def _read_file(path):
-    """{name of a picture: list of (line number, four coordinates as text, class)}, in the order of the file."""
-    found = {}
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            rows = csv.reader(file)
-            places, titled = None, False
-            for row in rows:
-                if not row:
-                    continue
-                if places is None:
-                    places, titled = _order(path, row)
-                    if titled:
-                        continue
-                if len(row) <= max(places) or (not titled and len(row) != len(COLUMNS)):
-                    raise UserError(f'{path}, line {rows.line_num}: {len(row)} values where '
-                                    f"{'the first line has more' if titled else ','.join(COLUMNS)}; correct it")
-                image, *box, name = (row[place].strip() for place in places)
-                if not image:
-                    raise UserError(f'{path}, line {rows.line_num} names no picture; correct or remove it')
-                boxes = found.setdefault(image, [])
-                if any(box) or name:
-                    boxes.append((rows.line_num, box, name))
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f'{path} cannot be read as UTF-8 text of values with commas ({error})') from error
-    if not found:
-        raise UserError(f'{path} lists no pictures')
-    return found
 
 
 def _read_picture(path, folders, name, boxes, on_bad_box=None):
