@@ -7,6 +7,7 @@ With --watch, the checkpoints of a running training as they come, the best of wh
 python eval_ssd_network.py --watch --checkpoint_path=runs/voc2007 --dataset_dir=data/voc2007 --dataset_split_name=val
 """
 import contextlib
+import importlib.util
 import os
 
 from absl import flags
@@ -46,6 +47,8 @@ flags.DEFINE_bool('watch', False, 'Evaluates each new checkpoint of the training
 flags.DEFINE_enum('best_metric', 'VOC07', ('VOC07', 'VOC12', 'COCO'), 'For --watch: the mAP by which it is the best.')
 flags.DEFINE_float('watch_timeout_secs', 3600., 'For --watch: how long to wait for a training to begin; 0: without '
                    'end.', lower_bound=0)
+flags.DEFINE_float('watch_restart_secs', 120., 'For --watch: how long to wait for a training to go on that was '
+                   'stopped or killed, or that nobody was seen to run.', lower_bound=0)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to take.', lower_bound=.01, upper_bound=1)
 
 
@@ -60,6 +63,9 @@ def check_flags():
     command.require(FLAGS, 'checkpoint_path', 'dataset_dir')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
+    for package in ('faster_coco_eval', 'matplotlib'):
+        if not importlib.util.find_spec(package):
+            raise command.UserError(f'evaluation needs {package}, which is missing: pip install -r requirements.txt')
     unknown = [name for name in FLAGS.write_detections if name not in SERVERS]
     if unknown:
         raise command.UserError(f"--write_detections: there is no server '{unknown[0]}', but {', '.join(SERVERS)}")
@@ -150,8 +156,9 @@ def watch(dataset):
     log.info('watching %s, on %s %s: %d pictures', train_dir, dataset.name, dataset.split, dataset.num_examples)
     run = None
     with contextlib.ExitStack() as stack:
-        vigil = stack.enter_context(watching.Watch(train_dir, eval_dir, FLAGS.best_metric, evaluated_on,
-                                                   FLAGS.watch_timeout_secs))
+        vigil = stack.enter_context(watching.Watch(
+            train_dir, eval_dir, FLAGS.best_metric, evaluated_on, timeout_secs=FLAGS.watch_timeout_secs,
+            restart_secs=FLAGS.watch_restart_secs))
         for prefix, held in vigil.checkpoints():
             if run is None:
                 model = inference.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)

@@ -3,7 +3,6 @@
 python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png' clip.mp4
 """
 import functools
-import glob
 import itertools
 import os
 import time
@@ -55,19 +54,8 @@ def check_flags(arguments):
 
 def find_inputs():
     """(pictures, videos): the paths of all that --images names, each once."""
-    from datasets.images import EXTENSIONS
-    found = []
-    for name in FLAGS.images:
-        if os.path.isdir(name):
-            there = sorted(entry.path for entry in os.scandir(name)
-                           if entry.is_file() and entry.name.lower().endswith(EXTENSIONS + video.EXTENSIONS))
-        else:
-            there = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
-        if not there:
-            raise command.UserError(f"'{name}' is no picture or video, no folder with some, and no glob that matches "
-                                    f'any')
-        found += there
-    found = list(dict.fromkeys(found))
+    from datasets import images
+    found = images.expand(FLAGS.images, images.EXTENSIONS + video.EXTENSIONS, 'picture or video')
     return ([path for path in found if not video.is_video(path)][:FLAGS.max_images],
             [path for path in found if video.is_video(path)])
 

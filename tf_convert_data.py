@@ -185,12 +185,11 @@ def main():
     divided = {'split_ratio': FLAGS.split_ratio, 'seed': FLAGS.seed} if FLAGS.split_ratio else {}
 
     for name, reads in readers.items():
-        bad_boxes = []
-        on_bad_box = bad_boxes.append if FLAGS.skip_bad_boxes else None
+        bad_boxes = [] if FLAGS.skip_bad_boxes else None
         boxes = convert.convert_split(
-            reading.annotations(reads, workers(), on_bad_box), len(reads), FLAGS.output_dir, dataset_name(), name,
-            classes, FLAGS.dataset_dir, FLAGS.num_shards, on_bad_box, formats.source_ids(found, names, classes),
-            **divided)
+            reading.annotations(reads, workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None), len(reads),
+            FLAGS.output_dir, dataset_name(), name, classes, FLAGS.dataset_dir, FLAGS.num_shards, bad_boxes,
+            formats.source_ids(found, names, classes), **divided)
         print(f'{name}: {len(reads)} pictures, {boxes} boxes, {len(classes)} classes -> {FLAGS.output_dir}')
         if bad_boxes:
             print(f'{name}: left out {len(bad_boxes)} bad boxes, such as: {bad_boxes[0]} (--check lists them)')

@@ -15,6 +15,7 @@ from datasets.split_files import SplitFiles
 from deployment.errors import UserError
 
 _ROBOFLOW = '_annotations.coco.json'   # one in the folder of each split
+_OF_YOLO = ('classes.txt', 'data.yaml')
 # All else, the outlines of objects first of all, takes several times the memory of what is wanted.
 _KEPT = frozenset(['images', 'annotations', 'categories', 'id', 'file_name', 'width', 'height', 'image_id',
                    'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
@@ -30,6 +31,12 @@ class CocoFolder(SplitFiles):
         super().__init__(path)
         if os.path.basename(self._folder) == 'annotations':
             self._folder = os.path.dirname(self._folder) or '.'
+
+    @classmethod
+    def recognises(cls, path):
+        """As of others; but the JSON at the top of YOLO text is a note of the tool that wrote it."""
+        noted = os.path.isdir(path) and any(os.path.isfile(os.path.join(path, name)) for name in _OF_YOLO)
+        return super().recognises(path) and not (noted and '' in cls.find(path))
 
     @staticmethod
     def find(path):
@@ -79,8 +86,11 @@ class CocoFolder(SplitFiles):
     def _pictures(self, split, boxes):
         """As `pictures`. boxes: id of an image -> [(class name or None, annotation), ...]."""
         path, content = self.content(split)
-        folders = [os.path.join(self._folder, name) for name in
-                   ((split, os.path.join('images', split)) if split else ()) + ('images/default', 'images', '')]
+        # The pictures of COCO's test-dev2017 are among those of test2017.
+        of_split = dict.fromkeys((split, split.replace('test-dev', 'test'))) if split else ()
+        folders = [os.path.join(self._folder, name) for name in (
+            *(os.path.join(*parts) for name in of_split for parts in ((name,), ('images', name))),
+            'images/default', 'images', '')]
         folders = list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
         if len({image.get('id') for image in content['images']}) < len(content['images']):
             raise UserError(f'{path} has two images of one id; give each its own')

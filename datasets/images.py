@@ -38,17 +38,20 @@ def read_jpeg(path, upright=False):
     return to_jpeg(content, path, upright)
 
 
-def expand(names):
-    """Paths of the pictures that files, folders and globs name, each once; UserError where a name means nothing."""
+def expand(names, extensions=EXTENSIONS, what='picture'):
+    """Paths of the pictures that files, folders and globs name, each once; UserError where a name means nothing.
+
+    extensions: of the files of a folder that are wanted; what: what such a file is, for the sentence.
+    """
     found = []
     for name in names:
         if os.path.isdir(name):
             there = sorted(entry.path for entry in os.scandir(name)
-                           if entry.is_file() and entry.name.lower().endswith(EXTENSIONS))
+                           if entry.is_file() and entry.name.lower().endswith(extensions))
         else:
             there = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
         if not there:
-            raise UserError(f"'{name}' is no picture, no folder with pictures, and no glob that matches any")
+            raise UserError(f"'{name}' is no {what}, no folder with any, and no glob that matches one")
         found += there
     return list(dict.fromkeys(found))
 
@@ -60,8 +63,8 @@ def find(name, folders, who):
     it, for the UserError where it is nowhere.
     """
     parts = name.replace('\\', '/')
-    for folder in folders:
-        for candidate in dict.fromkeys((parts, os.path.basename(parts))):
+    for candidate in dict.fromkeys((parts, os.path.basename(parts))):
+        for folder in folders:
             path = os.path.join(folder, candidate)
             if os.path.isfile(path):
                 return path

@@ -11,6 +11,11 @@ _ABOUT = re.compile(r'^(instances|image_info|annotations|labels)[_-]|[_-](annota
 _SPLIT = re.compile(r'(train|trainval|val|valid|validation|test|dev)\d*([_-].*)?')
 
 
+def is_split(name):
+    """Whether a folder of this name is one of a split: train, val2017, test_small and the like."""
+    return bool(_SPLIT.fullmatch(name))
+
+
 def by_folder(path, name):
     """The files of this name in the folders of a folder, one for each split: {split: path}."""
     return {os.path.basename(os.path.dirname(found)): found
@@ -25,7 +30,7 @@ def by_name(paths):
     """
     stems = {os.path.splitext(os.path.basename(path))[0].removesuffix('.coco'): path for path in sorted(paths)}
     found = {_ABOUT.sub('', stem): path for stem, path in stems.items()}
-    if len(found) == 1 and not _SPLIT.fullmatch(next(iter(found))):
+    if len(found) == 1 and not is_split(next(iter(found))):
         return {'': paths[0]}
     return found if len(found) == len(stems) else stems
 

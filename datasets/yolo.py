@@ -8,7 +8,7 @@ import os
 
 import yaml
 
-from datasets import images
+from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
 from deployment.errors import UserError
 
@@ -92,15 +92,15 @@ class YoloFolder:
             values = self._said.get(split) or ()
             values = [values] if isinstance(values, str) else values
             # Roboflow writes ../train/images for what lies in train/images.
-            found[split] = _existing(path for value in values for path in (
-                os.path.join(base, value), os.path.join(self._folder, value),
-                os.path.join(self._folder, value.removeprefix('../'))))[:len(values)]
+            found[split] = [path for value in values for path in _existing(
+                (os.path.join(base, value), os.path.join(self._folder, value),
+                 os.path.join(self._folder, value.removeprefix('../'))))[:1]]
         return {split: places for split, places in found.items() if places}
 
     def _of_folders(self):
         inside, around = os.path.join(self._folder, 'images'), self._folder
         if os.path.isdir(inside):
-            found = {name: os.path.join(inside, name) for name in os.listdir(inside)}
+            found = {name: os.path.join(inside, name) for name in os.listdir(inside) if splits.is_split(name)}
         else:
             found = {name: os.path.join(around, name, 'images') for name in os.listdir(around)}
         return {name: [place] for name, place in found.items() if os.path.isdir(place)}

@@ -6,12 +6,17 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.ops import collective_ops  # the public API has them for eager code alone
 
 # Group keys: all collectives of one are among the same devices.
-_REPLICAS, _PROCESSES, _AGREEMENT = 1, 2, 3
+_REPLICAS, _PROCESSES, _AGREEMENT, _PROCESSORS = 1, 2, 3, 4
 
 
 def sum_over_processes(tensor, size, key, timeout_secs):
-    """The sum of a tensor over the variables' devices of so many processes."""
+    """The sum of a float32 tensor over the variables' devices of so many processes."""
     return collective_ops.all_reduce(tensor, size, _PROCESSES, key, 'Add', 'Id', timeout=timeout_secs)
+
+
+def sum_over_processors(tensor, size, key, timeout_secs):
+    """Likewise over their CPUs, which can add what not every GPU can: bfloat16. To be made on CPUs."""
+    return collective_ops.all_reduce(tensor, size, _PROCESSORS, key, 'Add', 'Id', timeout=timeout_secs)
 
 
 def value_of_first(variable, is_first, size, key, timeout_secs):

@@ -96,14 +96,27 @@ class ProcessGroup:
         if self.size == 1:
             return list(tensors)
         summed = {}
-        with tf.device(self._device):
-            for bucket in _buckets(list(enumerate(map(tf.convert_to_tensor, tensors)))[::-1]):
-                flat = tf.cast(tf.concat([tf.reshape(tensor, [-1]) for _, tensor in bucket], 0), precision)
-                whole = collectives.sum_over_processes(flat, self.size, next(self._keys), self._timeout)
-                parts = tf.split(tf.cast(whole, tf.float32), [tensor.shape.num_elements() for _, tensor in bucket])
+        for bucket in _buckets(list(enumerate(map(tf.convert_to_tensor, tensors)))[::-1]):
+            with tf.device(self._device):
+                flat = tf.concat([tf.reshape(tensor, [-1]) for _, tensor in bucket], 0)
+            whole = self._sum(flat, precision)
+            with tf.device(self._device):
+                parts = tf.split(whole, [tensor.shape.num_elements() for _, tensor in bucket])
                 summed |= {index: tf.reshape(part, tensor.shape)
                            for (index, tensor), part in zip(bucket, parts, strict=True)}
         return [summed[index] for index in range(len(tensors))]
+
+    def _sum(self, values, precision):
+        """Values [n] float32, exchanged in `precision`, summed over the processes: [n] float32."""
+        if precision == tf.float32:
+            with tf.device(self._device):
+                return collectives.sum_over_processes(values, self.size, next(self._keys), self._timeout)
+        with tf.device(self._device):
+            narrow = tf.cast(values, precision)
+        with tf.device('/device:CPU:0'):
+            whole = collectives.sum_over_processors(narrow, self.size, next(self._keys), self._timeout)
+        with tf.device(self._device):
+            return tf.cast(whole, tf.float32)
 
     def make_meetings(self):
         """Makes the ops that `begin` and `end` run; all variables must be there."""

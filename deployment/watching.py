@@ -14,11 +14,11 @@ _PATIENCE = 5   # looks at a checkpoint that is not whole, while somebody trains
 class Watch:
     """Use it in a `with` block; what was evaluated in an earlier one is not evaluated again."""
 
-    def __init__(self, train_dir, eval_dir, metric, evaluated_on, timeout_secs=0., poll_secs=_POLL_SECS):
+    def __init__(self, train_dir, eval_dir, metric, evaluated_on, **patience):
         """metric: name of the number by which one is the best. evaluated_on: what the numbers depend on beside the
-        checkpoint, as `json` has it. timeout_secs, poll_secs: as of `new_checkpoints`."""
+        checkpoint, as `json` has it. patience: timeout_secs and the like, as of `new_checkpoints`."""
         self._train_dir, self._metric = train_dir, metric
-        self._timeout_secs, self._poll_secs = timeout_secs, poll_secs
+        self._patience = patience
         self._history = history.History(os.path.join(eval_dir, 'history.json'), evaluated_on)
         self._best = Best(train_dir, metric, evaluated_on)
 
@@ -37,7 +37,7 @@ class Watch:
             done = []
         elif done:
             log.info('%d checkpoints here have been evaluated before', len(done))
-        for prefix in new_checkpoints(self._train_dir, done, self._timeout_secs, self._poll_secs):
+        for prefix in new_checkpoints(self._train_dir, done, **self._patience):
             held = self._best.hold(prefix)
             if held:
                 yield prefix, held
@@ -62,20 +62,25 @@ class Watch:
                 f'{self._best.folder}' if facts else 'no checkpoint was evaluated')
 
 
-def new_checkpoints(folder, done=(), timeout_secs=0., poll_secs=_POLL_SECS):
+def new_checkpoints(folder, done=(), timeout_secs=0., restart_secs=0., poll_secs=_POLL_SECS):
     """Prefixes of the checkpoints of a train_dir, the earliest first, as they come; ends when nobody trains there.
 
     done: prefixes that are not wanted. What is deleted before its turn, or never becomes whole, is passed over with a
     line. timeout_secs: how long a training that has not begun is waited for until that is a UserError; 0: without end.
+    restart_secs: how long one is waited for to go on that was stopped or killed, or that nobody was seen to run.
     """
     done, seen, looks, begun, start = set(done), set(), 0, False, None
+    ran, idle_since = False, None
     while True:
         running = run_folder.is_claimed(folder)   # first: what a training writes before it ends is still found
         there = run_folder.checkpoints_in(folder)[::-1]
-        begun = begun or running or bool(there)
+        begun, ran = begun or running or bool(there), ran or running
+        if running:
+            idle_since = None
         for prefix in sorted(seen - done - set(there), key=_step):
             pass_over(prefix)
             done.add(prefix)
+            looks = 0
         seen.update(there)
         prefix = next((prefix for prefix in there if prefix not in done), None)
         if prefix:
@@ -91,8 +96,12 @@ def new_checkpoints(folder, done=(), timeout_secs=0., poll_secs=_POLL_SECS):
                     yield prefix
                 continue
         elif begun and not running:
-            log.info('%s', _end(folder, there))
-            return
+            finished = ran and _is_last(folder, there)
+            if not finished and idle_since is None:
+                idle_since = _say_idle(folder, restart_secs)
+            if finished or time.monotonic() - idle_since >= restart_secs:
+                log.info('%s', _end(folder, there))
+                return
         elif not begun:
             start = start or _say_waiting(folder)
             if timeout_secs and time.monotonic() - start > timeout_secs:
@@ -112,11 +121,26 @@ def _say_waiting(folder):
     return time.monotonic()
 
 
+def _say_idle(folder, restart_secs):
+    if restart_secs:
+        log.info('nobody trains in %s now; waiting %g seconds for it to go on', folder, restart_secs)
+    return time.monotonic()
+
+
+def _last_step(folder):
+    """Where the training wants to end, None if nowhere."""
+    return (run_folder.read_config(folder) or {'flags': {}})['flags'].get('max_number_of_steps')
+
+
+def _is_last(folder, there):
+    return bool(there) and _step(there[-1]) == _last_step(folder)
+
+
 def _end(folder, there):
     """What to say when nobody trains any more. there: the prefixes of its checkpoints."""
     if not there:
         return f'the training in {folder} ended, or was killed, before it wrote a checkpoint'
-    last, step = (run_folder.read_config(folder) or {'flags': {}})['flags'].get('max_number_of_steps'), _step(there[-1])
+    last, step = _last_step(folder), _step(there[-1])
     if step == last:
         return f'the training in {folder} has ended at step {step}, its last'
     return (f'nobody trains in {folder} any more: the training was stopped or killed, its last checkpoint is that of '

@@ -23,9 +23,15 @@ def whole(path):
     try:
         made = os.path.join(hidden, name)
         yield made
-        if os.path.isdir(path):   # a folder gives way to none but an empty one
-            os.replace(path, os.path.join(hidden, 'before'))
-        os.replace(made, path)
+        before = os.path.join(hidden, 'before')
+        try:
+            if os.path.isdir(path):   # a folder gives way to none but an empty one
+                os.replace(path, before)
+            os.replace(made, path)
+        except BaseException:
+            if os.path.exists(before) and not os.path.exists(path):
+                os.replace(before, path)
+            raise
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
 

@@ -126,6 +126,12 @@ def test_pictures_without_labels(tmp_path):
     assert source.split_names() == ['test2017'] and source.class_names(['test2017']) == ['car', 'dog']
     found = source.unlabelled('test2017')['a.jpg']()
     assert (found.boxes, found.source_id, found.width) == ([], '5', 100)
+    (tmp_path / 'annotations/image_info_test-dev2017.json').write_text(json.dumps(content))
+    (tmp_path / 'test2017').mkdir()
+    (tmp_path / 'images/a.jpg').rename(tmp_path / 'test2017/a.jpg')   # where COCO has those of test-dev too
+    development = coco.CocoFolder(str(tmp_path / 'annotations/image_info_test-dev2017.json'))
+    assert development.unlabelled('test-dev2017')['a.jpg']().width == 100
+    (tmp_path / 'test2017/a.jpg').rename(tmp_path / 'images/a.jpg')
     assert coco.CocoFolder(str(tmp_path)).unlabelled('train2017')['a.jpg']().names == []     # whatever is known
     with pytest.raises(UserError, match="it has no list 'annotations'; .* --without_labels converts the pictures"):
         source.pictures('test2017')

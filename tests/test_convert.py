@@ -38,10 +38,10 @@ def test_an_unknown_class_is_named_and_nothing_is_written(folder, tmp_path):
 
 def test_unknown_classes_can_be_left_out_but_not_all_boxes(folder, tmp_path):
     told = []
-    assert convert_pets(folder, tmp_path / 'out', classes=['cat'], on_bad_box=told.append) == 2
+    assert convert_pets(folder, tmp_path / 'out', classes=['cat'], left_out=told) == 2
     assert len(told) == 1 and told[0].kind == 'unknown'
     with pytest.raises(UserError, match='no box of train is left'):
-        convert_pets(folder, tmp_path / 'none', classes=['cow'], on_bad_box=told.append)
+        convert_pets(folder, tmp_path / 'none', classes=['cow'], left_out=told)
     assert list((tmp_path / 'none').iterdir()) == []
 
 
@@ -49,7 +49,7 @@ def test_crowds_and_areas_follow_their_boxes(tmp_path):
     picture = Annotation('a.jpg', b'', 9, 9, [(0, 0, .5, 1), (0, 0, 1, 1)], ['cow', 'cat'], [False] * 2, [False] * 2,
                          [False, True], [5., 7.], '4711')
     told = []
-    convert.convert_split([picture], 1, str(tmp_path), 'pets', 'train', ['cat'], [], on_bad_box=told.append,
+    convert.convert_split([picture], 1, str(tmp_path), 'pets', 'train', ['cat'], [], left_out=told,
                           source_ids=[17], seed=3)
     found = facts.read_facts(tmp_path)
     assert found['source_ids'] == [17] and found['splits']['train']['seed'] == 3

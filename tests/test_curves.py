@@ -21,6 +21,11 @@ def test_a_page_for_so_many_classes(tmp_path, monkeypatch, count, pages):
         assert image.format == 'PNG' and blue > 50          # a curve is there
 
 
+def test_names_are_no_formulas(tmp_path, recwarn):
+    curves.draw(str(tmp_path / 'curves.png'), 'a$_$b', [CURVE._replace(name='$x^$ 5'), CURVE._replace(name='猫')], .5)
+    assert (tmp_path / 'curves.png').exists() and not list(recwarn)
+
+
 def test_what_a_curve_is_drawn_of():
     assert curves.corners(np.array([.5, .5, .5, .5, 1, 1])).tolist() == [0, 3, 4, 5]
     assert curves.corners(np.array([0, 0, .5])).tolist() == [1, 2] and curves.corners(np.zeros(3)).tolist() == [2]

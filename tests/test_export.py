@@ -40,8 +40,11 @@ def test_every_format_finds_what_the_prediction_script_finds(exportable, cells, 
     pictures = resized(make_job(exportable), cells)
     for name in exporters.FORMATS:
         found = runtimes.LOADERS[name](str(tmp_path / 'out' / exporters.FORMATS[name].output), 2)(pictures)
-        if name != 'tflite_int8':
+        if name != 'tflite_int8':   # of which test_tflite_int8.py tells how near it comes
             assert_agree(found, expected)
+    text = scripts.succeed('-m', 'benchmarks.agreement', f'--checkpoint_path={exportable}', '--min_score=0.6',
+                           f'--exported_dir={tmp_path}/out', f'--images={tmp_path}/0.jpg')
+    assert '| saved_model | 100.00% | ' in text
 
 
 @pytest.mark.slow

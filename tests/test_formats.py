@@ -58,6 +58,18 @@ def test_formats_whose_labels_are_always_there(tmp_path):
     assert found['one']().boxes == []
 
 
+def test_a_note_beside_yolo_text_is_no_coco(tmp_path):
+    """As Label Studio writes it."""
+    write_picture(tmp_path / 'images/cam1/a.jpg')
+    (tmp_path / 'labels/cam1').mkdir(parents=True)
+    (tmp_path / 'labels/cam1/a.txt').write_text('0 0.5 0.5 0.2 0.2')
+    (tmp_path / 'classes.txt').write_text('cat')
+    (tmp_path / 'notes.json').write_text('{"categories": []}')
+    source = formats.find(str(tmp_path))
+    assert isinstance(source, yolo.YoloFolder)
+    assert source.split_names() == [] and list(source.pictures(None)) == ['images/cam1/a.jpg']   # cam1 is no split
+
+
 def test_what_no_list_divides(tmp_path):
     whole = formats.find(str(write_csv(tmp_path)))
     with pytest.raises(UserError, match='has no split lists: pass --split_ratio'):

@@ -90,7 +90,9 @@ def test_ctrl_c_keeps_what_there_is(given, tmp_path):
                             tmp_path / 'clip.mp4')
     text = ''
     while not re.search(r' [1-9]\d*/2000', text):   # the bar has no ends of lines
-        text += running.stdout.read(1)
+        part = running.stdout.read(1)
+        assert part, text
+        text += part
     running.send_signal(signal.SIGINT)
     text += running.communicate(timeout=60)[0]
     assert running.returncode == 130 and 'error: interrupted' in text
@@ -115,6 +117,6 @@ def test_what_is_nothing_to_look_at(given, tmp_path):
     arguments = [SCRIPT, f'--checkpoint_path={given}/net', f'--output_dir={tmp_path}/out']
     assert 'no pictures or videos given; name files, folders or globs' in scripts.refusal(*arguments)
     for name in ('none.mp4', 'net', '*.gif'):
-        assert f"'{given}/{name}' is no picture or video, no folder with some, and no glob" in scripts.refusal(
+        assert f"'{given}/{name}' is no picture or video, no folder with any, and no glob" in scripts.refusal(
             *arguments, given / name)
     assert not (tmp_path / 'out').exists()

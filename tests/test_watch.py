@@ -13,7 +13,8 @@ pytestmark = pytest.mark.slow
 
 def test_a_watch_ends_when_its_training_is_killed(tmp_path):
     data, run = write_shapes(tmp_path / 'data', train=8, test=3), tmp_path / 'run'
-    watch = ['eval_ssd_network.py', '--watch', f'--checkpoint_path={run}', f'--dataset_dir={data}/records']
+    watch = ['eval_ssd_network.py', '--watch', f'--checkpoint_path={run}', f'--dataset_dir={data}/records',
+             '--watch_timeout_secs=120', '--watch_restart_secs=3']
     watching = scripts.start(*watch)
     lines = [watching.stdout.readline() for _ in range(2)]
     assert 'waiting for it' in lines[1], lines + [watching.stdout.read()]

@@ -94,6 +94,27 @@ def test_a_training_that_ends_without_a_checkpoint(tmp_path, said, monkeypatch):
     assert said == [f'the training in {tmp_path} ended, or was killed, before it wrote a checkpoint']
 
 
+def test_a_training_that_was_killed_may_go_on(tmp_path, said, monkeypatch):
+    write_checkpoints(tmp_path, 1, max_number_of_steps=9)
+    lock, sleeps = run_folder.claim(str(tmp_path)), []
+    found = look(tmp_path, restart_secs=3600.)
+    next(found)
+
+    def sleep(_):
+        sleeps.append(lock.closed)
+        if len(sleeps) == 1:
+            lock.close()
+        elif len(sleeps) == 4:
+            write_checkpoints(tmp_path, 9, max_number_of_steps=9)
+            sleeps.append(run_folder.claim(str(tmp_path)))
+        elif len(sleeps) > 5:
+            sleeps[4].close()   # at its last step, so nobody waits for more
+    monkeypatch.setattr(watching.time, 'sleep', sleep)
+    assert steps(found) == [9]
+    assert said == [f'nobody trains in {tmp_path} now; waiting 3600 seconds for it to go on',
+                    f'the training in {tmp_path} has ended at step 9, its last']
+
+
 def watch(tmp_path, metric='VOC07'):
     return watching.Watch(str(tmp_path / 'run'), str(tmp_path / 'eval'), metric, 'val', poll_secs=.01)
 

@@ -41,6 +41,13 @@ def test_a_broken_off_export_leaves_what_was_there(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'folder']
 
 
+def test_what_cannot_take_its_place_leaves_what_was_there(tmp_path):
+    write(tmp_path / 'folder', 'a')
+    with pytest.raises(FileNotFoundError), writing.whole(str(tmp_path / 'folder')):
+        pass   # nothing was made
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'folder']
+
+
 def test_what_is_there_is_asked_about(tmp_path):
     write(tmp_path / 'one')
     paths = [str(tmp_path / 'one'), str(tmp_path / 'two')]

@@ -3,25 +3,44 @@ import io
 
 import tensorflow.compat.v1 as tf
 
-# COCO's number -> its name on the board.
+from deployment import described
+
+# Name of a mean average precision -> what it is.
+_MEANS = {
+    'VOC07': 'Mean over the classes of average precision as Pascal VOC 2007 counts: at 11 levels of recall.',
+    'VOC12': 'Mean over the classes of average precision as Pascal VOC 2012 counts: at every recall that occurs.',
+    'COCO': 'Mean over the classes, and over ten overlaps from 0.5 to 0.95, of average precision as COCO counts.'}
+_SIZES = {'small': 'up to 32x32 pixels', 'medium': 'between 32x32 and 96x96 pixels', 'large': 'above 96x96 pixels'}
+# COCO's number -> its name on the board, and what it is.
 _COCO = {
-    'AP50': 'precision_at_overlap_0.50', 'AP75': 'precision_at_overlap_0.75', 'APs': 'precision_of_small_objects',
-    'APm': 'precision_of_medium_objects', 'APl': 'precision_of_large_objects', 'AR1': 'recall_of_1_detection',
-    'AR10': 'recall_of_10_detections', 'AR100': 'recall_of_100_detections', 'ARs': 'recall_of_small_objects',
-    'ARm': 'recall_of_medium_objects', 'ARl': 'recall_of_large_objects'}
-_MISTAKES = {'missed': 'missed', 'false': 'false', 'confused': 'taken_for_another_class'}
+    **{f'AP{overlap}': (f'precision_at_overlap_0.{overlap}', f'Mean average precision where a detection is right from '
+                        f'an overlap of 0.{overlap} on.') for overlap in (50, 75)},
+    **{f'{kind}{size[0]}': (f'{name}_of_{size}_objects', f'{text} of objects {pixels}.')
+       for kind, name, text in (('AP', 'precision', 'COCO\'s mean average precision'), ('AR', 'recall', 'Mean recall'))
+       for size, pixels in _SIZES.items()},
+    **{f'AR{most}': (f'recall_of_{most}_detection{"s" * (most > 1)}', f'Mean recall where each class may have {most} '
+                     f'detection{"s" * (most > 1)} in a picture.') for most in (1, 10, 100)}}
+# Count of a confusion -> its name on the board, and what it is.
+_MISTAKES = {
+    'missed': ('missed', 'Objects that no detection of a score of --min_score overlaps.'),
+    'false': ('false', 'Detections of a score of --min_score where there is no object.'),
+    'confused': ('taken_for_another_class', 'Objects that a detection of another class has found.')}
 
 
 def summary(result, pictures):
     """A tf.Summary of a result, as `Evaluation.result` gives it, and of pictures: (name, PIL image), ..."""
-    scalars = {f'mAP/{name}': value for name, value in result['mAP'].items()}
-    scalars |= {f'COCO/{name}': result['COCO'][number] for number, name in _COCO.items()}
-    scalars |= {f'mistakes/{name}': result['confusion'][count] for count, name in _MISTAKES.items()}
-    scalars |= {f'AP_VOC07/{name}': row['VOC07'] for name, row in result['classes'].items()}
-    values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if value is not None]
-    values += [tf.Summary.Value(tag=f'detections_against_ground_truth/{name}', image=_image(picture))
-               for name, picture in pictures]
-    return tf.Summary(value=values)
+    scalars = [(f'mAP/{name}', value, _MEANS[name]) for name, value in result['mAP'].items()]
+    scalars += [(f'COCO/{name}', result['COCO'][number], text) for number, (name, text) in _COCO.items()]
+    scalars += [(f'mistakes/{name}', result['confusion'][count], text) for count, (name, text) in _MISTAKES.items()]
+    scalars += [(f'AP_VOC07/{name}', row['VOC07'], f'Average precision of {name} as Pascal VOC 2007 counts.')
+                for name, row in result['classes'].items()]
+    shown = tf.Summary()
+    for tag, value, text in scalars:
+        if value is not None:
+            shown.MergeFrom(described.scalar_now(tag, value, text))
+    shown.value.extend(tf.Summary.Value(tag=f'detections_against_ground_truth/{number}_{name}', image=_image(picture))
+                       for number, (name, picture) in enumerate(pictures, 1))
+    return shown
 
 
 def _image(picture):

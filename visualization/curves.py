@@ -1,9 +1,12 @@
 """Precision over recall, a small plot for each class."""
+import io
 import logging
-import os
+import warnings
 from typing import NamedTuple
 
 import numpy as np
+
+from deployment.files import write_atomically
 
 _A_PAGE = 100    # plots
 _POINTS = 1000   # of a curve that are drawn
@@ -25,8 +28,8 @@ def draw(path, title, curves, min_score):
     min_score: the score whose place on each curve is marked.
     """
     pages = [curves[first:first + _A_PAGE] for first in range(0, len(curves), _A_PAGE)]
-    base, ending = os.path.splitext(path)
-    paths = [path, *(f'{base}_{number}{ending}' for number in range(2, len(pages) + 1))]
+    base = path.removesuffix('.png')
+    paths = [path, *(f'{base}_{number}.png' for number in range(2, len(pages) + 1))]
     for page_path, page in zip(paths, pages, strict=True):
         _draw_page(page_path, title, page, min_score)
     return paths
@@ -49,15 +52,14 @@ def _draw_page(path, title, curves, min_score):
         axes = figure.add_axes([(column + .14) / columns, (rows - row - .86) / rows * height, .8 / columns,
                                 .74 / rows * height])
         _draw_curve(axes, curve, min_score)
-    figure.suptitle(f'{title}\nprecision (up) over recall (right); the dot: a score of {min_score:g}', fontsize=10)
-    partial = f'{path}.{os.getpid()}.partial'
-    try:
-        figure.savefig(partial, dpi=90, format='png')
-        os.replace(partial, path)
-    finally:
-        pyplot.close(figure)
-        if os.path.exists(partial):
-            os.remove(partial)
+    figure.suptitle(f'{title}\nprecision (up) over recall (right); the dot: a score of {min_score:g}', fontsize=10,
+                    parse_math=False)   # a name may hold a $
+    drawn = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'Glyph .* missing')   # of scripts that the font lacks: boxes stand there
+        figure.savefig(drawn, dpi=90, format='png')
+    pyplot.close(figure)
+    write_atomically(path, drawn.getvalue())
 
 
 def corners(recall, most=_POINTS):
@@ -77,7 +79,7 @@ def _draw_curve(axes, curve, min_score):
     if kept:
         axes.plot(curve.recall[kept - 1], curve.precision[kept - 1], 'o', markersize=4)
     value = 'nothing to find' if np.isnan(curve.area) else f'{curve.area:.3f}'
-    axes.set_title(f'{curve.name}: {value}', fontsize=8)
+    axes.set_title(f'{curve.name}: {value}', fontsize=8, parse_math=False)
     axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xticks=_TICKS, yticks=_TICKS)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=.3)

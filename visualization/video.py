@@ -13,6 +13,7 @@ from deployment.errors import UserError
 EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 _CODEC = 'mp4v'            # MPEG-4, which every wheel of OpenCV can write
 _MOST_FPS, _USUAL_FPS = 1000, 25
+_EXACT_FPS = 65            # above it MPEG-4 has no room for fractions
 
 
 class Frame(NamedTuple):
@@ -56,7 +57,8 @@ class Reader:
             raise UserError(f'{path}: is no video that OpenCV can read, or has no frame; replace or remove it')
         self.height, self.width = self._next.pixels.shape[:2]
         fps, frames = (self._capture.get(what) for what in (self._cv2.CAP_PROP_FPS, self._cv2.CAP_PROP_FRAME_COUNT))
-        self.fps = fps if 0 < fps <= _MOST_FPS else _USUAL_FPS
+        fps = fps if 0 < fps <= _MOST_FPS else _USUAL_FPS
+        self.fps = fps if fps <= _EXACT_FPS else round(fps)
         self.num_frames = int(frames) if math.isfinite(frames) and frames > 0 else 0
 
     def _read(self):
