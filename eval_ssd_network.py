@@ -108,7 +108,8 @@ def network(model, dataset):
     def run(checkpoint, evaluation):
         restore(session, checkpoint)
         session.run(begin)
-        with tqdm(total=dataset.num_examples, unit=' pictures', leave=not FLAGS.watch) as progress:
+        with tqdm(total=dataset.num_examples, unit=' pictures', leave=not FLAGS.watch,
+                  disable=None if FLAGS.watch else False) as progress:
             for _ in range(-(-dataset.num_examples // FLAGS.batch_size)):
                 truths, found = session.run([batch, detections])
                 for one in picture.of_batch(truths, found):
@@ -187,13 +188,13 @@ def main():
         return watch(dataset)
     model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
+    files.make_folder(eval_dir, 'eval_dir')
     servers = [SERVERS[name](dataset, model.params.name) for name in FLAGS.write_detections]
     log.info('%s on %s %s: %d pictures', model.checkpoint, dataset.name, dataset.split, dataset.num_examples)
 
     evaluation = new_evaluation(dataset, servers)
     with network(model, dataset) as run:
         run(model.checkpoint, evaluation)
-    os.makedirs(eval_dir, exist_ok=True)
     with tf.summary.FileWriter(eval_dir) as writer:
         write(evaluation, model, dataset, eval_dir, writer)
     for server in servers:

@@ -8,7 +8,7 @@ import os
 
 from absl import flags
 
-from deployment import command
+from deployment import command, files
 from deployment.console import log
 from exporting import exporters, writing
 from nets import anchor_presets
@@ -75,7 +75,7 @@ def write_labels(class_names):
     if os.path.exists(path) and not FLAGS.overwrite and facts.read_labels(path) != class_names:
         raise command.UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
                                 f'--overwrite')
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    files.make_folder(FLAGS.output_dir, 'output_dir')
     facts.write_labels(FLAGS.output_dir, class_names)
 
 

@@ -228,7 +228,7 @@ def main():
     find_in_pictures, find_in_frames = build(model, labels)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
 
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    files.make_folder(FLAGS.output_dir, 'output_dir')
     config = model_deploy.session_config(model_deploy.deploy(
         1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
     speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0

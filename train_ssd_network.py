@@ -203,7 +203,10 @@ def process_batch(deployment):
 
 
 def begin_run(params, dataset, deployment, group, found):
-    """Claims train_dir and says what this run is; in a group its chief does, once all agree. Returns the lock."""
+    """Claims train_dir and says what this run is; in a group its chief does, once all agree.
+
+    Returns the lock, and a function that keeps the configuration in train_dir, for when nothing is left to refuse.
+    """
     import tensorflow.compat.v1 as tf
     group.agree({
         'the code': code.fingerprint(), 'TensorFlow': tf.__version__,
@@ -213,24 +216,30 @@ def begin_run(params, dataset, deployment, group, found):
     if not group.is_chief:
         log.info('worker %d of %d is ready (%s); worker 0 speaks for all', group.rank, group.size, found)
         console.be_quiet()
-        return contextlib.nullcontext()
+        return contextlib.nullcontext(), None
     lock = run_folder.claim(FLAGS.train_dir)
     console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
-    keep_configuration(params, dataset, deployment, found)
-    return lock
+    config = configuration(params, dataset, deployment)
+    describe(config, dataset, deployment, found)
+    return lock, functools.partial(run_folder.keep_config, FLAGS.train_dir, config)
 
 
-def keep_configuration(params, dataset, deployment, found):
-    """Prints what this run is, and keeps it, with every flag, in train_dir."""
-    model = {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
-             'class_names': dataset.class_names}
-    changes = run_folder.keep_config(FLAGS.train_dir, {
-        'model': model, 'flags': {flag.name: flag.value for flag in own_flags()},
+def configuration(params, dataset, deployment):
+    """What this run is, with every flag, as `run_folder` keeps it."""
+    return {
+        'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset, 'num_classes': dataset.num_classes,
+                  'class_names': dataset.class_names},
+        'flags': {flag.name: flag.value for flag in own_flags()},
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
-        'global_batch': process_batch(deployment) * deployment.num_processes})
-    log.info('net        %s, %s anchors, %d classes with the background', params.name, params.anchor_preset,
-             dataset.num_classes)
+        'global_batch': process_batch(deployment) * deployment.num_processes}
+
+
+def describe(config, dataset, deployment, found):
+    """Prints what this run is, and what is other than in the run before."""
+    model, changes = config['model'], run_folder.changes_since(FLAGS.train_dir, config)
+    log.info('net        %s, %s anchors, %d classes with the background', model['model_name'], model['anchor_preset'],
+             model['num_classes'])
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
              len(dataset.files))
     log.info('batch      %d x %d%s%s', FLAGS.batch_size, deployment.num_clones,
@@ -303,13 +312,18 @@ def board(parts, learning_rate, batch, dataset):
         batches.draw_example, class_names=dataset.class_names))
 
 
-def start_and_saver(group):
-    """(init_fn, saver) of the process that restores and writes; (None, None) in others, which get its weights."""
+def start_and_saver(group, keep_config):
+    """(init_fn, saver) of the process that restores and writes; (None, None) in others, which get its weights.
+
+    keep_config: called when the checkpoint, too, fits this run.
+    """
     import tf_utils
     from deployment import checkpoints
     if not group.is_chief:
         return None, None
-    return tf_utils.get_init_fn(FLAGS), checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+    init_fn = tf_utils.get_init_fn(FLAGS)
+    keep_config()
+    return init_fn, checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
 
 def main():
@@ -339,7 +353,7 @@ def main():
 
     # 3. Net and anchors. From here on no other run writes to train_dir.
     params = net_params()
-    lock = begin_run(params, dataset, deployment, group, model_deploy.describe_devices(gpus))
+    lock, keep_config = begin_run(params, dataset, deployment, group, model_deploy.describe_devices(gpus))
 
     # 4. Input batches.
     batch, normalizer = input_batch(dataset, params, deployment, group, global_step)
@@ -360,7 +374,7 @@ def main():
 
     # 7. Initial weights and saver.
     group.make_meetings()
-    init_fn, saver = start_and_saver(group)
+    init_fn, saver = start_and_saver(group, keep_config)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
     with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:

@@ -92,8 +92,10 @@ class CocoFolder(SplitFiles):
             *(os.path.join(*parts) for name in of_split for parts in ((name,), ('images', name))),
             'images/default', 'images', '')]
         folders = list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
-        if len({image.get('id') for image in content['images']}) < len(content['images']):
-            raise UserError(f'{path} has two images of one id; give each its own')
+        numbers = collections.Counter(image.get('id') for image in content['images'])
+        for number, times in numbers.most_common(1):
+            if times > 1:
+                raise UserError(f'{path} has {times} images of the id {number}; give each its own')
         found = {}
         for image in content['images']:
             if not isinstance(image.get('file_name'), str) or 'id' not in image:

@@ -6,7 +6,7 @@ import shutil
 
 import tensorflow.compat.v1 as tf
 
-from deployment import run_folder
+from deployment import checkpoints, run_folder
 from deployment.files import read_json, write_json
 
 FOLDER, FACTS = 'best', 'best.json'
@@ -60,7 +60,7 @@ class Best:
         for name in names:
             os.replace(os.path.join(self._candidate, name), os.path.join(self.folder, name))
         prefix = next(name for name in names if name.endswith('.index')).removesuffix('.index')
-        tf.train.update_checkpoint_state(self.folder, prefix, [prefix])
+        checkpoints.write_list(self.folder, [prefix])
         write_json(os.path.join(self.folder, FACTS), {
             'checkpoint': prefix, 'step': step, 'metric': self._metric, 'value': value,
             'evaluated_on': self._evaluated_on})

@@ -75,6 +75,12 @@ def _listed(folder):
         return None
 
 
+def write_list(folder, names):
+    """Writes the folder's list of checkpoints by their names, the latest last, so that the folder can be moved."""
+    # From a folder that is named relative to this process, TensorFlow would make `../../name`.
+    tf.train.update_checkpoint_state(os.path.abspath(folder), names[-1], names)
+
+
 def broken(prefix):
     """Why a checkpoint cannot be restored, '' where it can: every value is read, which tests its checksum."""
     try:
@@ -102,7 +108,7 @@ def pass_over_broken(folder):
             _set_aside(found, f'going on from {prefix}')
             if _listed(folder) != prefix:
                 there = [os.path.basename(other) for other in reversed(run_folder.checkpoints_in(folder))]
-                tf.train.update_checkpoint_state(folder, there[-1], there)
+                write_list(folder, there)
             return prefix
         found[prefix] = why
     if found:

@@ -34,7 +34,8 @@ def run(main, check, takes_arguments=False):
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except OSError as error:
-            return _fail(f'{error.filename}: {error.strerror}' if error.filename else str(error))
+            advice = '; make room and start the same command again' if _is_full(error) else ''
+            return _fail((f'{error.filename}: {error.strerror}' if error.filename else str(error)) + advice)
         except KeyboardInterrupt:
             return _fail('interrupted', 130)
         except Exception as error:

@@ -15,4 +15,5 @@ class TryAgain(UserError):
 def reason(error):
     """What a tf.errors.OpError says, in one line: without the stack and the names of nodes around it."""
     text = re.sub(r"\A.*?^Node: '[^\n]*'\n", '', error.message, flags=re.DOTALL | re.MULTILINE)
-    return ' '.join(re.sub(r'\[\[.*?\]\]|\{\{.*?\}\}', '', text.partition('\n\nOriginal stack')[0]).split())
+    text = re.split('\n\nOriginal stack|Hint: If you want to see a list of allocated tensors', text)[0]
+    return ' '.join(re.sub(r'\[\[.*?\]\]|\{\{.*?\}\}', '', text).split())

@@ -13,6 +13,17 @@ def partial_name(path):
     return f'{stem}.partial{ending}'
 
 
+def make_folder(path, flag):
+    """Makes a folder to write to; UserError that names the flag where that cannot be. To be asked before the work."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        reason = None if os.access(path, os.W_OK | os.X_OK) else 'not writable'
+    except OSError as error:
+        reason = error.strerror
+    if reason:
+        raise UserError(f'{path} cannot be written to ({reason}); choose another --{flag}')
+
+
 @contextlib.contextmanager
 def named(path):
     """Errors of writing (a full disk) do not say which file they are about: within this they name `path`."""

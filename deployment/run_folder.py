@@ -147,19 +147,23 @@ def other_meaning(checkpoint_path, model):
             if there and there.get(name) != model[name]]
 
 
-def keep_config(folder, config):
-    """Writes the configuration; returns what changed since the last run in the folder, a list of lines.
+def changes_since(folder, config):
+    """What changed since the last run in the folder, a list of lines; UserError where it holds another model's weights.
 
     config: {'model': what makes the net, 'flags': name -> value, 'data': what it is trained on: name, split,
-    pictures, fingerprint; 'global_batch': pictures of a step}. UserError where the folder holds weights of
-    another model.
+    pictures, fingerprint; 'global_batch': pictures of a step}.
     """
     old = _config_of_weights(folder)   # without weights there is nothing to protect
-    if old:
-        for name in _FIXED:
-            if old['model'][name] != config['model'][name]:
-                raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
-                                f'{config["model"][name]}; choose another --train_dir, and pass this one as '
-                                f'--checkpoint_path to start from its weights')
+    if not old:
+        return []
+    for name in _FIXED:
+        if old['model'][name] != config['model'][name]:
+            raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not {config["model"][name]}; '
+                            f'choose another --train_dir, and pass this one as --checkpoint_path to start from its '
+                            f'weights')
+    return changes(old, config)
+
+
+def keep_config(folder, config):
+    """Writes the configuration. Of a run that is refused, also by its checkpoint, nothing shall be kept."""
     write_json(os.path.join(folder, CONFIG), config)
-    return changes(old, config) if old else []

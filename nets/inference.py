@@ -38,8 +38,9 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     final = {name: value or kept.get(name) for name, value in given.items()}
     missing = [name for name, value in final.items() if not value]
     if missing:
-        raise UserError(f'{prefix} has no {run_folder.CONFIG} beside it, so it must be said what it is: give '
-                        + ', '.join({'class_names': '--labels_file'}.get(name, f'--{name}') for name in missing))
+        wanted = ', '.join({'class_names': '--labels_file'}.get(name, f'--{name}') for name in missing)
+        raise UserError(f'{prefix} has no {run_folder.CONFIG} of this project beside it, so it must be said what it '
+                        f'is: give {wanted}')
     return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
 
 

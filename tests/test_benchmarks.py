@@ -113,7 +113,7 @@ def may_make_machines():
 
 
 @pytest.mark.skipif(not may_make_machines(), reason='network namespaces want root, /dev/net/tun and iproute2')
-def test_workers_on_machines_of_their_own_with_a_slow_network_between_them():
+def test_workers_with_a_slow_network_between_them():
     before = set(os.listdir('/sys/class/net'))
     text = scripts.succeed('-m', 'benchmarks.network', '--mbit=0,100', '--delay_ms=1', '--loss=0.001', '--steps=4',
                            '--', '--model_name=ssd_160_mobilenet_v1_025')

@@ -149,3 +149,13 @@ def test_a_disk_that_is_full_leaves_the_checkpoint_before(session, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.glob('model.ckpt-2*'))
     assert checkpoints.pass_over_broken(str(tmp_path)) == str(tmp_path / 'model.ckpt-1')
+
+
+@pytest.mark.parametrize('folder', ['run', './run', '{}/run'])
+def test_a_list_holds_names_wherever_its_folder_is_named_from(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'run').mkdir()
+    checkpoints.write_list(folder.format(tmp_path), ['model.ckpt-1', 'model.ckpt-2'])
+    assert (tmp_path / 'run/checkpoint').read_text().splitlines() == [
+        'model_checkpoint_path: "model.ckpt-2"', 'all_model_checkpoint_paths: "model.ckpt-1"',
+        'all_model_checkpoint_paths: "model.ckpt-2"']

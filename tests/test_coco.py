@@ -101,7 +101,7 @@ IMAGE = {'id': 5, 'file_name': 'a.jpg', 'width': 100, 'height': 80}
 @pytest.mark.parametrize('more, message', [
     ({'images': [{**IMAGE, 'width': 80, 'height': 100}]}, 'says that a.jpg has 80x100 pixels, but the file has 100x80'),
     ({'images': [{**IMAGE, 'file_name': 'b.jpg'}]}, "names the picture 'b.jpg', which is in none of"),
-    ({'images': [IMAGE, IMAGE]}, 'two images of one id'),
+    ({'images': [IMAGE, IMAGE]}, 'has 2 images of the id'),
     ({'images': [IMAGE, {**IMAGE, 'id': 6}]}, "lists 'a.jpg' more than once"),
     ({'images': [{'id': 5}]}, 'no file_name or no id'),
     ({'images': [{**IMAGE, 'id': '5'}]}, "no annotation's image_id is the id of an image"),

@@ -39,6 +39,7 @@ ELSEWHERE = {
     r'^tensorboard ': 'test_described.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_the_stages_of_the_input',
+    r'benchmarks\.network': 'test_benchmarks.py::test_workers_with_a_slow_network_between_them',
     r'benchmarks\.post_processing': 'test_benchmarks.py::test_the_way_out_beside_the_forward_pass',
     r'benchmarks\.record': 'test_benchmarks.py::test_what_a_run_measured_is_kept',
     r'import_weights': 'test_end_to_end.py::test_an_imported_detector_can_be_evaluated',
@@ -47,7 +48,7 @@ ELSEWHERE = {
 SMALL = {
     'train_ssd_network.py': ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=2', '--max_number_of_steps=2',
                              '--clone_on_cpu'],
-    'eval_ssd_network.py': ['--batch_size=2'], 'tf_convert_data.py': ['--overwrite'],
+    'eval_ssd_network.py': ['--batch_size=2', '--watch_restart_secs=0'], 'tf_convert_data.py': ['--overwrite'],
     'benchmarks/train_step.py': ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=1', '--steps=1']}
 REPLAYED = 'bash scripts/train_shapes.sh'   # its steps are run too; those of the others are alike
 

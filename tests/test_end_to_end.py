@@ -127,7 +127,7 @@ def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):
     for path in run.glob('model.ckpt-6*'):
         shutil.copy(path, tmp_path)
     arguments[0] = f'--checkpoint_path={tmp_path}/model.ckpt-6'
-    assert 'no config.json beside it' in scripts.refusal('eval_ssd_network.py', *arguments)
+    assert 'no config.json of this project beside it' in scripts.refusal('eval_ssd_network.py', *arguments)
     scripts.succeed('eval_ssd_network.py', *arguments, '--model_name=ssd_160_mobilenet_v1_025', '--anchor_preset=voc')
 
 
@@ -141,6 +141,10 @@ def test_going_on_equals_going_through(data, trained, tmp_path):
     assert through.keys() == gone_on.keys() and gone_on['global_step'] == 6
     for name, value in through.items():
         np.testing.assert_array_equal(gone_on[name], value, err_msg=name)
+    kept = (tmp_path / 'config.json').read_text()
+    assert 'does not fit this run' in scripts.refusal(
+        'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET, '--optimizer=adam')
+    assert (tmp_path / 'config.json').read_text() == kept   # of what was refused nothing stays
 
 
 def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):

@@ -55,3 +55,14 @@ def test_broken_json_says_what_to_do(tmp_path):
     (tmp_path / 'x').write_text('{')
     with pytest.raises(UserError, match='x cannot be read .*; try again'):
         files.read_json(tmp_path / 'x', 'try again')
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    files.make_folder(str(tmp_path / 'a/b'), 'output_dir')
+    assert (tmp_path / 'a/b').is_dir()
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file cannot be written to .File exists.; choose another --eval_dir'):
+        files.make_folder(str(tmp_path / 'file'), 'eval_dir')
+    monkeypatch.setattr(files.os, 'access', lambda *_: False)
+    with pytest.raises(UserError, match='a cannot be written to .not writable.; choose another --output_dir'):
+        files.make_folder(str(tmp_path / 'a'), 'output_dir')

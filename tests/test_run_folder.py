@@ -10,6 +10,13 @@ from deployment.errors import UserError
 MODEL = {'model_name': 'net', 'num_classes': 3, 'anchor_preset': 'voc', 'class_names': ['cat', 'dog']}
 
 
+def keep_config(folder, config):
+    """As a run does that starts; what changed since the last one."""
+    changed = run_folder.changes_since(folder, config)
+    run_folder.keep_config(folder, config)
+    return changed
+
+
 def config(model=(), **flags):
     return {'model': {**MODEL, **dict(model)}, 'flags': {'batch_size': 32, 'seed': 0, **flags}}
 
@@ -42,24 +49,24 @@ def test_who_claims_and_what_to_do(tmp_path):
 
 def test_the_configuration_is_kept(tmp_path):
     assert run_folder.read_config(str(tmp_path)) is None
-    assert run_folder.keep_config(str(tmp_path), config()) == []
+    assert keep_config(str(tmp_path), config()) == []
     assert run_folder.read_config(str(tmp_path)) == config()
 
 
 def test_what_changed_is_said(tmp_path):
     (tmp_path / 'model.ckpt-1.index').write_text('')
-    run_folder.keep_config(str(tmp_path), config())
-    assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == ['batch_size: 32 -> 16']
-    assert run_folder.keep_config(str(tmp_path), config(batch_size=16)) == []
+    keep_config(str(tmp_path), config())
+    assert keep_config(str(tmp_path), config(batch_size=16)) == ['batch_size: 32 -> 16']
+    assert keep_config(str(tmp_path), config(batch_size=16)) == []
 
 
 @pytest.mark.parametrize('change', [
     {'model_name': 'other'}, {'anchor_preset': 'coco'}, {'class_names': ['dog', 'cat']}])
 def test_another_model_is_refused_and_nothing_is_written(tmp_path, change):
     (tmp_path / 'model.ckpt-1.index').write_text('')
-    run_folder.keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config())
     with pytest.raises(UserError, match=f'was trained with {next(iter(change))}'):
-        run_folder.keep_config(str(tmp_path), config(change, batch_size=1))
+        keep_config(str(tmp_path), config(change, batch_size=1))
     assert run_folder.read_config(str(tmp_path)) == config()
 
 
@@ -68,8 +75,8 @@ def test_what_changes_the_examples_is_said(tmp_path):
     data = {'name': 'pets', 'split': 'train', 'pictures': 7, 'fingerprint': 'ab'}
 
     def changed(data=data, global_batch=4, **flags):
-        run_folder.keep_config(str(tmp_path), {**config(), 'data': first, 'global_batch': 4})
-        return run_folder.keep_config(str(tmp_path), {**config(**flags), 'data': data, 'global_batch': global_batch})
+        keep_config(str(tmp_path), {**config(), 'data': first, 'global_batch': 4})
+        return keep_config(str(tmp_path), {**config(**flags), 'data': data, 'global_batch': global_batch})
     first, meaning = dict(data), 'so the examples from here on are not those that an unchanged run would have seen'
     assert changed() == []
     assert changed(seed=1) == ['seed: 0 -> 1', meaning]
@@ -80,13 +87,13 @@ def test_what_changes_the_examples_is_said(tmp_path):
 
 
 def test_without_weights_another_model_is_welcome(tmp_path):
-    run_folder.keep_config(str(tmp_path), config())
-    run_folder.keep_config(str(tmp_path), config({'anchor_preset': 'coco'}))
+    keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config({'anchor_preset': 'coco'}))
     assert run_folder.read_config(str(tmp_path))['model']['anchor_preset'] == 'coco'
 
 
 def test_pretrained_weights_that_mean_something_else(tmp_path):
-    run_folder.keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config())
     for path in (tmp_path, tmp_path / 'model.ckpt-5'):
         assert run_folder.other_meaning(str(path), MODEL) == []
         found = run_folder.other_meaning(str(path), {**MODEL, 'anchor_preset': 'coco'})
@@ -97,21 +104,21 @@ def test_pretrained_weights_that_mean_something_else(tmp_path):
 @pytest.mark.parametrize('name, content', [
     ('w.npz', None), ('model.ckpt-1', '{"architectures": []}'), ('model.ckpt-1', '{"model": "bert", "flags": {}}')])
 def test_weights_of_others_mean_nothing_of_ours(tmp_path, name, content):
-    run_folder.keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config())
     if content:
         (tmp_path / 'config.json').write_text(content)
     assert run_folder.model_beside(str(tmp_path / name)) == {}
 
 
 def test_a_name_alone_is_in_this_folder(tmp_path, monkeypatch):
-    run_folder.keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config())
     monkeypatch.chdir(tmp_path)
     assert run_folder.model_beside('model.ckpt-1') == run_folder.model_beside('.') == MODEL
 
 
 def test_what_a_train_dir_was_trained_as(tmp_path):
     assert run_folder.kept_model(str(tmp_path)) == {}
-    run_folder.keep_config(str(tmp_path), config())
+    keep_config(str(tmp_path), config())
     assert run_folder.kept_model(str(tmp_path)) == {}      # nothing was trained
     (tmp_path / 'model.ckpt-1.index').write_bytes(b'')
     assert run_folder.kept_model(str(tmp_path)) == MODEL
