@@ -102,8 +102,7 @@ def network(model, dataset):
                                   keep_top_k=FLAGS.keep_top_k)
     restore = inference.restorer(model, FLAGS.use_moving_averages)
     begin = tf.tables_initializer()
-    config = model_deploy.session_config(model_deploy.deploy(
-        1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
+    config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
 
     def run(checkpoint, evaluation):
         restore(session, checkpoint)

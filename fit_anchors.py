@@ -28,8 +28,8 @@ def check_flags():
     command.require(FLAGS, 'dataset_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     if FLAGS.plot:
-        from visualization import anchor_plot
-        anchor_plot.require()
+        from visualization import plotting
+        plotting.pyplot('--plot')
 
 
 def read_boxes(split):

@@ -160,9 +160,9 @@ def write_picture(path, jpeg, detections):
     import io
 
     from PIL import Image
-    drawn = io.BytesIO()
-    draw(Image.open(io.BytesIO(jpeg.encoded)), detections).save(drawn, 'JPEG', quality=92)
-    files.write_atomically(path, drawn.getvalue())
+
+    from visualization import drawing
+    files.write_atomically(path, drawing.as_jpeg(draw(Image.open(io.BytesIO(jpeg.encoded)), detections)))
 
 
 def predict_pictures(find, drawn, class_names, speed):
@@ -229,8 +229,7 @@ def main():
     restore = inference.restorer(model, FLAGS.use_moving_averages)
 
     files.make_folder(FLAGS.output_dir, 'output_dir')
-    config = model_deploy.session_config(model_deploy.deploy(
-        1, False, len(tf.config.list_physical_devices('GPU'))), FLAGS.gpu_memory_fraction)
+    config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
     speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0
     with tf.Session(config=config) as session:
         restore(session)

@@ -4,12 +4,12 @@ python -m benchmarks.loss_curves --output=curves.png runs/a/train/train.log=pret
 
 Each point is the mean of --smooth lines of the log; a run that was resumed is one curve.
 """
-import logging
 import re
 
 from absl import flags
 
 from deployment import command
+from visualization import plotting
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('output', None, 'The picture to write, .png.')
@@ -46,10 +46,7 @@ def check_flags(arguments):
     command.require(FLAGS, 'output')
     if not arguments:
         raise command.UserError('no run given; give train.log=label for each')
-    logging.getLogger('matplotlib').setLevel(logging.WARNING)
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    pyplot = plotting.pyplot('the plot')
     runs = {}
     for argument in arguments:
         path, _, label = argument.partition('=')

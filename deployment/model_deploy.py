@@ -101,3 +101,8 @@ def session_config(config, gpu_memory_fraction=1., allow_growth=False):
     memory = tf.GPUOptions(per_process_gpu_memory_fraction=gpu_memory_fraction, allow_growth=allow_growth)
     return tf.ConfigProto(log_device_placement=False, allow_soft_placement=True, device_count={'CPU': cpus},
                           gpu_options=memory)
+
+
+def one_net_config(gpu_memory_fraction):
+    """The ConfigProto of a session that runs one net, on a GPU if there is one, and trains nothing."""
+    return session_config(deploy(1, False, len(tf.config.list_physical_devices('GPU'))), gpu_memory_fraction)

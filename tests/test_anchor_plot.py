@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,9 +19,3 @@ def test_a_plot(tmp_path):
 def test_a_name_that_is_of_no_picture(tmp_path):
     with pytest.raises(UserError, match='plot.odd cannot be drawn'):
         anchor_plot.draw(str(tmp_path / 'plot.odd'), BOXES, NETS, [np.zeros(2)] * 2)
-
-
-def test_without_matplotlib(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'matplotlib', None)
-    with pytest.raises(UserError, match='--plot needs matplotlib, which is missing: pip install'):
-        anchor_plot.require()

@@ -88,3 +88,9 @@ def test_every_clone_computes_on_its_own_device():
            for device in metadata.step_stats.dev_stats for node in device.node_stats
            if 'Conv2D(' in node.timeline_label}
     assert ran == {('clone_0', 'CPU:0'), ('clone_1', 'CPU:1'), ('clone_2', 'CPU:2')}
+
+
+def test_a_session_of_one_net_takes_its_share_of_the_memory():
+    config = model_deploy.one_net_config(.3)   # no GPU in tests
+    assert config.device_count == {'CPU': 1} and config.allow_soft_placement
+    assert config.gpu_options.per_process_gpu_memory_fraction == .3

@@ -1,20 +1,9 @@
 """A plot of the boxes of a data set and of anchors for them."""
-import logging
-
 from deployment.errors import UserError
 from nets.anchors import cell_sizes
+from visualization import plotting
 
 _MOST = 3000   # boxes that are drawn
-
-
-def require():
-    """UserError where matplotlib, which draws, is not installed."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise UserError('--plot needs matplotlib, which is missing: pip install -r requirements.txt') from error
-    logging.getLogger('matplotlib').setLevel(logging.WARNING)
-    matplotlib.use('Agg')
 
 
 def draw(path, boxes, nets, overlaps):
@@ -23,9 +12,8 @@ def draw(path, boxes, nets, overlaps):
     boxes: [M, 4], relative. nets: `SSDParams` with the anchors before and after. overlaps: for each of them the largest
     overlap of every box with an anchor, [M].
     """
-    require()
     import numpy as np
-    from matplotlib import pyplot
+    pyplot = plotting.pyplot('--plot')
     figure, (shapes, reached) = pyplot.subplots(1, 2, figsize=(11, 5))
     sides = (boxes[:, 2:] - boxes[:, :2])[::-(-len(boxes) // _MOST)] * nets[0].image_size
     shapes.loglog(sides[:, 1], sides[:, 0], '.', color='0.75', markersize=3, label='boxes')

@@ -1,12 +1,12 @@
 """Precision over recall, a small plot for each class."""
 import io
-import logging
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from deployment.files import write_atomically
+from visualization import plotting
 
 _A_PAGE = 100    # plots
 _POINTS = 1000   # of a curve that are drawn
@@ -36,10 +36,7 @@ def draw(path, title, curves, min_score):
 
 
 def _draw_page(path, title, curves, min_score):
-    logging.getLogger('matplotlib').setLevel(logging.WARNING)
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
+    pyplot = plotting.pyplot('evaluation')
     columns = min(len(curves), max(4, round(len(curves) ** .5)))
     rows = -(-len(curves) // columns)
     size = {1: 6.5, 2: 4., 3: 4., 4: 4.}.get(len(curves), 2.4)   # inches

@@ -1,5 +1,6 @@
 """Detections drawn onto a picture."""
 import colorsys
+import io
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -44,6 +45,13 @@ def _caption(drawing, image_size, corner, caption, colour, font):
     drawing.rectangle([x, y, x + width - 1, y + height - 1], fill=colour)
     brightness = .3 * colour[0] + .59 * colour[1] + .11 * colour[2]
     drawing.text((x + pad - left, y + pad - top), caption, font=font, fill='black' if brightness > 120 else 'white')
+
+
+def as_jpeg(image, quality=92):
+    """The bytes of a PIL image as a JPEG."""
+    encoded = io.BytesIO()
+    image.save(encoded, 'JPEG', quality=quality)
+    return encoded.getvalue()
 
 
 def contact_sheet(images, columns, cell, margin=6):

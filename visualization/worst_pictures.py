@@ -1,10 +1,10 @@
 """A page of pictures with what is wrong in them; one HTML file that needs no other."""
 import base64
 import html
-import io
 
 from deployment.files import write_atomically
 from visualization import judged
+from visualization.drawing import as_jpeg
 
 _STYLE = """
 body { font: 15px sans-serif; margin: 2em; background: #fafafa; color: #222 }
@@ -34,9 +34,7 @@ def write(path, title, text, entries, class_names):
 
 
 def _figure(name, encoded, judgement, class_names):
-    buffer = io.BytesIO()
-    judged.draw(encoded, judgement, class_names).save(buffer, 'JPEG', quality=88)
-    picture = base64.b64encode(buffer.getvalue()).decode()
+    picture = base64.b64encode(as_jpeg(judged.draw(encoded, judgement, class_names))).decode()
     count = judgement.num_wrong
     return (f'<figure><img src="data:image/jpeg;base64,{picture}" alt="{html.escape(name)}"><figcaption>'
             f'<b>{html.escape(name)}</b>: {count} mistake{"s" * (count != 1)}: '
