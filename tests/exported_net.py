@@ -42,6 +42,12 @@ def make_job(folder, options=OPTIONS, use_averages=True, calibration=()):
     return Job(inference.find_model(str(folder)), use_averages, options, list(calibration))
 
 
+def written(exporter, path, job):
+    """The path, once the module of a format has written the job there."""
+    exporter.export(str(path), job)
+    return path
+
+
 def predicted(job, encoded):
     """What prediction finds in encoded pictures: {name: array}, named as exported nets name it."""
     found = agreement.predict(job, encoded)[1]

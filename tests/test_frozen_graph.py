@@ -1,6 +1,6 @@
 import pytest
 import tensorflow.compat.v1 as tf
-from exported_net import assert_agree, assert_padded, make_job, predicted
+from exported_net import assert_agree, assert_padded, make_job, predicted, written
 
 from exporting import frozen_graph
 
@@ -8,9 +8,7 @@ from exporting import frozen_graph
 @pytest.fixture(scope='module')
 def exported(exportable, tmp_path_factory):
     """The file that was written."""
-    path = tmp_path_factory.mktemp('frozen') / 'frozen_graph.pb'
-    frozen_graph.export(str(path), make_job(exportable))
-    return path
+    return written(frozen_graph, tmp_path_factory.mktemp('frozen') / 'frozen_graph.pb', make_job(exportable))
 
 
 def run(path, outputs, feed):

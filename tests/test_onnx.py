@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from exported_net import assert_agree, assert_padded, make_job, predicted, resized
+from exported_net import assert_agree, assert_padded, make_job, predicted, resized, written
 
 from benchmarks import runtimes
 from exporting import onnx as exporter
@@ -15,9 +15,7 @@ pytest.importorskip('tf2onnx')
 @pytest.fixture(scope='module')
 def exported(exportable, tmp_path_factory):
     """The file that was written."""
-    path = tmp_path_factory.mktemp('onnx') / 'model.onnx'
-    exporter.export(str(path), make_job(exportable))
-    return path
+    return written(exporter, tmp_path_factory.mktemp('onnx') / 'model.onnx', make_job(exportable))
 
 
 def test_it_finds_what_prediction_finds(exported, exportable, cells):

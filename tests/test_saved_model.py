@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from exported_net import assert_agree, assert_padded, make_job, predicted
+from exported_net import assert_agree, assert_padded, make_job, predicted, written
 from PIL import Image
 
 from exporting import saved_model
@@ -12,9 +12,7 @@ from exporting import saved_model
 @pytest.fixture(scope='module')
 def exported(exportable, tmp_path_factory):
     """The folder that was written."""
-    path = tmp_path_factory.mktemp('saved') / 'saved_model'
-    saved_model.export(str(path), make_job(exportable))
-    return path
+    return written(saved_model, tmp_path_factory.mktemp('saved') / 'saved_model', make_job(exportable))
 
 
 def run(folder, signature, **inputs):

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported_net import assert_agree, assert_padded, make_job, predicted, resized
+from exported_net import assert_agree, assert_padded, make_job, predicted, resized, written
 
 from benchmarks import runtimes
 from exporting import tflite
@@ -12,9 +12,7 @@ from exporting import tflite
 @pytest.fixture(scope='module')
 def exported(exportable, tmp_path_factory):
     """The file that was written."""
-    path = tmp_path_factory.mktemp('lite') / 'model.tflite'
-    tflite.export(str(path), make_job(exportable))
-    return path
+    return written(tflite, tmp_path_factory.mktemp('lite') / 'model.tflite', make_job(exportable))
 
 
 @pytest.mark.parametrize('threads', [1, 2, 3])   # the operator for SSD nets loses a class in 2
