@@ -101,9 +101,10 @@ def test_clones_and_accumulated_parts_equal_one_batch(one, num_clones, accumulat
     assert run.convolutions == {(f'clone_{k}', f'CPU:{k}') for k in range(num_clones)}
 
 
+@pytest.mark.parametrize('num_clones', [2, 3, 4])
 @pytest.mark.parametrize('optimizer', [name for name in tf_utils.OPTIMIZERS if name != 'momentum'])
-def test_with_every_optimizer(one, optimizer):
-    Run(2, optimizer).assert_equals(one(optimizer))
+def test_with_every_optimizer(one, optimizer, num_clones):
+    Run(num_clones, optimizer).assert_equals(one(optimizer))
 
 
 def test_compiled_clones_equal_one_that_is_not(one):
