@@ -12,10 +12,13 @@ import os
 
 from absl import flags
 
-from deployment import command, files, run_folder
-from deployment.console import log
+from cli import app
+from common import files
+from common.errors import UserError
+from common.log import log
 from metrics.servers import SERVERS
 from nets import anchor_presets
+from run_folder import checkpoint_files
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Checkpoint to evaluate: a file, or a folder (its latest).')
@@ -60,22 +63,22 @@ _SHOWN = 6   # pictures that the board shows, the same for every checkpoint
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'checkpoint_path', 'dataset_dir')
+    app.require(FLAGS, 'checkpoint_path', 'dataset_dir')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
     for package in ('faster_coco_eval', 'matplotlib'):
         if not importlib.util.find_spec(package):
-            raise command.UserError(f'evaluation needs {package}, which is missing: pip install -r requirements.txt')
+            raise UserError(f'evaluation needs {package}, which is missing: pip install -r requirements.txt')
     unknown = [name for name in FLAGS.write_detections if name not in SERVERS]
     if unknown:
-        raise command.UserError(f"--write_detections: there is no server '{unknown[0]}', but {', '.join(SERVERS)}")
+        raise UserError(f"--write_detections: there is no server '{unknown[0]}', but {', '.join(SERVERS)}")
     if FLAGS.watch:
-        run_folder.refuse_name(FLAGS.checkpoint_path)
+        checkpoint_files.check_path(FLAGS.checkpoint_path)
         if FLAGS.write_detections:
-            raise command.UserError('--write_detections is for one checkpoint, train_dir/best say; leave out it or '
+            raise UserError('--write_detections is for one checkpoint, train_dir/best say; leave out it or '
                                     '--watch')
         if os.path.basename(FLAGS.checkpoint_path).startswith('model.ckpt') or os.path.isfile(FLAGS.checkpoint_path):
-            raise command.UserError(f'--watch wants the train_dir of a training as --checkpoint_path, and '
+            raise UserError(f'--watch wants the train_dir of a training as --checkpoint_path, and '
                                     f'{FLAGS.checkpoint_path} is a checkpoint')
 
 
@@ -89,18 +92,18 @@ def network(model, dataset):
     from datasets import broken_records, input_pipeline
     from deployment import model_deploy
     from metrics import picture
-    from nets import inference
     from preprocessing import ssd_preprocessing
+    from run_folder import trained_model
 
     with tf.device('/device:CPU:0'):
         batch = input_pipeline.evaluation_batches(
             dataset, lambda record: ssd_preprocessing.preprocess_for_eval(
                 record, model.params.image_size, model.params.mean),
             FLAGS.batch_size, FLAGS.num_preprocessing_threads)
-    detections = inference.detect(batch.pop('image'), model, select_threshold=FLAGS.select_threshold,
+    detections = trained_model.detect(batch.pop('image'), model, select_threshold=FLAGS.select_threshold,
                                   select_top_k=FLAGS.select_top_k, nms_threshold=FLAGS.nms_threshold,
                                   keep_top_k=FLAGS.keep_top_k)
-    restore = inference.restorer(model, FLAGS.use_moving_averages)
+    restore = trained_model.restorer(model, FLAGS.use_moving_averages)
     begin = tf.tables_initializer()
     config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
 
@@ -138,7 +141,7 @@ def write(evaluation, model, dataset, eval_dir, writer):
     if evaluation.has_truths():
         evaluation_files.write(eval_dir, f'{dataset.name} {dataset.split}, {model.params.name}, step {model.step}',
                                evaluation, dataset)
-        writer.add_summary(board.summary(result, evaluation_files.kept_pictures(evaluation, dataset)), model.step)
+        writer.add_summary(board.evaluation_summary(result, evaluation_files.kept_pictures(evaluation, dataset)), model.step)
         writer.flush()
     return result
 
@@ -147,8 +150,7 @@ def watch(dataset):
     """Evaluates the checkpoints of a training as they come, until it ends."""
     import tensorflow.compat.v1 as tf
 
-    from deployment import watching
-    from nets import inference
+    from run_folder import trained_model, watching
     train_dir = os.path.normpath(FLAGS.checkpoint_path)
     eval_dir = FLAGS.eval_dir or os.path.join(train_dir, f'eval_{dataset.split}')
     evaluated_on = {'data': f'{dataset.name} {dataset.split} {dataset.fingerprint}',
@@ -161,13 +163,13 @@ def watch(dataset):
             restart_secs=FLAGS.watch_restart_secs))
         for prefix, held in vigil.checkpoints():
             if run is None:
-                model = inference.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+                model = trained_model.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
                 run = stack.enter_context(network(model._replace(checkpoint=held), dataset))
                 writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
             evaluation = new_evaluation(dataset)
             run(held, evaluation)
             if not evaluation.has_truths():
-                raise command.UserError(f'{dataset.name} {dataset.split} has no ground truth, by which one checkpoint '
+                raise UserError(f'{dataset.name} {dataset.split} has no ground truth, by which one checkpoint '
                                         f'could be better than another; choose another --dataset_split_name')
             result = write(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir, writer)
             vigil.note(held, result['step'], result['mAP'], COCO=result['COCO'])
@@ -180,12 +182,12 @@ def main():
     import tensorflow.compat.v1 as tf
 
     from datasets import dataset_factory
-    from nets import inference
+    from run_folder import trained_model
     dataset = dataset_factory.get_dataset(FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir,
                                           FLAGS.num_classes)
     if FLAGS.watch:
         return watch(dataset)
-    model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
     files.make_folder(eval_dir, 'eval_dir')
     servers = [SERVERS[name](dataset, model.params.name) for name in FLAGS.write_detections]
@@ -205,4 +207,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

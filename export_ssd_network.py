@@ -8,8 +8,10 @@ import os
 
 from absl import flags
 
-from deployment import command, files
-from deployment.console import log
+from cli import app
+from common import files
+from common.errors import UserError
+from common.log import log
 from exporting import exporters, writing
 from nets import anchor_presets
 
@@ -35,14 +37,14 @@ flags.DEFINE_integer('calibration_size', 100, 'Most pictures to calibrate with.'
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'checkpoint_path', 'output_dir', 'formats')
+    app.require(FLAGS, 'checkpoint_path', 'output_dir', 'formats')
     exporters.check(FLAGS.formats)
     FLAGS.formats = list(dict.fromkeys(FLAGS.formats))
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
     calibrated = [name for name in FLAGS.formats if exporters.FORMATS[name].is_calibrated]
     if calibrated and bool(FLAGS.calibration_images) == bool(FLAGS.calibration_dataset_dir):
-        raise command.UserError(f'--formats={calibrated[0]} needs pictures to calibrate with: give either '
+        raise UserError(f'--formats={calibrated[0]} needs pictures to calibrate with: give either '
                                 f'--calibration_images or --calibration_dataset_dir')
     writing.check([output_path(name) for name in FLAGS.formats], FLAGS.overwrite)
     os.environ['CUDA_VISIBLE_DEVICES'] = ''   # nothing here needs a GPU, and somebody may be training there
@@ -73,7 +75,7 @@ def write_labels(class_names):
     from datasets import facts
     path = os.path.join(FLAGS.output_dir, facts.LABELS)
     if os.path.exists(path) and not FLAGS.overwrite and facts.read_labels(path) != class_names:
-        raise command.UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
+        raise UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
                                 f'--overwrite')
     files.make_folder(FLAGS.output_dir, 'output_dir')
     facts.write_labels(FLAGS.output_dir, class_names)
@@ -82,10 +84,10 @@ def write_labels(class_names):
 def main():
     """Finds out which net it is, then writes it format by format."""
     from datasets import facts
-    from nets import inference
+    from run_folder import trained_model
 
     class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
+    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
     log.info('%s: %s, %s anchors, %d classes with the background', model.checkpoint, model.params.name,
              model.params.anchor_preset, len(model.class_names) + 1)
     options = exporters.Options(FLAGS.min_score, FLAGS.nms_threshold, FLAGS.max_detections)
@@ -100,4 +102,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

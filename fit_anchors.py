@@ -7,7 +7,9 @@ Training takes what it prints, or the file, as --anchor_preset. Boxes of a split
 """
 from absl import flags
 
-from deployment import command, files
+from cli import app
+from common import files
+from common.errors import UserError
 from nets import anchor_presets, nets_factory
 
 FLAGS = flags.FLAGS
@@ -25,7 +27,7 @@ _THRESHOLD = .5   # of --match_threshold in training, and of the paper
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'dataset_dir')
+    app.require(FLAGS, 'dataset_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     if FLAGS.plot:
         from visualization import plotting
@@ -38,7 +40,7 @@ def read_boxes(split):
     dataset = dataset_factory.get_dataset(FLAGS.dataset_name, split, FLAGS.dataset_dir, FLAGS.num_classes)
     boxes = truths.read_boxes(dataset)
     if not len(boxes):
-        raise command.UserError(f'no box stands in the records of {dataset.name} {split}')
+        raise UserError(f'no box stands in the records of {dataset.name} {split}')
     return boxes
 
 
@@ -79,4 +81,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

@@ -9,8 +9,10 @@ import time
 
 from absl import flags
 
-from deployment import command, files
-from deployment.console import log
+from cli import app
+from common import files
+from common.errors import UserError
+from common.log import log
 from nets import anchor_presets
 from visualization import video
 
@@ -42,12 +44,12 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to tak
 
 def check_flags(arguments):
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'checkpoint_path')
+    app.require(FLAGS, 'checkpoint_path')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
     FLAGS.images = [*FLAGS.images, *arguments]
     if not FLAGS.images:
-        raise command.UserError('no pictures or videos given; name files, folders or globs behind the flags')
+        raise UserError('no pictures or videos given; name files, folders or globs behind the flags')
     for path in find_inputs()[1]:
         video.require(path)
 
@@ -80,7 +82,7 @@ def refuse_overwriting(drawn):
     given = {os.path.realpath(path) for path in drawn}
     for path in drawn.values():
         if given & {os.path.realpath(path), os.path.realpath(files.partial_name(path))}:
-            raise command.UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
+            raise UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
 
 
 def readable(paths, read):
@@ -88,7 +90,7 @@ def readable(paths, read):
     for path in paths:
         try:
             yield path, read(path)
-        except command.UserError as error:
+        except UserError as error:
             log.info('left out: %s', error)
 
 
@@ -114,15 +116,15 @@ def build(model, labels):
     """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, and of frames' pixels."""
     import tensorflow.compat.v1 as tf
 
-    from nets import inference
     from preprocessing import ssd_preprocessing
+    from run_folder import trained_model
     size, mean = model.params.image_size, model.params.mean
     encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, None, 3])
     with tf.device('/device:CPU:0'):
         from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
         from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
     images = tf.placeholder(tf.uint8, [None, size, size, 3])
-    detections = inference.detect(images, model, labels, select_threshold=FLAGS.min_score,
+    detections = trained_model.detect(images, model, labels, select_threshold=FLAGS.min_score,
                                   nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
 
     def find_in_pictures(session, batch):
@@ -217,16 +219,16 @@ def main():
 
     from datasets import facts
     from deployment import model_deploy
-    from nets import inference
+    from run_folder import trained_model
 
     class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    model = inference.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
-    labels = inference.find_labels(FLAGS.classes, model.class_names) if FLAGS.classes else None
+    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
+    labels = trained_model.find_labels(FLAGS.classes, model.class_names) if FLAGS.classes else None
     pictures, videos = find_inputs()
     drawn = output_paths(pictures + videos)
     refuse_overwriting(drawn)
     find_in_pictures, find_in_frames = build(model, labels)
-    restore = inference.restorer(model, FLAGS.use_moving_averages)
+    restore = trained_model.restorer(model, FLAGS.use_moving_averages)
 
     files.make_folder(FLAGS.output_dir, 'output_dir')
     config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
@@ -249,4 +251,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags, takes_arguments=True)
+    app.run(main, check_flags, takes_arguments=True)

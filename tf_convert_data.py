@@ -15,8 +15,9 @@ import os
 
 from absl import flags
 
+from cli import app
+from common.errors import UserError
 from datasets import facts, formats, splits, voc
-from deployment import command
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
@@ -67,15 +68,15 @@ def settle_classes(found, names):
     elif there:
         classes = there['classes']
     elif FLAGS.without_labels and not any(source.ordered for source in found):
-        raise command.UserError('--without_labels leaves the classes unknown; name them in --labels_file, or pass a '
+        raise UserError('--without_labels leaves the classes unknown; name them in --labels_file, or pass a '
                                 "--dataset_name that begins with 'pascalvoc'")
     else:
         classes = formats.class_names(found, names)
     if there and there['classes'] != classes:
-        raise command.UserError(f'{FLAGS.output_dir} was converted with the classes {", ".join(there["classes"])}; '
+        raise UserError(f'{FLAGS.output_dir} was converted with the classes {", ".join(there["classes"])}; '
                                 f'now they are {", ".join(classes)}; choose another --output_dir')
     if not classes:
-        raise command.UserError(f'no object of any class stands in the annotations of {", ".join(FLAGS.dataset_dir)}')
+        raise UserError(f'no object of any class stands in the annotations of {", ".join(FLAGS.dataset_dir)}')
     return classes
 
 
@@ -86,16 +87,16 @@ def dataset_name():
 
 def check_flags():
     """Refuses what is wrong before anything is read or written."""
-    command.require(FLAGS, 'dataset_dir')
+    app.require(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
-            raise command.UserError(f'the dataset_dir {folder} does not exist')
+            raise UserError(f'the dataset_dir {folder} does not exist')
     if FLAGS.check:
         nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
         return None
-    command.require(FLAGS, 'output_dir')
+    app.require(FLAGS, 'output_dir')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
-        raise command.UserError(f'the output_dir {FLAGS.output_dir} is a file')
+        raise UserError(f'the output_dir {FLAGS.output_dir} is a file')
     if not find_sources()[1]:
         return 0
     return None
@@ -126,7 +127,7 @@ def examine(params):
     folder = FLAGS.dataset_dir[0]
     if holds_records(folder):
         if len(FLAGS.dataset_dir) > 1:
-            raise command.UserError('--check looks at one folder of TFRecords at a time')
+            raise UserError('--check looks at one folder of TFRecords at a time')
         names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
         found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
         examination = doctor.Examination(found[0].class_names, params.image_size)
@@ -147,7 +148,7 @@ def check_data():
     examination = examine(params)
     if not examination.classes:
         print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)))
-        raise command.UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
+        raise UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
     print('\n'.join(doctor.class_table(examination)))
     boxes = examination.all_boxes()
     print(f'{sum(examination.pictures.values())} pictures and {len(boxes)} boxes are usable')
@@ -161,7 +162,7 @@ def check_division(there, names):
     for name, split in there['splits'].items():
         if FLAGS.split_ratio and name not in names and (
                 split.get('split_ratio'), split.get('seed')) != (FLAGS.split_ratio, FLAGS.seed):
-            raise command.UserError(f'{FLAGS.output_dir} holds {name}, which --split_ratio={FLAGS.split_ratio} '
+            raise UserError(f'{FLAGS.output_dir} holds {name}, which --split_ratio={FLAGS.split_ratio} '
                                     f'--seed={FLAGS.seed} did not divide from the rest; choose another --output_dir')
 
 
@@ -172,12 +173,12 @@ def main():
     from datasets import convert, reading
     there = facts.read_facts(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
     if there['name'] != dataset_name():
-        raise command.UserError(f"{FLAGS.output_dir} holds the data set '{there['name']}'; choose another "
+        raise UserError(f"{FLAGS.output_dir} holds the data set '{there['name']}'; choose another "
                                 f'--output_dir for {dataset_name()}')
     found, names = find_sources()
     again = [name for name in names if name in there['splits']]
     if again and not FLAGS.overwrite:
-        raise command.UserError(f'{FLAGS.output_dir} already holds {", ".join(again)}; pass --overwrite to '
+        raise UserError(f'{FLAGS.output_dir} already holds {", ".join(again)}; pass --overwrite to '
                                 f'convert anew')
     check_division(there, names)
     readers = read_lists(found, names)
@@ -197,4 +198,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

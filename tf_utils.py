@@ -5,11 +5,11 @@ Nothing here knows of boxes.
 """
 import tensorflow.compat.v1 as tf
 
-from checkpoints import report, restoring, sources
-from deployment import checkpoints as saved
-from deployment import described, scopes
-from deployment.console import log
-from deployment.errors import UserError
+from checkpoints import report, restoring, scopes, sources
+from common.errors import UserError
+from common.log import log
+from run_folder import saved_checkpoints as saved
+from visualization import summary_ops
 
 
 def configure_learning_rate(flags, num_replicas, num_samples_per_epoch, global_step):
@@ -216,7 +216,7 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
         applied = optimizer.apply_gradients(summed, global_step=global_step)
     with tf.control_dependencies([applied]):
         train_tensor = tf.identity(total_loss, name='train_op')
-    total = described.scalar('losses/total', total_loss, 'All parts together: what training makes smaller.')
+    total = summary_ops.scalar('losses/total', total_loss, 'All parts together: what training makes smaller.')
     merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope), total}
     return train_tensor, tf.summary.merge(sorted(merged, key=lambda summary: summary.name))
 

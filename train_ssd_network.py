@@ -12,12 +12,14 @@ import sys
 
 from absl import flags
 
+from cli import app, console
+from common.errors import UserError
+from common.log import log
 from deployment import cluster as cluster_lib
-from deployment import code, command, console, run_folder
-from deployment.console import log
 from nets import anchors as anchors_lib
 from nets import nets_factory, ssd_params
 from preprocessing import preprocessing_factory
+from run_folder import checkpoint_files, code_fingerprint, run_config, run_lock
 
 FLAGS = flags.FLAGS
 
@@ -144,13 +146,13 @@ def own_flags():
 
 def net_params():
     """The net, with the anchors that are asked for, or else with those of the run that train_dir holds."""
-    kept = run_folder.kept_model(FLAGS.train_dir) if FLAGS.train_dir else {}
+    kept = run_config.model_of_train_dir(FLAGS.train_dir) if FLAGS.train_dir else {}
     preset = kept.get('anchor_preset') if kept.get('model_name') == FLAGS.model_name else None
     try:
         return nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or preset or 'voc')
-    except command.UserError as error:
+    except UserError as error:
         if preset and FLAGS.anchor_preset:
-            raise command.UserError(f'{error}; {FLAGS.train_dir} goes on with its own anchors where --anchor_preset is '
+            raise UserError(f'{error}; {FLAGS.train_dir} goes on with its own anchors where --anchor_preset is '
                                     f'left out') from error
         raise
 
@@ -161,39 +163,39 @@ def check_flags():
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
         return 0
-    command.require(FLAGS, 'train_dir', 'dataset_dir')
+    app.require(FLAGS, 'train_dir', 'dataset_dir')
     cluster = cluster_lib.find(FLAGS.worker_hosts, FLAGS.task_index, os.environ)
     if not os.path.isdir(FLAGS.dataset_dir):
-        raise command.UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
-    run_folder.refuse_name(FLAGS.train_dir)
+        raise UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
+    checkpoint_files.check_path(FLAGS.train_dir)
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
-        raise command.UserError(f'the train_dir {FLAGS.train_dir} is a file')
-    if cluster.is_chief and FLAGS.checkpoint_path and not run_folder.checkpoints_in(FLAGS.train_dir):
+        raise UserError(f'the train_dir {FLAGS.train_dir} is a file')
+    if cluster.is_chief and FLAGS.checkpoint_path and not checkpoint_files.list_checkpoints(FLAGS.train_dir):
         path = FLAGS.checkpoint_path
         listed = os.path.join(path, 'checkpoint')   # the list may name checkpoints elsewhere
-        if os.path.isdir(path) and not (os.path.exists(listed) or run_folder.checkpoints_in(path)
-                                        or run_folder.unlisted_in(path)):
-            raise command.UserError(f'the folder {path} holds no TensorFlow checkpoint; name the file if it is of '
+        if os.path.isdir(path) and not (os.path.exists(listed) or checkpoint_files.list_checkpoints(path)
+                                        or checkpoint_files.list_any_checkpoints(path)):
+            raise UserError(f'the folder {path} holds no TensorFlow checkpoint; name the file if it is of '
                                     f'another kind')
         if not glob.glob(glob.escape(path) + '*'):
-            raise command.UserError(f'there is no checkpoint {path}')
+            raise UserError(f'there is no checkpoint {path}')
     if FLAGS.num_classes == 1:
-        raise command.UserError('--num_classes=1 leaves no class beside the background; count the background too')
+        raise UserError('--num_classes=1 leaves no class beside the background; count the background too')
     if FLAGS.freeze_batch_norm and cluster.is_chief and not (
-            FLAGS.checkpoint_path or run_folder.checkpoints_in(FLAGS.train_dir)):
-        raise command.UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
+            FLAGS.checkpoint_path or checkpoint_files.list_checkpoints(FLAGS.train_dir)):
+        raise UserError('--freeze_batch_norm wants moments that were learned: give --checkpoint_path')
     for flag in ('freeze_batch_norm', 'sync_batch_norm'):
         if getattr(FLAGS, flag) and params.backbone == 'vgg_16':
-            raise command.UserError(f'{params.name} has no batch norm; leave out --{flag}')
+            raise UserError(f'{params.name} has no batch norm; leave out --{flag}')
     if FLAGS.freeze_batch_norm and FLAGS.sync_batch_norm:
-        raise command.UserError('--freeze_batch_norm leaves no moments of a batch to share; leave out one of it and '
+        raise UserError('--freeze_batch_norm leaves no moments of a batch to share; leave out one of it and '
                                 '--sync_batch_norm')
     if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
-        raise command.UserError('ftrl sets weights from its own sums, and so forgets those of --checkpoint_path with '
+        raise UserError('ftrl sets weights from its own sums, and so forgets those of --checkpoint_path with '
                                 'the first step; choose another --optimizer')
     boundaries = FLAGS.learning_rate_boundaries
     if not all(b.strip().isdigit() for b in boundaries) or sorted(boundaries, key=int) != boundaries:
-        raise command.UserError(f'--learning_rate_boundaries={",".join(boundaries)} are not rising step numbers')
+        raise UserError(f'--learning_rate_boundaries={",".join(boundaries)} are not rising step numbers')
     return None
 
 
@@ -209,7 +211,7 @@ def begin_run(params, dataset, deployment, group, found):
     """
     import tensorflow.compat.v1 as tf
     group.agree({
-        'the code': code.fingerprint(), 'TensorFlow': tf.__version__,
+        'the code': code_fingerprint.fingerprint(), 'TensorFlow': tf.__version__,
         'the data set': f'{dataset.num_examples} pictures, content {dataset.fingerprint}',
         'clones': f'{deployment.num_clones} on {deployment.device_type}s', 'anchors': params.anchor_preset,
         **{f'--{flag.name}': flag.value for flag in own_flags() if flag.name not in _OF_ONE_PROCESS}})
@@ -217,11 +219,11 @@ def begin_run(params, dataset, deployment, group, found):
         log.info('worker %d of %d is ready (%s); worker 0 speaks for all', group.rank, group.size, found)
         console.be_quiet()
         return contextlib.nullcontext(), None
-    lock = run_folder.claim(FLAGS.train_dir)
-    console.keep_in(os.path.join(FLAGS.train_dir, run_folder.LOG))
+    lock = run_lock.acquire(FLAGS.train_dir)
+    console.keep_in(os.path.join(FLAGS.train_dir, run_config.LOG_FILE))
     config = configuration(params, dataset, deployment)
     describe(config, dataset, deployment, found)
-    return lock, functools.partial(run_folder.keep_config, FLAGS.train_dir, config)
+    return lock, functools.partial(run_config.write, FLAGS.train_dir, config)
 
 
 def configuration(params, dataset, deployment):
@@ -237,7 +239,7 @@ def configuration(params, dataset, deployment):
 
 def describe(config, dataset, deployment, found):
     """Prints what this run is, and what is other than in the run before."""
-    model, changes = config['model'], run_folder.changes_since(FLAGS.train_dir, config)
+    model, changes = config['model'], run_config.changes_since_last_run(FLAGS.train_dir, config)
     log.info('net        %s, %s anchors, %d classes with the background', model['model_name'], model['anchor_preset'],
              model['num_classes'])
     log.info('data       %s %s: %d pictures in %d files', dataset.name, dataset.split, dataset.num_examples,
@@ -248,10 +250,10 @@ def describe(config, dataset, deployment, found):
     log.info('found      %s', found)
     log.info('devices    %s', deployment)
     log.info('flags      %s', ' '.join(f'{flag.name}={flag.value}' for flag in own_flags() if flag.present))
-    log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_folder.CONFIG))
+    log.info('all flags  %s', os.path.join(FLAGS.train_dir, run_config.CONFIG_FILE))
     for change in changes:
         log.info('changed since the last run here: %s', change)
-    for difference in run_folder.other_meaning(FLAGS.checkpoint_path, model):
+    for difference in run_config.differences_from_pretrained(FLAGS.checkpoint_path, model):
         log.info('the pretrained checkpoint was trained with %s: its box layers start from another meaning', difference)
 
 
@@ -304,11 +306,10 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
 
-def board(parts, learning_rate, batch, dataset):
+def training_summaries(parts, learning_rate, batch, dataset):
     """What TensorBoard shows of a step: summaries."""
-    from nets import ssd_model
-    from visualization import batches
-    return ssd_model.summaries(parts, learning_rate, batch, functools.partial(
+    from visualization import batches, board
+    return board.training_summaries(parts, learning_rate, batch, functools.partial(
         batches.draw_example, class_names=dataset.class_names))
 
 
@@ -318,12 +319,12 @@ def start_and_saver(group, keep_config):
     keep_config: called when the checkpoint, too, fits this run.
     """
     import tf_utils
-    from deployment import checkpoints
+    from run_folder import saved_checkpoints
     if not group.is_chief:
         return None, None
     init_fn = tf_utils.get_init_fn(FLAGS)
     keep_config()
-    return init_fn, checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+    return init_fn, saved_checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
 
 def main():
@@ -334,8 +335,9 @@ def main():
 
     import tf_utils
     from datasets import broken_records
-    from deployment import model_deploy, process_group, training_loop
+    from deployment import model_deploy, process_group
     from nets import ssd_model
+    from training import loop
     from visualization import batches
 
     # 1. Deployment: which processes, how many clones in each, and which device does what.
@@ -369,7 +371,7 @@ def main():
         update_ops = (tf.get_collection(tf.GraphKeys.UPDATE_OPS, clones[0].scope)
                       + tf_utils.moving_average_ops(FLAGS.moving_average_decay, global_step, parts.values()))
         train_tensor, summary_op = tf_utils.get_train_op(
-            optimizer, board(parts, learning_rate, batch, dataset), clones, global_step, clones[0].scope, update_ops,
+            optimizer, training_summaries(parts, learning_rate, batch, dataset), clones, global_step, clones[0].scope, update_ops,
             tf_utils.get_variables_to_train(FLAGS), FLAGS.clip_gradient_norm, group)
 
     # 7. Initial weights and saver.
@@ -377,9 +379,9 @@ def main():
     init_fn, saver = start_and_saver(group, keep_config)
 
     # 8. Train. Lines, summaries and checkpoints are made by `step`, so slim's timers are off.
-    with lock, broken_records.named(dataset, _ADVICE), training_loop.StopSignals() as signals:
+    with lock, broken_records.named(dataset, _ADVICE), loop.StopSignals() as signals:
         write = functools.partial(batches.write_batch, class_names=dataset.class_names)
-        step = training_loop.TrainStep(FLAGS, parts, learning_rate, batch, write, summary_op, saver, signals, group)
+        step = loop.TrainStep(FLAGS, parts, learning_rate, batch, write, summary_op, saver, signals, group)
         files = {'logdir': FLAGS.train_dir, 'saver': saver, 'summary_op': None} if saver else {'logdir': None}
         slim.learning.train(
             train_tensor, **files, train_step_fn=step, train_step_kwargs={}, master=group.master, is_chief=True,
@@ -389,4 +391,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

@@ -11,7 +11,8 @@ import os
 
 from absl import flags
 
-from deployment import command
+from cli import app
+from common.errors import UserError
 from exporting import exporters
 
 FLAGS = flags.FLAGS
@@ -24,9 +25,9 @@ flags.DEFINE_float('min_score', .5, 'Least score of the detections that are look
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'checkpoint_path', 'images')
+    app.require(FLAGS, 'checkpoint_path', 'images')
     if not present():
-        raise command.UserError(f'{FLAGS.exported_dir} holds nothing that export_ssd_network.py writes')
+        raise UserError(f'{FLAGS.exported_dir} holds nothing that export_ssd_network.py writes')
 
 
 def present():
@@ -43,15 +44,15 @@ def predict(job, encoded):
     import tensorflow.compat.v1 as tf
 
     from exporting import graph
-    from nets import inference
     from preprocessing import ssd_preprocessing
+    from run_folder import trained_model
     params, options = job.model.params, job.options
     with graph.session() as session:
         given = tf.placeholder(tf.string, [None])
         resized = ssd_preprocessing.resize_for_eval(given, params.image_size, params.mean)
-        found = inference.detect(resized, job.model, select_threshold=options.min_score,
+        found = trained_model.detect(resized, job.model, select_threshold=options.min_score,
                                  nms_threshold=options.nms_threshold, keep_top_k=options.max_detections)
-        inference.restorer(job.model, job.use_averages)(session)
+        trained_model.restorer(job.model, job.use_averages)(session)
         done = [session.run([resized, found], {given: [one]}) for one in encoded]
     return [image for image, _ in done], [dict(zip(graph.OUTPUTS, one, strict=True)) for _, one in done]
 
@@ -95,8 +96,8 @@ def main():
     """Predicts, then asks format by format."""
     from benchmarks import runtimes
     from datasets import images, input_pipeline
-    from nets import inference
-    model = inference.find_model(FLAGS.checkpoint_path)
+    from run_folder import trained_model
+    model = trained_model.find_model(FLAGS.checkpoint_path)
     job = exporters.Job(model, True, exporters.Options(.01, .45, 200), [])
     encoded = [images.read_jpeg(path).encoded for path in images.expand(FLAGS.images)]
     resized, ours = predict(job, encoded)
@@ -113,4 +114,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

@@ -10,7 +10,8 @@ import tempfile
 
 from absl import flags
 
-from deployment import command
+from cli import app
+from common.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net, as train_ssd_network.py names it.')
@@ -23,7 +24,7 @@ def check_flags():
     """Refuses clones that cannot share the batch evenly."""
     for count in FLAGS.num_clones:
         if not count.isdigit() or not int(count) or FLAGS.global_batch % int(count):
-            raise command.UserError(f'--num_clones: {count} clones cannot share --global_batch={FLAGS.global_batch}')
+            raise UserError(f'--num_clones: {count} clones cannot share --global_batch={FLAGS.global_batch}')
 
 
 def make_step(params, dataset, num_clones):
@@ -56,4 +57,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

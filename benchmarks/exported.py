@@ -12,7 +12,7 @@ import tempfile
 
 from absl import flags
 
-from deployment import command
+from cli import app
 from exporting import exporters
 from nets import nets_factory
 
@@ -52,9 +52,9 @@ def export(folder, name):
     import numpy as np
 
     from benchmarks import noisy_pictures
-    from nets import inference
+    from run_folder import trained_model
     params = nets_factory.get_params(name)
-    model = inference.Model(write_checkpoint(folder, params), params, _CLASSES)
+    model = trained_model.Model(write_checkpoint(folder, params), params, _CLASSES)
     calibration = [noisy_pictures.encoded(np.random.RandomState(0))]
     job = exporters.Job(model, True, exporters.Options(.01, .45, 200), calibration)
     paths = {kind: os.path.join(folder, kind) for kind in FLAGS.formats}
@@ -97,4 +97,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

@@ -16,7 +16,7 @@ import time
 
 from absl import flags
 
-from deployment import command
+from cli import app
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
@@ -171,4 +171,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, lambda: None)
+    app.run(main, lambda: None)

@@ -8,7 +8,8 @@ import re
 
 from absl import flags
 
-from deployment import command
+from cli import app
+from common.errors import UserError
 from visualization import plotting
 
 FLAGS = flags.FLAGS
@@ -24,9 +25,9 @@ def read_losses(path):
         with open(path, encoding='utf-8') as file:
             matches = [match for match in map(_LINE.match, file) if match]
     except OSError as error:
-        raise command.UserError(f'{path} cannot be read ({error.strerror})') from error
+        raise UserError(f'{path} cannot be read ({error.strerror})') from error
     if not matches:
-        raise command.UserError(f'{path} holds no step; it is no train.log')
+        raise UserError(f'{path} holds no step; it is no train.log')
     curves = {}
     for match in matches:
         step, total, parts = int(match.group(1)), match.group(2), match.group(3).split()
@@ -43,9 +44,9 @@ def smoothed(curve, count):
 
 def check_flags(arguments):
     """Draws it: TensorFlow is not needed."""
-    command.require(FLAGS, 'output')
+    app.require(FLAGS, 'output')
     if not arguments:
-        raise command.UserError('no run given; give train.log=label for each')
+        raise UserError('no run given; give train.log=label for each')
     pyplot = plotting.pyplot('the plot')
     runs = {}
     for argument in arguments:
@@ -65,4 +66,4 @@ def check_flags(arguments):
 
 
 if __name__ == '__main__':
-    command.run(lambda: None, check_flags, takes_arguments=True)
+    app.run(lambda: None, check_flags, takes_arguments=True)

@@ -17,7 +17,7 @@ import time
 from absl import flags
 
 from benchmarks.worker_processes import worker_process
-from deployment import command
+from cli import app
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('workers', 2, 'Processes of the group.', lower_bound=2)
@@ -136,4 +136,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, lambda: None)
+    app.run(main, lambda: None)

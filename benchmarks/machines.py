@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454ca, 1, 0x1000
 _LARGEST_PACKET = 1 << 16

@@ -14,7 +14,8 @@ import tempfile
 from absl import flags
 
 from benchmarks.machines import Machines
-from deployment import command
+from cli import app
+from common.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('machines', 2, 'Workers, each on a machine of its own.', lower_bound=2, upper_bound=200)
@@ -44,7 +45,7 @@ def images_per_second(machines, records, folder):
             worker.kill()
     for worker, text in zip(workers, said, strict=True):
         if worker.returncode:
-            raise command.UserError(f'a worker ended with {worker.returncode}: {text.strip().splitlines()[-1]}')
+            raise UserError(f'a worker ended with {worker.returncode}: {text.strip().splitlines()[-1]}')
     return float(re.findall(r'([\d.]+) images/s', said[0])[-1])
 
 
@@ -52,7 +53,7 @@ def check_flags(arguments):
     """Refuses bandwidths that are none; keeps the flags of the training."""
     for mbit in FLAGS.mbit:
         if not mbit.isdigit():
-            raise command.UserError(f"--mbit: '{mbit}' is no number of Mbit/s")
+            raise UserError(f"--mbit: '{mbit}' is no number of Mbit/s")
     training_flags[:] = arguments
 
 
@@ -71,4 +72,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags, takes_arguments=True)
+    app.run(main, check_flags, takes_arguments=True)

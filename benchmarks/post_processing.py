@@ -12,7 +12,7 @@ import os
 
 from absl import flags
 
-from deployment import command
+from cli import app
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('model_names', ['ssd_300_vgg', 'ssd_300_mobilenet_v1'], 'Nets, with commas.')
@@ -110,4 +110,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, lambda: None)
+    app.run(main, lambda: None)

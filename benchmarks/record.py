@@ -14,7 +14,10 @@ import re
 
 from absl import flags
 
-from deployment import command, files, run_folder
+from cli import app
+from common import files
+from common.errors import UserError
+from run_folder import checkpoint_files, run_config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('run_dir', None, 'Folder of the run.')
@@ -24,21 +27,21 @@ flags.DEFINE_integer('pictures', 12, 'Pictures to show on one sheet.', lower_bou
 
 def check_flags():
     """Refuses what is not there, and does it all: TensorFlow is not needed."""
-    command.require(FLAGS, 'run_dir', 'output_dir')
+    app.require(FLAGS, 'run_dir', 'output_dir')
     train_dir = os.path.join(FLAGS.run_dir, 'train')
-    if not os.path.exists(os.path.join(train_dir, run_folder.LOG)):
-        raise command.UserError(f'{train_dir} holds no {run_folder.LOG}: it is no folder of a run')
+    if not os.path.exists(os.path.join(train_dir, run_config.LOG_FILE)):
+        raise UserError(f'{train_dir} holds no {run_config.LOG_FILE}: it is no folder of a run')
     os.makedirs(FLAGS.output_dir, exist_ok=True)
-    with open(os.path.join(train_dir, run_folder.LOG), encoding='utf-8') as file:
+    with open(os.path.join(train_dir, run_config.LOG_FILE), encoding='utf-8') as file:
         log = _portable(file.read())
-    files.write_atomically(os.path.join(FLAGS.output_dir, run_folder.LOG), log)
+    files.write_atomically(os.path.join(FLAGS.output_dir, run_config.LOG_FILE), log)
     results = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
     starts = re.findall(r'^--- (\S+ \S+) (.*)$', log, re.MULTILINE)
     files.write_json(os.path.join(FLAGS.output_dir, 'run.json'), {
         'commands': [command_line for _, command_line in starts],
         'started': [when for when, _ in starts],
-        'last_checkpoint_written': _time_of(run_folder.checkpoints_in(train_dir)),
-        'seed': run_folder.read_config(train_dir)['flags']['seed'],
+        'last_checkpoint_written': _time_of(checkpoint_files.list_checkpoints(train_dir)),
+        'seed': run_config.read(train_dir)['flags']['seed'],
         'machine': machine(),
         'results': [_result(path) for path in results]})
     _sheet()
@@ -94,4 +97,4 @@ def _sheet():
 
 
 if __name__ == '__main__':
-    command.run(lambda: None, check_flags)
+    app.run(lambda: None, check_flags)

@@ -5,7 +5,7 @@ TensorFlow Lite takes pictures of the net's size, one at a time.
 """
 import warnings
 
-from deployment.command import QuietStderr
+from cli.app import QuietStderr
 
 OUTPUTS = ('boxes', 'scores', 'classes', 'count')
 

@@ -12,7 +12,7 @@ import tempfile
 
 from absl import flags
 
-from deployment import command
+from cli import app
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model_name', 'ssd_300_vgg', 'The net, as train_ssd_network.py names it.')
@@ -67,4 +67,4 @@ def main():
 
 
 if __name__ == '__main__':
-    command.run(main, lambda: None)
+    app.run(main, lambda: None)

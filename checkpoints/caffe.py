@@ -2,7 +2,7 @@
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 # Message -> field -> (number, type), as caffe.proto of BVLC has them; a type that is a message's name is repeated.
 # Packed floats have the wire format of bytes, and so need no Python number each.

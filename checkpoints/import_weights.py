@@ -13,10 +13,13 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))   # as
 
 from absl import flags  # noqa: E402
 
+from cli import app  # noqa: E402
+from common import files  # noqa: E402
+from common.errors import UserError  # noqa: E402
+from common.log import log  # noqa: E402
 from datasets import facts  # noqa: E402
-from deployment import command, files, run_folder  # noqa: E402
-from deployment.console import log  # noqa: E402
 from nets import anchor_presets, nets_factory  # noqa: E402
+from run_folder import checkpoint_files, run_config  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('checkpoint_path', None, 'Weights to import: a TensorFlow checkpoint (a file, or a folder: its '
@@ -33,10 +36,10 @@ flags.DEFINE_bool('ignore_missing_vars', False, 'Imports what is there of a file
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    command.require(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
+    app.require(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
-    if run_folder.checkpoints_in(FLAGS.output_dir):
-        raise command.UserError(f'{FLAGS.output_dir} holds a checkpoint already; choose another --output_dir')
+    if checkpoint_files.list_checkpoints(FLAGS.output_dir):
+        raise UserError(f'{FLAGS.output_dir} holds a checkpoint already; choose another --output_dir')
 
 
 def make_variables(params, num_classes):
@@ -53,20 +56,20 @@ def description(source):
 
     The configuration beside the source cannot be overruled by flags. UserError where it contradicts them.
     """
-    kept = run_folder.model_beside(source.path)
+    kept = run_config.model_of_checkpoint(source.path)
     given = {'model_name': FLAGS.model_name,
              'anchor_preset': FLAGS.anchor_preset and anchor_presets.read(FLAGS.anchor_preset),
              'class_names': facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
     for name, value in given.items():
         if name != 'model_name' and value and kept.get(name, value) != value:
-            raise command.UserError(f'{source.path} was trained with {name} {kept[name]}, not {value}; leave that out')
+            raise UserError(f'{source.path} was trained with {name} {kept[name]}, not {value}; leave that out')
     return {name: value or kept.get(name) for name, value in given.items()}
 
 
 def check_class_names(source, names, num_classes):
     """UserError where there are other names than classes."""
     if names and num_classes and len(names) + 1 != num_classes:
-        raise command.UserError(f'{source.path} has {num_classes} classes with the background, but {len(names)} names '
+        raise UserError(f'{source.path} has {num_classes} classes with the background, but {len(names)} names '
                                 f'are given; the background is not named')
 
 
@@ -75,7 +78,7 @@ def main():
     import tensorflow.compat.v1 as tf
 
     from checkpoints import report, restoring, sources
-    from deployment import checkpoints as saved
+    from run_folder import saved_checkpoints as saved
 
     source = sources.open_source(FLAGS.checkpoint_path)
     model = description(source)
@@ -101,10 +104,10 @@ def main():
         log.info('a whole detector of %d classes and the background; with --labels_file and --anchor_preset it could '
                  'be evaluated and could predict', num_classes - 1)
     else:
-        files.write_json(os.path.join(FLAGS.output_dir, run_folder.CONFIG), {
+        files.write_json(os.path.join(FLAGS.output_dir, run_config.CONFIG_FILE), {
             'model': {**model, 'num_classes': num_classes}, 'flags': {}})
         log.info('a whole detector: --checkpoint_path=%s to train, evaluate or predict with it', FLAGS.output_dir)
 
 
 if __name__ == '__main__':
-    command.run(main, check_flags)
+    app.run(main, check_flags)

@@ -2,9 +2,9 @@
 import math
 
 from checkpoints.restoring import OTHER_SHAPE
-from deployment import run_folder
-from deployment.checkpoints import AVERAGE
-from deployment.console import log
+from common.log import log
+from run_folder import run_config
+from run_folder.saved_checkpoints import AVERAGE
 
 # What optimizers keep beside a variable.
 _SLOTS = tuple(f'/{slot}{number}' for slot in ('Momentum', 'Adam', 'RMSProp', 'Adagrad', 'Adadelta', 'Ftrl')
@@ -30,7 +30,7 @@ def log_table(plan):
               if shape and name not in plan.origins.values() and not name.endswith((*_SLOTS, AVERAGE))}
     if unused:   # scalars (the step, powers of Adam), slots and averages are no weights
         _row('in the checkpoint, not used', unused.values(), _layers(unused))
-    if any('/conv_cls/' in name for name in plan.values) and not run_folder.model_beside(plan.source.path):
+    if any('/conv_cls/' in name for name in plan.values) and not run_config.model_of_checkpoint(plan.source.path):
         log.info('  it does not say what it was trained for: its class k must be yours, and --anchor_preset the sizes '
                  'of its anchors')
 

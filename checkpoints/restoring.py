@@ -7,8 +7,8 @@ import numpy as np
 import tf_slim as slim
 
 from checkpoints import layouts, sources
-from deployment.errors import UserError
-from deployment.scopes import is_under
+from checkpoints.scopes import is_under
+from common.errors import UserError
 from nets import mobilenet_v1
 from nets.ssd_params import NETS, backbone_scopes
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from checkpoints import caffe
-from deployment import checkpoints, run_folder
-from deployment.errors import UserError
+from common.errors import UserError
+from run_folder import saved_checkpoints
 
 
 class Source(NamedTuple):
@@ -22,11 +22,11 @@ class Source(NamedTuple):
 
 def averaged(source):
     """The `Source` with the moving averages of weights in their place; UserError where there are none."""
-    if not any(name.endswith(checkpoints.AVERAGE) for name in source.shapes):
+    if not any(name.endswith(saved_checkpoints.AVERAGE) for name in source.shapes):
         raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
 
     def read(name):
-        average = name + checkpoints.AVERAGE
+        average = name + saved_checkpoints.AVERAGE
         return source.read(average if average in source.shapes else name)
     return Source(source.path, source.shapes, read)
 
@@ -34,21 +34,21 @@ def averaged(source):
 def open_source(path):
     """The `Source` at a path; UserError where there is none or it cannot be read.
 
-    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file with one of the endings
-    `deployment.run_folder.FOREIGN`.
+    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file with one of the endings of
+    `_READERS`.
     """
     if path.lower().endswith(_ARCHIVES) and os.path.isfile(path):
         raise UserError(f'{path} is an archive: unpack it, and name the checkpoint in it')
-    if run_folder.is_foreign(path):
+    if os.path.splitext(path)[1].lower() in _READERS and not os.path.isdir(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
         arrays = _READERS[os.path.splitext(path)[1].lower()](path)
         return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
-    prefix = checkpoints.find(path)
     try:
-        return Source(prefix, checkpoints.shapes(prefix), functools.partial(checkpoints.read, prefix))
+        prefix = saved_checkpoints.find(path)
+        return Source(prefix, saved_checkpoints.shapes(prefix), functools.partial(saved_checkpoints.read, prefix))
     except UserError as error:
-        if os.path.isfile(prefix):   # one file without .index is what TensorFlow wrote before 2016, or anything
+        if os.path.isfile(path) and not path.endswith(('.index', '.meta')) and '.data-' not in path:
             raise UserError(f'{path} is no checkpoint of TensorFlow; other files are read by their endings '
                             f'{", ".join(_READERS)}') from error
         raise
@@ -83,5 +83,5 @@ def _torch(path):
             if isinstance(tensor, torch.Tensor)}
 
 
-_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}   # run_folder.FOREIGN
+_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}
 _ARCHIVES = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

@@ -1,7 +1,7 @@
 """One annotated picture, as every reader of a format yields it, and what readers share."""
 from typing import NamedTuple
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 # Tools round in their own ways: a box may stand out of its picture by this many pixels, and is cut.
 TOLERANCE = 2.

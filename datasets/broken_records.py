@@ -7,11 +7,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
+from common.errors import UserError, reason
+from common.log import log
 from datasets import input_pipeline, records, schema
-from deployment import training_loop
-from deployment.console import log
-from deployment.errors import UserError, reason
 
+# Errors that a broken input raises in a step. TensorFlow quotes a record that it cannot parse, and Python may then fail
+# to decode that very message.
+INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
 _NAMED = 10   # at most so many are named in one message
 
 
@@ -103,7 +105,7 @@ def named(dataset, advice='convert the data anew'):
     """In its block, an error of the graph that comes from broken records becomes a UserError that names them."""
     try:
         yield
-    except training_loop.INPUT_ERRORS as error:
+    except INPUT_ERRORS as error:
         log.info('stopped by an error; looking for broken records')
         broken = find(dataset)
         if not broken:

@@ -9,10 +9,10 @@ import glob
 import json
 import os
 
+from common.errors import UserError
 from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
 from datasets.split_files import SplitFiles
-from deployment.errors import UserError
 
 _ROBOFLOW = '_annotations.coco.json'   # one in the folder of each split
 _OF_YOLO = ('classes.txt', 'data.yaml')

@@ -4,9 +4,9 @@ import os
 
 from tqdm import tqdm
 
+from common.errors import UserError
 from datasets import facts, records, schema
 from datasets.annotation import OF_BOXES, BadBox
-from deployment.errors import UserError
 
 EXAMPLES_PER_SHARD = 1000
 

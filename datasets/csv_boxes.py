@@ -8,10 +8,10 @@ import glob
 import os
 import re
 
+from common.errors import UserError
 from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
 from datasets.split_files import SplitFiles
-from deployment.errors import UserError
 
 COLUMNS = ('image', 'xmin', 'ymin', 'xmax', 'ymax', 'class')
 _ALSO = {'image': ('filename', 'file_name', 'image_path', 'path', 'file', 'img'), 'xmin': ('x1', 'x_min', 'left'),

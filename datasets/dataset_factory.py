@@ -6,9 +6,9 @@ import os
 import re
 from typing import NamedTuple
 
+from common.errors import UserError
 from datasets import facts as facts_lib
 from datasets import records, voc
-from deployment.errors import UserError
 
 # Names that public scripts pass -> prefix of the files that public converters write.
 PUBLIC_PREFIXES = {'pascalvoc_2007': 'voc_2007', 'pascalvoc_2012': 'voc_2012'}

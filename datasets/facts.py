@@ -1,8 +1,8 @@
 """What lies beside the shards: `labels.txt` (`id:name`, the slim convention) and `dataset.json`."""
 import os
 
-from deployment.errors import UserError
-from deployment.files import read_json, write_atomically, write_json
+from common.errors import UserError
+from common.files import read_json, write_atomically, write_json
 
 LABELS, FACTS = 'labels.txt', 'dataset.json'
 

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import Protocol
 
+from common.errors import UserError
 from datasets import coco, csv_boxes, splits, voc, yolo
-from deployment.errors import UserError
 
 
 class Source(Protocol):

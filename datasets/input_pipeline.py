@@ -8,7 +8,9 @@ import os
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from tensorflow.python.data.ops import dataset_ops  # holds the only way from a raw dataset op to a Dataset
+from tensorflow.python.data.ops import (
+    dataset_ops,  # holds the only way from a raw dataset op to a Dataset
+)
 
 from datasets import schema
 

@@ -12,8 +12,8 @@ import signal
 import threading
 from typing import NamedTuple
 
+from common.errors import UserError
 from datasets.annotation import Annotation
-from deployment.errors import UserError
 
 _AHEAD = 8          # pictures for each process, read or waiting: what bounds the memory
 _WORTH_IT = 200     # pictures that one process reads while another starts

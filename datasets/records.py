@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 # A record is: length (8 bytes, little-endian), checksum of it (4), content, checksum of the content (4).
 _HEADER, _FOOTER = 12, 4

@@ -2,7 +2,7 @@
 import functools
 import os
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 class SplitFiles:

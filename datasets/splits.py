@@ -5,7 +5,7 @@ import math
 import os
 import re
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 _ABOUT = re.compile(r'^(instances|image_info|annotations|labels)[_-]|[_-](annotations|labels|boxes)$')
 _SPLIT = re.compile(r'(train|trainval|val|valid|validation|test|dev)\d*([_-].*)?')

@@ -9,9 +9,9 @@ import xml.etree.ElementTree as ElementTree
 
 from tqdm import tqdm
 
+from common.errors import UserError
 from datasets import images
 from datasets.annotation import BadBox, annotate, relative_box
-from deployment.errors import UserError
 
 CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa', 'train',

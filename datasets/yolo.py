@@ -8,9 +8,9 @@ import os
 
 import yaml
 
+from common.errors import UserError
 from datasets import images, splits
 from datasets.annotation import BadBox, annotate, relative_box
-from deployment.errors import UserError
 
 _YAML = ('data.yaml', 'data.yml', 'dataset.yaml')
 _CLASSES = ('classes.txt', 'labels/classes.txt', 'labels/train/classes.txt', 'obj.names')

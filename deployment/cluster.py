@@ -3,7 +3,7 @@ import json
 import re
 from typing import NamedTuple
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 class Cluster(NamedTuple):

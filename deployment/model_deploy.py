@@ -5,8 +5,8 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from common.errors import UserError
 from deployment import accumulation
-from deployment.errors import UserError
 
 
 class Clone(NamedTuple):

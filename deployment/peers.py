@@ -7,9 +7,9 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from deployment import console
-from deployment.console import log
-from deployment.errors import TryAgain, reason
+from cli import console
+from common.errors import TryAgain, reason
+from common.log import log
 
 # What TensorFlow raises in the others where one process is gone, has started anew, or has not answered in time.
 _LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,

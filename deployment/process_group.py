@@ -11,8 +11,8 @@ import socket
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from common.errors import UserError
 from deployment import collectives
-from deployment.errors import UserError
 from deployment.peers import Peers
 
 _DESCRIPTION = 1 << 16   # bytes

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
+from common.errors import UserError
 from datasets import images, records, schema
-from deployment.errors import UserError
 
 
 def from_records(folder, split, most):

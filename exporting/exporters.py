@@ -3,7 +3,7 @@ import importlib
 import importlib.util
 from typing import NamedTuple
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 class Format(NamedTuple):
@@ -24,7 +24,7 @@ class Options(NamedTuple):
 
 class Job(NamedTuple):
     """What an exporter is given."""
-    model: object          # `nets.inference.Model`
+    model: object          # `run_folder.trained_model.Model`
     use_averages: bool     # moving averages of the weights, where there are
     options: Options
     calibration: list      # encoded pictures, [] unless a format is calibrated

@@ -10,8 +10,9 @@ import contextlib
 
 import tensorflow.compat.v1 as tf
 
-from nets import anchors, box_coder, inference, ssd
+from nets import anchors, box_coder, ssd
 from preprocessing import ssd_preprocessing
+from run_folder import trained_model
 
 BACKGROUND = 'background'
 OUTPUTS = ('boxes', 'scores', 'classes', 'count')
@@ -52,7 +53,7 @@ def signatures(job):
     outputs = {}
     for scope, pictures in resized.items():
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            found = inference.detect(
+            found = trained_model.detect(
                 pictures, job.model, select_threshold=job.options.min_score, select_top_k=job.options.select_top_k,
                 nms_threshold=job.options.nms_threshold, keep_top_k=job.options.max_detections)
         outputs[scope] = named(found, job.options, scope)

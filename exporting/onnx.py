@@ -4,8 +4,9 @@ import json
 import tensorflow.compat.v1 as tf
 
 from exporting import frozen_graph, graph, onnx_resize
-from nets import inference, post_processing
+from nets import post_processing
 from preprocessing import ssd_preprocessing
+from run_folder import trained_model
 
 OPSET = 17
 INPUT = 'images'
@@ -20,7 +21,7 @@ def export(path, job):
     with graph.session() as session:
         images = tf.placeholder(tf.uint8, [None, None, None, 3], INPUT)
         outputs = _detect(images, job)
-        inference.restorer(job.model, job.use_averages)(session)
+        trained_model.restorer(job.model, job.use_averages)(session)
         frozen = frozen_graph.freeze(session, outputs.values())
     model = to_onnx(frozen, job.model.params.name, graph.OUTPUTS)
     model.metadata_props.add(key='class_names', value=json.dumps(graph.labels(job.model)))

@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from datasets import facts
 from exporting import graph
-from nets import inference
+from run_folder import trained_model
 
 _EXTRA = 'assets.extra'   # where Estimators, too, put files that are not for the graph
 
@@ -14,7 +14,7 @@ def export(path, job):
     """Writes the folder, with labels.txt among its extra assets."""
     with graph.session() as session:
         ways = graph.signatures(job)
-        inference.restorer(job.model, job.use_averages)(session)
+        trained_model.restorer(job.model, job.use_averages)(session)
         builder = tf.saved_model.Builder(path)
         builder.add_meta_graph_and_variables(
             session, [tf.saved_model.SERVING],

@@ -7,10 +7,11 @@ import zipfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from cli.app import QuietStderr
 from datasets import facts
-from deployment.command import QuietStderr
 from exporting import graph
-from nets import inference, post_processing
+from nets import post_processing
+from run_folder import trained_model
 
 _REACH = (-1., 2.)   # no box that shows something of the picture reaches so far beyond it that more would count
 
@@ -37,7 +38,7 @@ def converter(job):
     with tempfile.TemporaryDirectory() as folder, graph.session() as session:
         images = tf.placeholder(tf.uint8, [1, size, size, 3], 'images')
         outputs = _detect(images, job)
-        inference.restorer(job.model, job.use_averages)(session)
+        trained_model.restorer(job.model, job.use_averages)(session)
         tf.saved_model.simple_save(session, os.path.join(folder, 'net'), {'images': images}, outputs)
         with QuietStderr():
             yield tf.lite.TFLiteConverter.from_saved_model(os.path.join(folder, 'net'))

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 def check(paths, overwrite):

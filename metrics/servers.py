@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from deployment.errors import UserError
-from deployment.files import write_atomically
+from common.errors import UserError
+from common.files import write_atomically
 
 
 class VocFiles:

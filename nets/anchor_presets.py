@@ -3,7 +3,7 @@ import fractions
 import os
 import re
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 def _chained(*sizes):

@@ -12,7 +12,7 @@ class Targets(NamedTuple):
     """What the anchors of one picture should say."""
     labels: tf.Tensor    # [A] int32, 0 is background
     offsets: tf.Tensor   # [A, 4] float32, zeros where the label is 0
-    reached: tf.Tensor   # [] int32, ground truths that some anchor overlaps by more than the threshold
+    num_well_matched: tf.Tensor   # [] int32, ground truths that some anchor overlaps by more than the threshold
 
 
 def bipartite(overlaps):
@@ -75,4 +75,4 @@ def match(boxes, labels, anchors, variances, threshold=.5):
     return Targets(
         labels=tf.scatter_nd(matched, tf.gather(tf.cast(labels, tf.int32), truth), [num_anchors]),
         offsets=tf.scatter_nd(matched, offsets, [num_anchors, 4]),
-        reached=tf.math.count_nonzero(tf.reduce_max(overlaps, axis=1) > threshold, dtype=tf.int32))
+        num_well_matched=tf.math.count_nonzero(tf.reduce_max(overlaps, axis=1) > threshold, dtype=tf.int32))

@@ -1,7 +1,7 @@
 """Nets by name."""
 import difflib
 
-from deployment.errors import UserError
+from common.errors import UserError
 from nets import anchor_presets, ssd_params
 
 

@@ -1,10 +1,9 @@
-"""The net as a training script sees it: targets of an example, loss of a clone, and what TensorBoard shows."""
+"""The net as the training graph uses it: targets of an example, model function of a clone, parts of the loss."""
 import contextlib
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from deployment import described
 from nets import layers, losses, matching, ssd
 
 
@@ -18,11 +17,11 @@ class LossOptions(NamedTuple):
 def add_targets(example, anchors, variances, match_threshold):
     """An example (as preprocessing returns it) with what its anchors should say.
 
-    Adds 'target_labels' [A] int32, 'target_offsets' [A, 4] float32 and 'reached' [] int32.
+    Adds 'target_labels' [A] int32, 'target_offsets' [A, 4] float32 and 'num_well_matched' [] int32.
     """
     targets = matching.match(example['boxes'], example['labels'], anchors, variances, match_threshold)
     return {**example, 'target_labels': targets.labels, 'target_offsets': targets.offsets,
-            'reached': targets.reached}
+            'num_well_matched': targets.num_well_matched}
 
 
 def split_batch(batch, num_clones):
@@ -74,40 +73,3 @@ def loss_parts(clones, num_replicas, over_processes=list):
     parts = dict(zip(names, parts, strict=True))
     decay = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
     return {**parts, **({'decay': tf.add_n(decay)} if decay else {})}
-
-
-# Part of the loss -> its name on the board, and what that means.
-_LOSSES = {
-    'confidence': ('confidence', 'How wrong the classes are: softmax loss of the matched anchors and of the negatives '
-                   'mined for them, summed, per matched anchor.'),
-    'localization': ('localization', 'How wrong the places are: smooth L1 loss of the offsets of matched anchors, '
-                     'summed, per matched anchor, times --loss_alpha.'),
-    'decay': ('weight_decay', 'L2 loss of the weights, times --weight_decay.')}
-
-
-def summaries(parts, learning_rate, batch, draw, num_pictures=4):
-    """A list of summaries: the loss by part, the rate, the matching, and training pictures with their boxes.
-
-    draw: function of arrays (picture [H, W, 3] uint8, boxes [M, 4], labels [M]) -> the picture with its boxes,
-    [H', W', 3] uint8. It is called when the summaries are fetched, and only then.
-    """
-    losses_by_part = [described.scalar(f'losses/{_LOSSES[part][0]}', value, _LOSSES[part][1])
-                      for part, value in parts.items()]
-    num_truths = tf.count_nonzero(batch['labels'] > 0, dtype=tf.int32)
-    num_images = batch['image'].shape[0]
-    pictures = []
-    with tf.device('/device:CPU:0'):
-        for k in range(min(num_pictures, num_images)):
-            drawn = tf.numpy_function(draw, [batch[name][k] for name in ('image', 'boxes', 'labels')], tf.uint8)
-            pictures.append(described.picture(
-                f'training_pictures/{k + 1}', tf.ensure_shape(drawn, [None, None, 3]),
-                'A picture of the batch as the net sees it, after augmentation, with its ground truths.'))
-    return [*losses_by_part, *pictures,
-            described.scalar('training/learning_rate', learning_rate,
-                             'That of the weights; biases and the backbone may have a multiple of it.'),
-            described.scalar('matching/well_matched_share', tf.reduce_sum(batch['reached']) / tf.maximum(num_truths, 1),
-                             'The share of the ground truths that some anchor overlaps by more than --match_threshold. '
-                             'The others have their best anchor alone. Where it is low, fit_anchors.py helps.'),
-            described.scalar('matching/matched_anchors_per_picture',
-                             tf.count_nonzero(batch['target_labels'] > 0, dtype=tf.float32) / num_images,
-                             'Anchors that learn an object; all others are background.')]

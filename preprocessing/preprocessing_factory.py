@@ -4,7 +4,7 @@ Names and options alone, so that flags can be checked before TensorFlow is loade
 """
 import functools
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 _PAPER = {'zoom': True, 'crop': True}
 # The names of public scripts stand for the paper's augmentation, which is what they meant to be.

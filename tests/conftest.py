@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')   # as in `deployment.command`
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')   # as in `cli.app`
 # The tests mean the CPU: bits that repeat, logical devices, and no process that takes a GPU from another.
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -39,7 +39,7 @@ def evaluate():
 
 @pytest.fixture
 def loggers_as_before():
-    """Gives the loggers of `deployment.console` back as they were."""
+    """Gives the loggers of `cli.console` back as they were."""
     loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.kept')]
     before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield

@@ -6,7 +6,8 @@ import tensorflow.compat.v1 as tf
 
 from benchmarks import agreement
 from exporting.exporters import Job, Options
-from nets import inference, nets_factory, ssd
+from nets import nets_factory, ssd
+from run_folder import trained_model
 
 MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['RBC', 'WBC', 'Platelets']}
 OPTIONS = Options(min_score=.6, nms_threshold=.45, max_detections=200)
@@ -39,7 +40,7 @@ def write_checkpoint(folder):
 
 def make_job(folder, options=OPTIONS, use_averages=True, calibration=()):
     """The job of exporting the checkpoint in a folder."""
-    return Job(inference.find_model(str(folder)), use_averages, options, list(calibration))
+    return Job(trained_model.find_model(str(folder)), use_averages, options, list(calibration))
 
 
 def written(exporter, path, job):

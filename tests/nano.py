@@ -4,7 +4,8 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from nets import inference, nets_factory
+from nets import nets_factory
+from run_folder import trained_model
 
 NAME = 'ssd_160_mobilenet_v1_025'
 _GAMMA = 3.5   # random weights fade from layer to layer; this keeps logits at about 4
@@ -13,8 +14,8 @@ _GAMMA = 3.5   # random weights fade from layer to layer; this keeps logits at a
 def write_checkpoint(folder, class_names):
     """A checkpoint with its configuration in a folder; returns the folder."""
     with tf.Graph().as_default(), tf.Session() as session:
-        model = inference.Model('', nets_factory.get_params(NAME), list(class_names))
-        inference.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
+        model = trained_model.Model('', nets_factory.get_params(NAME), list(class_names))
+        trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
         session.run(tf.global_variables_initializer())
         for variable in tf.model_variables():
             if variable.op.name.endswith('/gamma'):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployment.errors import UserError
+from common.errors import UserError
 from nets import nets_factory
 from visualization import anchor_plot
 

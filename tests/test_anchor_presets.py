@@ -1,6 +1,6 @@
 import pytest
 
-from deployment.errors import UserError
+from common.errors import UserError
 from nets import anchor_presets, nets_factory, ssd_params
 
 SIX = '25,154 105,150 150,195 195,240 240,285 285,300'

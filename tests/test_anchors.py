@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deployment.errors import UserError
+from common.errors import UserError
 from nets import anchor_presets, anchors, nets_factory, ssd_params
 
 

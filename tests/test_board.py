@@ -13,7 +13,7 @@ from visualization import board
 def test_names_that_a_person_understands_and_what_they_mean():
     result = gathered(Evaluation(CLASSES), *PICTURES).result()
     picture = Image.new('RGB', (40, 20), 'red')
-    found = {value.tag: value for value in board.summary(result, [('a.jpg', picture)] * 2).value}
+    found = {value.tag: value for value in board.evaluation_summary(result, [('a.jpg', picture)] * 2).value}
     numbers = {tag: float(tf.make_ndarray(value.tensor)) for tag, value in found.items() if value.HasField('tensor')}
     assert numbers['mAP/VOC12'] == .75 and numbers['AP_VOC07/cat'] == 1
     assert numbers['mistakes/taken_for_another_class'] == 1

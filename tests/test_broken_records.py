@@ -5,9 +5,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from common.errors import UserError
 from datasets import broken_records, dataset_factory, facts, records, schema
 from datasets.annotation import Annotation
-from deployment.errors import UserError
 
 
 def jpeg(side=16):

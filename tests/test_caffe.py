@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from checkpoints import caffe
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 @pytest.mark.parametrize('old', [False, True])

@@ -1,9 +1,9 @@
 import pytest
 from pictures import write_picture
 
+from common.errors import UserError
 from datasets import images, records, schema
 from datasets.annotation import Annotation
-from deployment.errors import UserError
 from exporting import calibration
 
 

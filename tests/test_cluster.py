@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from common.errors import UserError
 from deployment import cluster
-from deployment.errors import UserError
 
 HOSTS = ['a:1', 'b:1', '[::1]:3']
 

@@ -3,8 +3,8 @@ import json
 import pytest
 from pictures import write_picture
 
+from common.errors import UserError
 from datasets import coco
-from deployment.errors import UserError
 
 CATEGORIES = [{'id': 18, 'name': 'dog'}, {'id': 3, 'name': 'car'}]
 BOX = {'id': 7, 'image_id': 5, 'category_id': 18, 'bbox': [10, 20, 40, 40], 'area': 900.5, 'iscrowd': 0,

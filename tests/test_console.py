@@ -9,7 +9,7 @@ import termios
 import pytest
 from conftest import ROOT
 
-from deployment import console
+from cli import console
 
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
 
@@ -42,7 +42,7 @@ def test_a_full_disk_fails_nothing(capsys):
 
 
 def test_a_reader_who_leaves_stops_nothing():
-    program = ("import sys; from deployment import console; console.set_up()\n"
+    program = ("import sys; from cli import console; console.set_up()\n"
                "for i in range(20000): console.log.info('step %d', i)\n"
                "print('done', file=sys.stderr)")
     running = subprocess.Popen([sys.executable, '-c', program], cwd=ROOT, text=True, stdout=subprocess.PIPE,

@@ -2,9 +2,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from voc_folder import box_xml, write_voc
 
+from common.errors import UserError
 from datasets import convert, dataset_factory, facts, voc
 from datasets.annotation import Annotation
-from deployment.errors import UserError
 
 
 def convert_pets(folder, output, classes=('cat', 'dog'), **options):

@@ -1,8 +1,8 @@
 import pytest
 from pictures import write_picture
 
+from common.errors import UserError
 from datasets import csv_boxes
-from deployment.errors import UserError
 
 HEADER = 'image,xmin,ymin,xmax,ymax,class\n'
 

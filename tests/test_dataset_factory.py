@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from common.errors import UserError
 from datasets import dataset_factory, facts, records
-from deployment.errors import UserError
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from conftest import ROOT
 from PIL import Image
 
 from datasets import facts, shapes
-from deployment import run_folder
+from run_folder import run_config
 
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
 # Flags of other programs, and those that shell scripts and absl take for themselves.
@@ -36,7 +36,7 @@ ELSEWHERE = {
     r'\.mp4': 'test_predict.py::test_the_best_of_the_chosen_classes',
     r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
-    r'^tensorboard ': 'test_described.py::test_a_browser_shows_names_numbers_and_pictures',
+    r'^tensorboard ': 'test_summary_ops.py::test_a_browser_shows_names_numbers_and_pictures',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_beside_one',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_the_stages_of_the_input',
     r'benchmarks\.network': 'test_benchmarks.py::test_workers_with_a_slow_network_between_them',
@@ -154,7 +154,7 @@ def test_what_is_not_run_here_is_run_there_or_says_what_it_needs():
 def put_in(part):
     """What stands in an f-string, as the documents write it: names of files as they are, … for all else."""
     value = getattr(part, 'value', None)
-    names = {'FACTS': facts.FACTS, 'LABELS': facts.LABELS, 'CONFIG': run_folder.CONFIG}
+    names = {'FACTS': facts.FACTS, 'LABELS': facts.LABELS, 'CONFIG': run_config.CONFIG_FILE}
     return value if isinstance(value, str) else names.get(getattr(value, 'attr', getattr(value, 'id', '')), '…')
 
 

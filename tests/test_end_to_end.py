@@ -52,7 +52,7 @@ def test_what_the_board_shows(trained):
     assert tags - {'training/images_per_second'} == {   # which comes with the second record
         'losses/confidence', 'losses/localization', 'losses/weight_decay', 'losses/total', 'training/learning_rate',
         'matching/matched_anchors_per_picture', 'matching/well_matched_share',
-        *(f'training_pictures/{k}' for k in range(1, 5))}
+        *(f'training_images/{k}' for k in range(1, 5))}
 
 
 def test_evaluation(data, trained):

@@ -1,6 +1,6 @@
 import tensorflow.compat.v1 as tf
 
-from deployment.errors import reason
+from common.errors import reason
 
 
 def test_the_reason_without_its_surroundings():

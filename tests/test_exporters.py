@@ -2,7 +2,7 @@ import importlib.util
 
 import pytest
 
-from deployment.errors import UserError
+from common.errors import UserError
 from exporting import exporters
 
 

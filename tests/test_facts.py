@@ -1,7 +1,7 @@
 import pytest
 
+from common.errors import UserError
 from datasets import facts
-from deployment.errors import UserError
 
 
 def test_labels_there_and_back(tmp_path):

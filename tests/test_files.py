@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from deployment import files
-from deployment.errors import UserError
+from common import files
+from common.errors import UserError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):

@@ -19,7 +19,7 @@ TRAIN = 'train_ssd_network.py'
     ('--model_name=ssd_300_vg', "no net is called 'ssd_300_vg' ... Did you mean ssd_300_vgg"),
     ('--preprocessing_name=inception', 'should be one of <ssd|'),
     ('--anchor_preset=kitti', "no anchor preset is called 'kitti' and no such file is there; give voc, coco, a file"),
-    ('--train_dir=runs/a[1]', "as 'runs/a[1]' has"),
+    ('--train_dir=runs/a[1]', "such as 'runs/a[1]'"),
     ('--anchor_preset=30,60', 'has sizes for 1 layers, but ssd_300_vgg has 6: block4, block7'),
     ('--freeze_batch_norm', 'wants moments that were learned: give --checkpoint_path'),
     ('--num_classes=1', 'count the background too'), ('--max_number_of_steps=0', 'max_number_of_steps'),

@@ -4,8 +4,8 @@ import pytest
 from pictures import write_picture
 from voc_folder import box_xml, write_voc
 
+from common.errors import UserError
 from datasets import coco, csv_boxes, formats, voc, yolo
-from deployment.errors import UserError
 
 HALF = {'train': .5, 'val': .5}
 

@@ -3,8 +3,8 @@ import json
 import pytest
 from small_checkpoints import write_checkpoints
 
-from deployment import history
-from deployment.errors import UserError
+from common.errors import UserError
+from run_folder import history
 
 
 def test_what_was_evaluated_is_known_again(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 from pictures import write_picture
 from PIL import Image
 
+from common.errors import UserError
 from datasets import images
-from deployment.errors import UserError
 
 
 def encoded(image, kind, **options):

@@ -33,21 +33,21 @@ def test_no_boxes():
     targets = Matcher()([], [])
     np.testing.assert_array_equal(targets.labels, [0, 0, 0, 0])
     np.testing.assert_array_equal(targets.offsets, np.zeros([4, 4]))
-    assert targets.reached == 0
+    assert targets.num_well_matched == 0
 
 
 def test_a_box_that_is_an_anchor():
     targets = Matcher()([[0, .5, .5, 1]], [7])
     np.testing.assert_array_equal(targets.labels, [0, 7, 0, 0])
     np.testing.assert_allclose(targets.offsets, np.zeros([4, 4]), atol=1e-6)
-    assert targets.reached == 1
+    assert targets.num_well_matched == 1
 
 
 def test_a_small_box_gets_its_best_anchor_although_no_overlap_reaches_the_threshold():
     targets = Matcher()([[.7, .7, .8, .8]], [3])
     np.testing.assert_array_equal(targets.labels, [0, 0, 0, 3])
     np.testing.assert_allclose(targets.offsets[3], [0, 0, np.log(.2) / .2, np.log(.2) / .2], atol=1e-4)
-    assert targets.reached == 0
+    assert targets.num_well_matched == 0
 
 
 def test_two_boxes_with_the_same_best_anchor_both_get_one():
@@ -125,4 +125,4 @@ def test_against_the_oracle(threshold):
                 targets.offsets[anchor],
                 oracle.encode(boxes[truth_of[anchor]].astype(float), anchors[anchor], VARIANCES),
                 rtol=1e-3, atol=1e-3)
-        assert targets.reached == (oracle.overlaps(boxes, anchors) > threshold).any(1).sum()
+        assert targets.num_well_matched == (oracle.overlaps(boxes, anchors) > threshold).any(1).sum()

@@ -5,8 +5,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from common.errors import UserError
 from deployment import model_deploy
-from deployment.errors import UserError
 
 
 @pytest.mark.parametrize('asked, on_cpu, gpus, clones, device, variables', [

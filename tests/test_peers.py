@@ -7,9 +7,9 @@ import time
 import pytest
 import tensorflow.compat.v1 as tf
 
+from common.errors import TryAgain
 from deployment import peers
 from deployment.cluster import Cluster
-from deployment.errors import TryAgain
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from deployment.errors import UserError
+from common.errors import UserError
 from visualization import plotting
 
 

@@ -4,9 +4,9 @@ import os
 import pytest
 from voc_folder import box_xml, write_voc
 
+from common.errors import UserError
 from datasets import reading, voc
 from datasets.annotation import BadBox
-from deployment.errors import UserError
 
 
 def readers(folder, *names):

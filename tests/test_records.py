@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from common.errors import UserError
 from datasets import records
-from deployment.errors import UserError
 
 
 def write(folder, contents, num_shards=2, fail=False):

@@ -5,9 +5,9 @@ import tensorflow.compat.v1 as tf
 
 from checkpoints import layouts, restoring, sources
 from checkpoints.sources import Source
-from deployment.checkpoints import AVERAGE
-from deployment.errors import UserError
+from common.errors import UserError
 from nets import nets_factory, ssd
+from run_folder.saved_checkpoints import AVERAGE
 
 
 def source_of(arrays):

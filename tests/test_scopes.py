@@ -2,8 +2,8 @@ import types
 
 import pytest
 
-from deployment import scopes
-from deployment.errors import UserError
+from checkpoints import scopes
+from common.errors import UserError
 
 VARIABLES = [types.SimpleNamespace(op=types.SimpleNamespace(name=name))
              for name in ('net/conv1/weights', 'net/conv10/weights', 'net/head/weights')]

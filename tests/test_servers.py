@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from evaluated import gathered, picture
 
+from common.errors import UserError
 from datasets import coco as coco_folder
 from datasets.dataset_factory import Dataset
-from deployment.errors import UserError
 from metrics import coco, servers
 
 DATASET = Dataset('pets', 'test', [], [], ['cat', 'dog'], '', [17, 18])

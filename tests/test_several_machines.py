@@ -17,7 +17,7 @@ from shapes_run import weights, write_shapes
 
 import scripts
 from benchmarks.worker_processes import worker_process
-from deployment import run_folder
+from run_folder import run_lock
 
 pytestmark = pytest.mark.slow
 
@@ -179,7 +179,7 @@ def test_what_worker_0_alone_knows_ends_all(data, tmp_path):
     """Another run trains in its folder; the other worker waits inside TensorFlow, and notices all the same."""
     ports = free_ports(2)
     hosts = f'--worker_hosts=127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}'
-    with run_folder.claim(str(tmp_path)):
+    with run_lock.acquire(str(tmp_path)):
         first = scripts.start('train_ssd_network.py', *arguments(data, tmp_path, hosts, '--task_index=0'))
         second = scripts.run('train_ssd_network.py', *arguments(data, tmp_path, hosts, '--task_index=1'))
         text, _ = first.communicate(timeout=100)

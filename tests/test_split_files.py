@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from common.errors import UserError
 from datasets.split_files import SplitFiles
-from deployment.errors import UserError
 
 
 class Texts(SplitFiles):

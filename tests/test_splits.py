@@ -1,7 +1,7 @@
 import pytest
 
+from common.errors import UserError
 from datasets import splits
-from deployment.errors import UserError
 
 
 @pytest.mark.parametrize('paths, expected', [

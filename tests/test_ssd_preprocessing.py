@@ -3,7 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from test_pixels import FILL, encode
 
-from deployment.errors import UserError
+from common.errors import UserError
 from preprocessing import preprocessing_factory, ssd_preprocessing
 
 # A dark picture with one white object: wherever augmentation puts it, its box must lie on the white.

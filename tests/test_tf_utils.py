@@ -5,8 +5,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import tf_utils
+from common.errors import UserError
 from deployment import model_deploy
-from deployment.errors import UserError
 
 DEFAULTS = {
     'adadelta_rho': .95, 'adagrad_initial_accumulator_value': .1, 'adam_beta1': .9, 'adam_beta2': .999,

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from deployment.console import log
-from deployment.errors import UserError
+from common.errors import UserError
+from common.log import log
 from visualization import video
 
 FACTS = {'video': 'a.mp4'}

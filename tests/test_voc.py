@@ -1,8 +1,8 @@
 import pytest
 from voc_folder import box_xml, write_voc
 
+from common.errors import UserError
 from datasets import voc
-from deployment.errors import UserError
 
 
 def read(tmp_path, objects, **options):

@@ -4,8 +4,8 @@ import logging
 import pytest
 from small_checkpoints import delete, value_in, write_checkpoints
 
-from deployment import checkpoints, run_folder, watching
-from deployment.errors import UserError
+from common.errors import UserError
+from run_folder import run_lock, saved_checkpoints, watching
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_of_a_training_that_has_ended_all_in_order(tmp_path, said):
 
 
 def test_new_ones_come_while_it_runs(tmp_path, said):
-    lock = run_folder.claim(str(tmp_path))
+    lock = run_lock.acquire(str(tmp_path))
     write_checkpoints(tmp_path, 1)
     found = look(tmp_path)
     assert steps([next(found)]) == [1]
@@ -66,15 +66,15 @@ def test_a_half_copied_one_is_waited_for(tmp_path, said, monkeypatch, mended):
     index = tmp_path / 'model.ckpt-1.index'
     content = index.read_bytes()
     index.unlink()
-    looks, really = [], checkpoints.broken
+    looks, really = [], saved_checkpoints.broken
 
     def broken(prefix):
         looks.append(prefix)
         if len(looks) == 3 and mended:
             index.write_bytes(content)
         return really(prefix)
-    monkeypatch.setattr(checkpoints, 'broken', broken)
-    with run_folder.claim(str(tmp_path)):
+    monkeypatch.setattr(saved_checkpoints, 'broken', broken)
+    with run_lock.acquire(str(tmp_path)):
         found = look(tmp_path)
         assert steps([next(found)]) == [1 if mended else 2]
     assert len(looks) == (3 if mended else 6) and bool(said) != mended
@@ -88,7 +88,7 @@ def test_a_training_that_has_not_begun_is_waited_for(tmp_path, said):
 
 
 def test_a_training_that_ends_without_a_checkpoint(tmp_path, said, monkeypatch):
-    lock = run_folder.claim(str(tmp_path))
+    lock = run_lock.acquire(str(tmp_path))
     monkeypatch.setattr(watching.time, 'sleep', lambda _: lock.close())
     assert list(look(tmp_path)) == []
     assert said == [f'the training in {tmp_path} ended, or was killed, before it wrote a checkpoint']
@@ -96,7 +96,7 @@ def test_a_training_that_ends_without_a_checkpoint(tmp_path, said, monkeypatch):
 
 def test_a_training_that_was_killed_may_go_on(tmp_path, said, monkeypatch):
     write_checkpoints(tmp_path, 1, max_number_of_steps=9)
-    lock, sleeps = run_folder.claim(str(tmp_path)), []
+    lock, sleeps = run_lock.acquire(str(tmp_path)), []
     found = look(tmp_path, restart_secs=3600.)
     next(found)
 
@@ -106,7 +106,7 @@ def test_a_training_that_was_killed_may_go_on(tmp_path, said, monkeypatch):
             lock.close()
         elif len(sleeps) == 4:
             write_checkpoints(tmp_path, 9, max_number_of_steps=9)
-            sleeps.append(run_folder.claim(str(tmp_path)))
+            sleeps.append(run_lock.acquire(str(tmp_path)))
         elif len(sleeps) > 5:
             sleeps[4].close()   # at its last step, so nobody waits for more
     monkeypatch.setattr(watching.time, 'sleep', sleep)
@@ -124,7 +124,7 @@ def test_a_watch_keeps_the_best_and_goes_on_where_it_was(tmp_path, said):
     values = {1: .2, 2: .6, 3: .4}
     with watch(tmp_path) as vigil:
         for _, held in vigil.checkpoints():
-            step = int(checkpoints.read(held, 'value'))
+            step = int(saved_checkpoints.read(held, 'value'))
             vigil.note(held, step, {'VOC07': values[step], 'COCO': 0.})
             if step == 2:
                 break      # Ctrl-C, say
@@ -143,7 +143,7 @@ def test_by_another_number_another_is_the_best(tmp_path, said):
     for metric in ('VOC07', 'COCO', 'COCO'):
         with watch(tmp_path, metric) as vigil:
             for _, held in vigil.checkpoints():
-                step = int(checkpoints.read(held, 'value'))
+                step = int(saved_checkpoints.read(held, 'value'))
                 vigil.note(held, step, {'VOC07': step / 10, 'COCO': 1 - step / 10})
         assert value_in(tmp_path / 'run/best') == {'VOC07': 2, 'COCO': 1}[metric]
     assert [line for line in said if 'evaluated' in line] == [

@@ -1,6 +1,6 @@
 import pytest
 
-from deployment.errors import UserError
+from common.errors import UserError
 from exporting import writing
 
 

@@ -1,8 +1,8 @@
 import pytest
 from pictures import write_picture
 
+from common.errors import UserError
 from datasets import yolo
-from deployment.errors import UserError
 
 
 def write(folder, labels='1 0.3 0.5 0.4 0.5', picture='images/train/a.jpg', text='labels/train/a.txt', **files):

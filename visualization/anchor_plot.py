@@ -1,5 +1,5 @@
 """A plot of the boxes of a data set and of anchors for them."""
-from deployment.errors import UserError
+from common.errors import UserError
 from nets.anchors import cell_sizes
 from visualization import plotting
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deployment.files import write_atomically
+from common.files import write_atomically
 from visualization import plotting
 
 _A_PAGE = 100    # plots

@@ -3,8 +3,8 @@ import csv
 import io
 import os
 
+from common.files import write_atomically
 from datasets import records, schema
-from deployment.files import write_atomically
 from visualization import curves, judged, worst_pictures
 
 

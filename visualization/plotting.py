@@ -1,7 +1,7 @@
 """matplotlib as it is used here: without a window, and without chatter."""
 import logging
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 def pyplot(who):

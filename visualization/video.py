@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deployment import files
-from deployment.console import log
-from deployment.errors import UserError
+from common import files
+from common.errors import UserError
+from common.log import log
 
 EXTENSIONS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 _CODEC = 'mp4v'            # MPEG-4, which every wheel of OpenCV can write

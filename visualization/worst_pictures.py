@@ -2,7 +2,7 @@
 import base64
 import html
 
-from deployment.files import write_atomically
+from common.files import write_atomically
 from visualization import judged
 from visualization.drawing import as_jpeg
 

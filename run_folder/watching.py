@@ -2,10 +2,10 @@
 import os
 import time
 
-from deployment import checkpoints, history, run_folder
-from deployment.best import Best
-from deployment.console import log
-from deployment.errors import UserError
+from common.errors import UserError
+from common.log import log
+from run_folder import checkpoint_files, history, run_config, run_lock, saved_checkpoints
+from run_folder.best import Best
 
 _POLL_SECS = 2.
 _PATIENCE = 5   # looks at a checkpoint that is not whole, while somebody trains, until it is given up
@@ -30,7 +30,7 @@ class Watch:
 
     def checkpoints(self):
         """(prefix, prefix of the same checkpoint where nobody deletes it) of each that is to be evaluated."""
-        done = list(filter(self._history.has, run_folder.checkpoints_in(self._train_dir)))
+        done = list(filter(self._history.has, checkpoint_files.list_checkpoints(self._train_dir)))
         if done and not self._best.facts:
             log.info('which is the best by %s is not known yet, so those that are still here are evaluated again',
                      self._metric)
@@ -72,8 +72,8 @@ def new_checkpoints(folder, done=(), timeout_secs=0., restart_secs=0., poll_secs
     done, seen, looks, begun, start = set(done), set(), 0, False, None
     ran, idle_since = False, None
     while True:
-        running = run_folder.is_claimed(folder)   # first: what a training writes before it ends is still found
-        there = run_folder.checkpoints_in(folder)[::-1]
+        running = run_lock.is_locked(folder)   # first: what a training writes before it ends is still found
+        there = checkpoint_files.list_checkpoints(folder)[::-1]
         begun, ran = begun or running or bool(there), ran or running
         if running:
             idle_since = None
@@ -85,7 +85,7 @@ def new_checkpoints(folder, done=(), timeout_secs=0., restart_secs=0., poll_secs
         prefix = next((prefix for prefix in there if prefix not in done), None)
         if prefix:
             looks += 1
-            why = checkpoints.broken(prefix)
+            why = saved_checkpoints.broken(prefix)
             still_written = why and running and looks < _PATIENCE
             if not still_written:
                 looks = 0
@@ -129,7 +129,7 @@ def _say_idle(folder, restart_secs):
 
 def _last_step(folder):
     """Where the training wants to end, None if nowhere."""
-    return (run_folder.read_config(folder) or {'flags': {}})['flags'].get('max_number_of_steps')
+    return (run_config.read(folder) or {'flags': {}})['flags'].get('max_number_of_steps')
 
 
 def _is_last(folder, there):

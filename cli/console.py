@@ -5,7 +5,8 @@ import os
 import shlex
 import sys
 
-log = logging.getLogger('ssd')
+from common.log import log
+
 _kept = logging.getLogger('ssd.kept')   # what goes to the file alone
 
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow.compat.v1 as tf
 from conftest import ROOT
 
-from deployment.checkpoints import CheckpointSaver
-from deployment.errors import UserError
-from deployment.training_loop import StopSignals, TrainStep, _Speed
+from common.errors import UserError
+from run_folder.saved_checkpoints import CheckpointSaver
+from training.loop import StopSignals, TrainStep, _Speed
 
 
 class Writer:
@@ -76,9 +76,9 @@ def test_lines(tmp_path, caplog):
 
 def test_on_a_terminal_the_status_takes_the_place_of_lines(tmp_path, caplog, monkeypatch):
     seen = []
-    monkeypatch.setattr('deployment.console.show_status', seen.append)
-    monkeypatch.setattr('deployment.console.note', lambda line: seen.append(('to the file', line[:8])))
-    monkeypatch.setattr('deployment.training_loop._REFRESH_SECS', 0)
+    monkeypatch.setattr('cli.console.show_status', seen.append)
+    monkeypatch.setattr('cli.console.note', lambda line: seen.append(('to the file', line[:8])))
+    monkeypatch.setattr('training.loop._REFRESH_SECS', 0)
     with caplog.at_level('INFO', 'ssd'):
         run = Run(tmp_path, [3., 2., 1.], number_of_steps=3, log_every_n_steps=2)
         for _ in range(3):
@@ -89,14 +89,14 @@ def test_on_a_terminal_the_status_takes_the_place_of_lines(tmp_path, caplog, mon
     assert caplog.messages[0].startswith('step 3/3: loss 1.000 (confidence 1.000), ')
 
 
-def test_summaries_come_with_the_step_that_is_due(tmp_path):
+def test_summary_ops_come_with_the_step_that_is_due(tmp_path):
     run = Run(tmp_path, [3., 2., 1.])
     for _ in range(3):
         run()
     assert run.writer.steps == [1, 1]        # the graph's and the speed, at the first step; the next in 9999 s
 
 
-def test_summaries_come_with_the_last_step_too(tmp_path):
+def test_summary_ops_come_with_the_last_step_too(tmp_path):
     run = Run(tmp_path, [3., 2., 1.], number_of_steps=3)
     for _ in range(3):
         run()
@@ -167,8 +167,8 @@ def test_a_signal_stops_after_the_step(tmp_path, number, code):
 def test_a_second_signal_ends_even_a_running_step():
     # In a process of its own: the main thread sits in one long call, as a step of TensorFlow is one.
     code = ('import hashlib, os, signal, threading\n'
-            'from deployment import console\n'
-            'from deployment.training_loop import StopSignals\n'
+            'from cli import console\n'
+            'from training.loop import StopSignals\n'
             'console.set_up()\n'
             'with StopSignals():\n'
             '    for delay in (.5, 1.):\n'

@@ -5,12 +5,12 @@ import sys
 import threading
 import warnings
 
-from absl import app, flags, logging
+from absl import app as absl_app
+from absl import flags, logging
 
-from deployment import console
-from deployment.errors import UserError, reason
+from cli import console
+from common.errors import UserError, reason
 
-__all__ = ['UserError', 'require', 'run']
 _TRACEBACK = 'SSD_TRACEBACK'
 _FULL = ('No space left on device', 'Disk quota exceeded', 'File too large')
 
@@ -46,7 +46,7 @@ def run(main, check, takes_arguments=False):
     console.set_up()
     if _TRACEBACK not in os.environ:
         threading.excepthook = _thread_failed
-    app.run(guarded, flags_parser=_parse)
+    absl_app.run(guarded, flags_parser=_parse)
 
 
 def _thread_failed(failure):

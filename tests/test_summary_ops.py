@@ -13,13 +13,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
-from deployment import described
-from nets import ssd_model
+from visualization import board, summary_ops
 
 GREEN = (20, 200, 40)
 BATCH = {   # two pictures, the second without objects; two of three ground truths are reached
     'image': np.full([2, 60, 60, 3], GREEN, np.uint8), 'boxes': np.zeros([2, 3, 4], np.float32),
-    'labels': np.int32([[1, 2, 1], [0, 0, 0]]), 'reached': np.int32([2, 0]),
+    'labels': np.int32([[1, 2, 1], [0, 0, 0]]), 'num_well_matched': np.int32([2, 0]),
     'target_labels': np.int32([[0, 1, 2, 0, 1], [0, 0, 0, 0, 0]])}
 
 
@@ -31,7 +30,7 @@ def summaries_of_a_step(drawn):
     parts = {name: tf.constant(value) for name, value in
              {'confidence': 3., 'localization': 1.5, 'decay': .25}.items()}
     batch = {name: tf.constant(value) for name, value in BATCH.items()}
-    return tf.summary.merge(ssd_model.summaries(parts, tf.constant(.001), batch, draw))
+    return tf.summary.merge(board.training_summaries(parts, tf.constant(.001), batch, draw))
 
 
 def test_scalars_have_a_name_a_number_and_a_sentence(evaluate):
@@ -53,14 +52,14 @@ def test_pictures_are_drawn_where_they_are_fetched(evaluate):
     assert sorted(drawn) == [((60, 60, 3), (3, 4), [0, 0, 0]), ((60, 60, 3), (3, 4), [1, 2, 1])]
     pictures = {value.tag: tf.make_ndarray(value.tensor) for value in summary.value
                 if value.metadata.plugin_data.plugin_name == 'images'}
-    assert sorted(pictures) == ['training_pictures/1', 'training_pictures/2']
-    width, height, encoded = pictures['training_pictures/1']
+    assert sorted(pictures) == ['training_images/1', 'training_images/2']
+    width, height, encoded = pictures['training_images/1']
     with Image.open(io.BytesIO(encoded)) as image:
         assert image.format == 'JPEG' and image.size == (60, 120) == (int(width), int(height))
 
 
 def test_a_number_that_no_graph_makes():
-    value, = described.scalar_now('training/images_per_second', 16, 'How fast.').value
+    value, = summary_ops.scalar_now('training/images_per_second', 16, 'How fast.').value
     assert value.tag == 'training/images_per_second' and tf.make_ndarray(value.tensor) == 16
     assert value.metadata.summary_description == 'How fast.'
 
@@ -98,7 +97,7 @@ def test_a_browser_shows_names_numbers_and_pictures(evaluate, tmp_path, page):
     with tf.summary.FileWriter(str(tmp_path / 'run')) as writer:
         for step in (1, 2):
             writer.add_summary(evaluate(merged), step)
-            writer.add_summary(described.scalar_now('training/images_per_second', 16, 'How fast.'), step)
+            writer.add_summary(summary_ops.scalar_now('training/images_per_second', 16, 'How fast.'), step)
     text = page('timeseries', '--dump-dom')
     for name in ('losses/confidence', 'losses/localization', 'losses/weight_decay', 'matching/well_matched_share',
                  'matching/matched_anchors_per_picture'):

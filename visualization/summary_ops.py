@@ -8,7 +8,7 @@ def scalar(tag, value, description):
     return tf.summary.tensor_summary(tag, value, summary_metadata=_metadata('scalars', description))
 
 
-def picture(tag, pixels, description):
+def image(tag, pixels, description):
     """A summary of a picture, [H, W, 3] uint8. As JPEG: the files of a long run would hold gigabytes of PNGs."""
     height, width = (tf.as_string(tf.shape(pixels)[axis]) for axis in (0, 1))
     shown = tf.stack([width, height, tf.io.encode_jpeg(pixels, quality=85)])   # the form of the plugin

@@ -3,8 +3,8 @@ import contextlib
 import hashlib
 import os
 
-from deployment.console import log
-from deployment.files import read_json, write_json
+from common.files import read_json, write_json
+from common.log import log
 
 
 class History:

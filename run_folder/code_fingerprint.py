@@ -2,7 +2,8 @@
 import hashlib
 import pathlib
 
-_PACKAGES = ('checkpoints', 'datasets', 'deployment', 'metrics', 'nets', 'preprocessing', 'visualization')
+_PACKAGES = ('checkpoints', 'cli', 'common', 'datasets', 'deployment', 'metrics', 'nets', 'preprocessing', 'run_folder',
+             'training', 'visualization')
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 

@@ -1,7 +1,7 @@
 """Scopes as flags name them: 'ssd_300_vgg/conv6,ssd_300_vgg/conv7' means all variables below either."""
 import difflib
 
-from deployment.errors import UserError
+from common.errors import UserError
 
 
 def is_under(name, scope):

@@ -13,15 +13,14 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from deployment import console, described
+from cli import console
+from common.errors import UserError
+from common.log import log
+from datasets import broken_records
 from deployment.cluster import Cluster
-from deployment.console import log
-from deployment.errors import UserError
 from deployment.process_group import ProcessGroup
+from visualization import summary_ops
 
-# What a broken input makes of a step. TensorFlow quotes a record that it cannot parse, and Python may then fail to
-# decode that very message.
-INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
 _REFRESH_SECS = 1   # of what a terminal shows between two lines
 
 
@@ -112,7 +111,7 @@ class TrainStep:
         try:
             with self._group.watched():
                 values = sess.run(fetches, {self._asked: float(self._signals.received is not None)})
-        except INPUT_ERRORS:
+        except broken_records.INPUT_ERRORS:
             # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
             # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one. In a group it
             # may be another's input, and moments of batch norm here have moved: the last checkpoint stands.
@@ -255,4 +254,4 @@ class _Speed:
         """The speed for TensorBoard; nothing while it is not known."""
         rate = self.images_per_second()
         about = f'Pictures of all clones and processes, over the last {self._WINDOW} steps.'
-        return described.scalar_now('training/images_per_second', rate, about) if rate else tf.Summary()
+        return summary_ops.scalar_now('training/images_per_second', rate, about) if rate else tf.Summary()

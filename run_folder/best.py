@@ -6,8 +6,8 @@ import shutil
 
 import tensorflow.compat.v1 as tf
 
-from deployment import checkpoints, run_folder
-from deployment.files import read_json, write_json
+from common.files import read_json, write_json
+from run_folder import run_config, run_lock, saved_checkpoints
 
 FOLDER, FACTS = 'best', 'best.json'
 
@@ -40,12 +40,12 @@ class Best:
 
         The training may delete it while it is evaluated. UserError where another process keeps the best here.
         """
-        self._lock = self._lock or run_folder.claim(self.folder, 'evaluation with --watch', 'wait for it')
+        self._lock = self._lock or run_lock.acquire(self.folder, 'evaluation with --watch', 'wait for it')
         shutil.rmtree(self._candidate, ignore_errors=True)
         os.makedirs(self._candidate)
         try:
             for path in [*glob.glob(f'{glob.escape(prefix)}.*'),
-                         *glob.glob(os.path.join(glob.escape(os.path.dirname(prefix)), run_folder.CONFIG))]:
+                         *glob.glob(os.path.join(glob.escape(os.path.dirname(prefix)), run_config.CONFIG_FILE))]:
                 _link(path, os.path.join(self._candidate, os.path.basename(path)))
         except FileNotFoundError:
             return None
@@ -60,7 +60,7 @@ class Best:
         for name in names:
             os.replace(os.path.join(self._candidate, name), os.path.join(self.folder, name))
         prefix = next(name for name in names if name.endswith('.index')).removesuffix('.index')
-        checkpoints.write_list(self.folder, [prefix])
+        saved_checkpoints.write_list(self.folder, [prefix])
         write_json(os.path.join(self.folder, FACTS), {
             'checkpoint': prefix, 'step': step, 'metric': self._metric, 'value': value,
             'evaluated_on': self._evaluated_on})

@@ -5,9 +5,9 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from deployment import run_folder
-from deployment.console import log
-from deployment.errors import UserError, reason
+from common.errors import UserError, reason
+from common.log import log
+from run_folder import checkpoint_files
 
 AVERAGE = '/ExponentialMovingAverage'   # follows the name of a variable in that of its moving average
 
@@ -18,10 +18,7 @@ def find(path):
         path = os.path.dirname(path) or '.'
     if os.path.isdir(path):
         return _in_folder(path)
-    run_folder.refuse_name(path)
-    if run_folder.is_foreign(path):
-        raise UserError(f'{path} is no TensorFlow checkpoint: make one of it with python '
-                        f'checkpoints/import_weights.py')
+    checkpoint_files.check_path(path)
     prefix = path
     for ending in ('.index', '.meta'):
         prefix = prefix.removesuffix(ending)
@@ -29,15 +26,19 @@ def find(path):
         prefix = prefix[:prefix.rindex('.data-')]
     if not tf.train.checkpoint_exists(prefix):
         raise UserError(f'there is no checkpoint {path}')
+    # One file without an index may be a checkpoint of the format before 2016, or any other file.
+    if not os.path.exists(f'{prefix}.index') and broken(prefix):
+        raise UserError(f'{path} is not a TensorFlow checkpoint; convert it with python '
+                        f'checkpoints/import_weights.py')
     return prefix
 
 
 def _in_folder(folder):
     """The latest checkpoint, or the only one where neither a list nor a step says which is."""
-    latest = _listed(folder) or next(iter(run_folder.checkpoints_in(folder)), None)
+    latest = _listed(folder) or next(iter(checkpoint_files.list_checkpoints(folder)), None)
     if latest:
         return latest
-    unlisted = run_folder.unlisted_in(folder)
+    unlisted = checkpoint_files.list_any_checkpoints(folder)
     if len(unlisted) > 1:
         raise UserError(f'the folder {folder} holds several checkpoints and no list of them: name one of '
                         f'{", ".join(map(os.path.basename, unlisted))}')
@@ -102,12 +103,12 @@ def pass_over_broken(folder):
     for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
         os.remove(path)
     found = {}
-    for prefix in run_folder.checkpoints_in(folder):
+    for prefix in checkpoint_files.list_checkpoints(folder):
         why = broken(prefix)
         if not why:
             _set_aside(found, f'going on from {prefix}')
             if _listed(folder) != prefix:
-                there = [os.path.basename(other) for other in reversed(run_folder.checkpoints_in(folder))]
+                there = [os.path.basename(other) for other in reversed(checkpoint_files.list_checkpoints(folder))]
                 write_list(folder, there)
             return prefix
         found[prefix] = why

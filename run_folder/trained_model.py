@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from deployment import checkpoints, run_folder
-from deployment.errors import UserError, reason
+from common.errors import UserError, reason
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
+from run_folder import run_config, saved_checkpoints
 
 
 class Model(NamedTuple):
@@ -28,8 +28,8 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     What the configuration beside the checkpoint says cannot be overruled: a net with other anchors or classes
     than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
     """
-    prefix = checkpoints.find(checkpoint_path)
-    kept = run_folder.model_beside(prefix)
+    prefix = saved_checkpoints.find(checkpoint_path)
+    kept = run_config.model_of_checkpoint(prefix)
     anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
     given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in given.items():
@@ -39,7 +39,7 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     missing = [name for name, value in final.items() if not value]
     if missing:
         wanted = ', '.join({'class_names': '--labels_file'}.get(name, f'--{name}') for name in missing)
-        raise UserError(f'{prefix} has no {run_folder.CONFIG} of this project beside it, so it must be said what it '
+        raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, so it must be said what it '
                         f'is: give {wanted}')
     return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
 
@@ -72,11 +72,11 @@ def restorer(model, use_averages=True):
 
     It takes the prefix of another checkpoint of the same run, too, if that is to be restored.
     """
-    there = checkpoints.shapes(model.checkpoint)
+    there = saved_checkpoints.shapes(model.checkpoint)
     names = {}
     for variable in tf.model_variables():
         name = variable.op.name
-        averaged = name + checkpoints.AVERAGE
+        averaged = name + saved_checkpoints.AVERAGE
         source = averaged if use_averages and averaged in there else name
         if there.get(source) != variable.shape.as_list():
             raise UserError(f'{model.checkpoint} does not hold {name} of shape {variable.shape.as_list()}: it is '

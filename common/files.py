@@ -3,8 +3,8 @@ import contextlib
 import json
 import os
 
-from deployment.console import log
-from deployment.errors import UserError
+from common.errors import UserError
+from common.log import log
 
 
 def partial_name(path):

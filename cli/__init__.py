@@ -1,0 +1,1 @@
+"""Shared by all command-line scripts: the entry point and the console."""

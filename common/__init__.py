@@ -1,0 +1,1 @@
+"""Errors, the log and atomic files: a leaf that every package may import."""

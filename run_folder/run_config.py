@@ -1,0 +1,118 @@
+"""`config.json` in the folder of a run: the net, every flag, and the data of the last run there."""
+import os
+
+from common.errors import UserError
+from common.files import read_json, write_json
+from run_folder import checkpoint_files
+
+CONFIG_FILE, LOG_FILE = 'config.json', 'train.log'
+# The weights in the folder depend on these: a run with another value needs another folder.
+_MODEL_FIELDS = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
+
+
+def read(folder):
+    """Return the configuration in a folder, {'model': {...}, 'flags': {...}}, or None if it has none.
+
+    Raises:
+      UserError: the file cannot be parsed, or was not written by this project.
+    """
+    config = _read_json(folder)
+    if config is not None and not _is_ours(config):
+        raise UserError(f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this project; remove it')
+    return config
+
+
+def write(folder, config):
+    """Write the configuration of a run. Call it only after every check has passed: a rejected run leaves no trace."""
+    write_json(os.path.join(folder, CONFIG_FILE), config)
+
+
+def model_of_train_dir(folder):
+    """Return the 'model' part of the configuration of a train_dir; {} if the folder has no checkpoint yet."""
+    config = _config_of_weights(folder)
+    return config['model'] if config else {}
+
+
+def model_of_checkpoint(path):
+    """Return the 'model' part of the configuration beside a checkpoint (a folder, a prefix or one of its files).
+
+    Returns {} without a path or a configuration of this project, and for weight files of other formats, which may
+    be stored beside any configuration.
+
+    Raises:
+      UserError: the configuration cannot be parsed.
+    """
+    if not path or _is_other_format(path):
+        return {}
+    config = _read_json(path if os.path.isdir(path) else os.path.dirname(path) or '.')
+    return config['model'] if _is_ours(config) else {}
+
+
+def differences_from_pretrained(checkpoint_path, model):
+    """Return lines that name what the net of a pretrained checkpoint was trained with, if it differs from `model`.
+
+    Args:
+      checkpoint_path: a checkpoint, or None.
+      model: the 'model' part of this run's configuration.
+    """
+    pretrained = model_of_checkpoint(checkpoint_path)
+    return [f'{name} {pretrained.get(name)}, here {model[name]}' for name in ('anchor_preset', 'class_names')
+            if pretrained and pretrained.get(name) != model[name]]
+
+
+def changes_since_last_run(folder, config):
+    """Return lines that name the flags and data that differ from the last run in the folder.
+
+    Args:
+      folder: the train_dir.
+      config: {'model': the fields of the net, 'flags': name -> value, 'data': {'name', 'split', 'pictures' (number
+        of images), 'fingerprint'}, 'global_batch': images per step}.
+
+    Raises:
+      UserError: the folder holds the weights of another net.
+    """
+    old = _config_of_weights(folder)
+    if not old:
+        return []
+    for name in _MODEL_FIELDS:
+        if old['model'][name] != config['model'][name]:
+            raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not {config["model"][name]}; '
+                            f'choose another --train_dir, and pass this one as --checkpoint_path to start from its '
+                            f'weights')
+    return _changes(old, config)
+
+
+def _changes(old, new):
+    """Return lines that describe the changes of flags and data from one configuration to another."""
+    flags = [name for name in sorted(set(old['flags']) & set(new['flags'])) if old['flags'][name] != new['flags'][name]]
+    lines = [f'{name}: {old["flags"][name]} -> {new["flags"][name]}' for name in flags]
+    old_data, new_data = old.get('data'), new.get('data')   # configurations of early versions have no data
+    data_changed = bool(old_data and new_data) and old_data != new_data
+    if data_changed:
+        lines.append(f'dataset: {_describe_data(old_data)} -> {_describe_data(new_data)}')
+    if data_changed or 'seed' in flags or old.get('global_batch') != new.get('global_batch'):
+        lines.append('from here on the training examples differ from those of an unchanged run')
+    return lines
+
+
+def _describe_data(data):
+    return f'{data["pictures"]} images of {data["name"]} {data["split"]} (fingerprint {data["fingerprint"]})'
+
+
+def _read_json(folder):
+    return read_json(os.path.join(folder, CONFIG_FILE), 'correct or remove it')
+
+
+def _is_ours(config):
+    return isinstance(config, dict) and all(isinstance(config.get(part), dict) for part in ('model', 'flags'))
+
+
+def _is_other_format(path):
+    """Return whether a path is a file that is not part of a TensorFlow checkpoint."""
+    name = os.path.basename(path)
+    return os.path.isfile(path) and not (name == 'checkpoint' or name.endswith(('.index', '.meta')) or '.data-' in name)
+
+
+def _config_of_weights(folder):
+    """Return the configuration of a train_dir; None if it holds no weights yet, which another net may then use."""
+    return read(folder) if checkpoint_files.list_checkpoints(folder) else None

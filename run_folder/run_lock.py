@@ -1,0 +1,59 @@
+"""The lock of a run folder: one training per `train_dir`."""
+import contextlib
+import fcntl
+import os
+import time
+
+from common.errors import UserError
+
+_LOCK_FILE = '.lock'
+_RETRY_SECS = (.05, .1, .2)   # longer than `is_locked` holds its shared lock
+
+
+def acquire(folder, activity='training', advice='wait for it, or choose another --train_dir'):
+    """Create the folder and lock it for this process.
+
+    Args:
+      folder: the folder to lock.
+      activity: what this process does there, for the error of the next process.
+      advice: the remedy that the error names.
+
+    Returns:
+      The open lock file. The lock ends when it is closed, also when the process is killed.
+
+    Raises:
+      UserError: another process holds the lock.
+    """
+    os.makedirs(folder, exist_ok=True)
+    file = open(os.path.join(folder, _LOCK_FILE), 'a+')   # noqa: SIM115 - stays open for the whole run
+    if not _try_lock(file):
+        file.seek(0)
+        raise UserError(f'{folder} is in use by another {activity} (process {file.read().strip() or "unknown"}); '
+                        f'{advice}')
+    file.truncate(0)
+    file.write(f'{os.getpid()}\n')
+    file.flush()
+    return file
+
+
+def _try_lock(file):
+    """Lock an open file; return False if another process still holds the lock after all retries."""
+    for wait in (*_RETRY_SECS, None):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if wait:
+            time.sleep(wait)
+    return False
+
+
+def is_locked(folder):
+    """Return whether a running process holds the lock of the folder."""
+    try:
+        with open(os.path.join(folder, _LOCK_FILE)) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)   # released at once; `acquire` retries meanwhile
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

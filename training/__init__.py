@@ -1,0 +1,1 @@
+"""Training: options, the training graph, and the loop around the session."""
