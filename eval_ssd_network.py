@@ -63,7 +63,7 @@ _SHOWN = 6   # pictures that the board shows, the same for every checkpoint
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'checkpoint_path', 'dataset_dir')
+    app.require_flags(FLAGS, 'checkpoint_path', 'dataset_dir')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
     for package in ('faster_coco_eval', 'matplotlib'):
@@ -189,7 +189,7 @@ def main():
         return watch(dataset)
     model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
-    files.make_folder(eval_dir, 'eval_dir')
+    files.make_output_folder(eval_dir, 'eval_dir')
     servers = [SERVERS[name](dataset, model.params.name) for name in FLAGS.write_detections]
     log.info('%s on %s %s: %d pictures', model.checkpoint, dataset.name, dataset.split, dataset.num_examples)
 

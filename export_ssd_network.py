@@ -37,7 +37,7 @@ flags.DEFINE_integer('calibration_size', 100, 'Most pictures to calibrate with.'
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'checkpoint_path', 'output_dir', 'formats')
+    app.require_flags(FLAGS, 'checkpoint_path', 'output_dir', 'formats')
     exporters.check(FLAGS.formats)
     FLAGS.formats = list(dict.fromkeys(FLAGS.formats))
     if FLAGS.anchor_preset:
@@ -77,7 +77,7 @@ def write_labels(class_names):
     if os.path.exists(path) and not FLAGS.overwrite and facts.read_labels(path) != class_names:
         raise UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
                                 f'--overwrite')
-    files.make_folder(FLAGS.output_dir, 'output_dir')
+    files.make_output_folder(FLAGS.output_dir, 'output_dir')
     facts.write_labels(FLAGS.output_dir, class_names)
 
 

@@ -27,7 +27,7 @@ _THRESHOLD = .5   # of --match_threshold in training, and of the paper
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'dataset_dir')
+    app.require_flags(FLAGS, 'dataset_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     if FLAGS.plot:
         from visualization import plotting

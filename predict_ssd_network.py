@@ -44,7 +44,7 @@ flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to tak
 
 def check_flags(arguments):
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'checkpoint_path')
+    app.require_flags(FLAGS, 'checkpoint_path')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
     FLAGS.images = [*FLAGS.images, *arguments]
@@ -81,7 +81,7 @@ def refuse_overwriting(drawn):
     """UserError where a drawn picture or video would take the place of a given one."""
     given = {os.path.realpath(path) for path in drawn}
     for path in drawn.values():
-        if given & {os.path.realpath(path), os.path.realpath(files.partial_name(path))}:
+        if given & {os.path.realpath(path), os.path.realpath(files.partial_path(path))}:
             raise UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
 
 
@@ -173,7 +173,7 @@ def predict_pictures(find, drawn, class_names, speed):
 
     from datasets import images
     paths = iter(drawn)
-    with files.filled_json(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
+    with files.write_json_on_exit(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
          tqdm(total=len(drawn), unit=' pictures') as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
             batch = list(readable(batch_paths, functools.partial(images.read_jpeg, upright=True)))
@@ -230,7 +230,7 @@ def main():
     find_in_pictures, find_in_frames = build(model, labels)
     restore = trained_model.restorer(model, FLAGS.use_moving_averages)
 
-    files.make_folder(FLAGS.output_dir, 'output_dir')
+    files.make_output_folder(FLAGS.output_dir, 'output_dir')
     config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
     speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0
     with tf.Session(config=config) as session:

@@ -87,14 +87,14 @@ def dataset_name():
 
 def check_flags():
     """Refuses what is wrong before anything is read or written."""
-    app.require(FLAGS, 'dataset_dir')
+    app.require_flags(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
             raise UserError(f'the dataset_dir {folder} does not exist')
     if FLAGS.check:
         nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
         return None
-    app.require(FLAGS, 'output_dir')
+    app.require_flags(FLAGS, 'output_dir')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
         raise UserError(f'the output_dir {FLAGS.output_dir} is a file')
     if not find_sources()[1]:

@@ -163,7 +163,7 @@ def check_flags():
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
         return 0
-    app.require(FLAGS, 'train_dir', 'dataset_dir')
+    app.require_flags(FLAGS, 'train_dir', 'dataset_dir')
     cluster = cluster_lib.find(FLAGS.worker_hosts, FLAGS.task_index, os.environ)
     if not os.path.isdir(FLAGS.dataset_dir):
         raise UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist; make it with tf_convert_data.py')
@@ -217,10 +217,10 @@ def begin_run(params, dataset, deployment, group, found):
         **{f'--{flag.name}': flag.value for flag in own_flags() if flag.name not in _OF_ONE_PROCESS}})
     if not group.is_chief:
         log.info('worker %d of %d is ready (%s); worker 0 speaks for all', group.rank, group.size, found)
-        console.be_quiet()
+        console.log_errors_only()
         return contextlib.nullcontext(), None
     lock = run_lock.acquire(FLAGS.train_dir)
-    console.keep_in(os.path.join(FLAGS.train_dir, run_config.LOG_FILE))
+    console.log_to_file(os.path.join(FLAGS.train_dir, run_config.LOG_FILE))
     config = configuration(params, dataset, deployment)
     describe(config, dataset, deployment, found)
     return lock, functools.partial(run_config.write, FLAGS.train_dir, config)

@@ -25,7 +25,7 @@ flags.DEFINE_float('min_score', .5, 'Least score of the detections that are look
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'checkpoint_path', 'images')
+    app.require_flags(FLAGS, 'checkpoint_path', 'images')
     if not present():
         raise UserError(f'{FLAGS.exported_dir} holds nothing that export_ssd_network.py writes')
 

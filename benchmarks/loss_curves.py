@@ -44,7 +44,7 @@ def smoothed(curve, count):
 
 def check_flags(arguments):
     """Draws it: TensorFlow is not needed."""
-    app.require(FLAGS, 'output')
+    app.require_flags(FLAGS, 'output')
     if not arguments:
         raise UserError('no run given; give train.log=label for each')
     pyplot = plotting.pyplot('the plot')

@@ -27,7 +27,7 @@ flags.DEFINE_integer('pictures', 12, 'Pictures to show on one sheet.', lower_bou
 
 def check_flags():
     """Refuses what is not there, and does it all: TensorFlow is not needed."""
-    app.require(FLAGS, 'run_dir', 'output_dir')
+    app.require_flags(FLAGS, 'run_dir', 'output_dir')
     train_dir = os.path.join(FLAGS.run_dir, 'train')
     if not os.path.exists(os.path.join(train_dir, run_config.LOG_FILE)):
         raise UserError(f'{train_dir} holds no {run_config.LOG_FILE}: it is no folder of a run')

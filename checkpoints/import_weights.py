@@ -36,7 +36,7 @@ flags.DEFINE_bool('ignore_missing_vars', False, 'Imports what is there of a file
 
 def check_flags():
     """Refuses what can be known to be wrong before TensorFlow is loaded."""
-    app.require(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
+    app.require_flags(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
     if checkpoint_files.list_checkpoints(FLAGS.output_dir):
         raise UserError(f'{FLAGS.output_dir} holds a checkpoint already; choose another --output_dir')

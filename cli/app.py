@@ -9,7 +9,7 @@ from absl import app as absl_app
 from absl import flags, logging
 
 from cli import console
-from common.errors import UserError, reason
+from common.errors import UserError, op_error_message
 
 _TRACEBACK = 'SSD_TRACEBACK'
 _FULL = ('No space left on device', 'Disk quota exceeded', 'File too large')
@@ -68,7 +68,7 @@ def _parse(arguments):
 
 
 def _fail(sentence, code=2):
-    console.error(sentence)
+    console.print_error(sentence)
     return code
 
 
@@ -84,7 +84,7 @@ def _is_full(error):
 
 def _sentence(error):
     import tensorflow.compat.v1 as tf
-    what = reason(error) if isinstance(error, tf.errors.OpError) else str(error)
+    what = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
     if _is_full(error):
         return f'the disk is full ({what}); make room and start the same command again'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
@@ -92,7 +92,7 @@ def _sentence(error):
     return f'TensorFlow: {what[:600]} (with {_TRACEBACK}=1 in the environment the whole traceback is shown)'
 
 
-def require(values, *names):
+def require_flags(values, *names):
     """UserError for the first of these flags that is not given."""
     for name in names:
         if not getattr(values, name):

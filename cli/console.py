@@ -78,7 +78,7 @@ class _File(logging.FileHandler):
         """Says nothing."""
 
 
-def keep_in(path):
+def log_to_file(path):
     """Lets `log` and `error` write to the end of a file too, after a line that says how this run was started."""
     handler = _File(path, encoding='utf-8')
     handler.setFormatter(logging.Formatter('%(message)s'))
@@ -98,7 +98,7 @@ def show_status(text):
         screen.show(text)
 
 
-def note(line):
+def log_progress(line):
     """Lets `log` say a line that tells no more than the status where there is one: there it is for the file alone."""
     (_kept if _terminal() else log).info('%s', line)
 
@@ -109,12 +109,12 @@ def _terminal():
                  and log.isEnabledFor(logging.INFO)), None)
 
 
-def be_quiet():
+def log_errors_only():
     """Lets `log` say nothing more: another process speaks for this one. Errors are still said."""
     log.setLevel(logging.WARNING)
 
 
-def error(sentence):
+def print_error(sentence):
     """Says why the program ends, on standard error."""
     show_status('')
     print(f'error: {sentence}', file=sys.stderr)

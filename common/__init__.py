@@ -1,1 +1,1 @@
-"""Errors, the log and atomic files: a leaf that every package may import."""
+"""Errors, the log and atomic file writes: a leaf package that every other package may import."""

@@ -1,4 +1,4 @@
-"""Small files that are there whole or not at all."""
+"""Atomic writes of small files, and JSON."""
 import contextlib
 import json
 import os
@@ -7,26 +7,33 @@ from common.errors import UserError
 from common.log import log
 
 
-def partial_name(path):
-    """What a file is called that is kept though it is not whole: a/b.mp4 -> a/b.partial.mp4."""
-    stem, ending = os.path.splitext(path)
-    return f'{stem}.partial{ending}'
+def partial_path(path):
+    """Return the path under which an incomplete file is kept: a/b.mp4 -> a/b.partial.mp4."""
+    stem, extension = os.path.splitext(path)
+    return f'{stem}.partial{extension}'
 
 
-def make_folder(path, flag):
-    """Makes a folder to write to; UserError that names the flag where that cannot be. To be asked before the work."""
+def make_output_folder(path, flag_name):
+    """Create a folder to write to, and its parents. Call this before any long computation.
+
+    Raises:
+        UserError: If the folder cannot be created or is not writable. The message names the flag.
+    """
     try:
         os.makedirs(path, exist_ok=True)
-        reason = None if os.access(path, os.W_OK | os.X_OK) else 'not writable'
+        problem = None if os.access(path, os.W_OK | os.X_OK) else 'not writable'
     except OSError as error:
-        reason = error.strerror
-    if reason:
-        raise UserError(f'{path} cannot be written to ({reason}); choose another --{flag}')
+        problem = error.strerror
+    if problem:
+        raise UserError(f'cannot write to {path} ({problem}); choose another --{flag_name}')
 
 
 @contextlib.contextmanager
-def named(path):
-    """Errors of writing (a full disk) do not say which file they are about: within this they name `path`."""
+def add_path_to_errors(path):
+    """Set `filename` of every OSError raised in this context to `path`, unless it is set already.
+
+    `write` does not set it, so that "No space left on device" would not name the file.
+    """
     try:
         yield
     except OSError as error:
@@ -35,48 +42,66 @@ def named(path):
 
 
 def write_atomically(path, content):
-    """Writes a file of text or bytes under another name first, so that no half of it is ever seen."""
-    partial = f'{path}.{os.getpid()}.partial'
-    kind = {'mode': 'wb'} if isinstance(content, bytes) else {'mode': 'w', 'encoding': 'utf-8'}
+    """Write text (as UTF-8) or bytes to a temporary file and rename it to `path`.
+
+    Readers see the old file or the complete new one. If writing fails, the old file stays and the
+    temporary file is removed.
+    """
+    temporary = f'{path}.{os.getpid()}.partial'
+    data = content if isinstance(content, bytes) else content.encode()
     try:
-        with named(path), open(partial, **kind) as file:
-            file.write(content)
-        os.replace(partial, path)
+        with add_path_to_errors(path), open(temporary, 'wb') as file:
+            file.write(data)
+        os.replace(temporary, path)
     finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+        if os.path.exists(temporary):
+            os.remove(temporary)
 
 
 def write_json(path, content):
-    """Writes what `json` can, indented."""
+    """Write `content` as indented JSON, atomically."""
     write_atomically(path, json.dumps(content, indent=2) + '\n')
 
 
 @contextlib.contextmanager
-def filled_json(path, what):
-    """A dict to fill within `with`, which is written at its end.
+def write_json_on_exit(path, key_noun):
+    """Yield an empty dict to fill, and write it to `path` as JSON on exit.
 
-    Where an error or Ctrl-C ends it, what the dict holds is kept as `partial_name`, and the log says so. what: its keys
-    are, for the log.
+    After an error or Ctrl-C, a dict that is not empty is written to `partial_path(path)` instead,
+    and the log says so. A complete file replaces a partial one of an earlier run.
+
+    Args:
+        path: The JSON file to write.
+        key_noun: What the keys are, in the plural, for the log: 'images'.
     """
-    content, partial = {}, partial_name(path)
+    content, incomplete = {}, partial_path(path)
     try:
         yield content
     except BaseException:
         if content:
-            try:
-                write_json(partial, content)
-                log.info('what was found in the first %d %s is kept in %s', len(content), what, partial)
-            except OSError as error:
-                log.info('%d %s were done, but %s cannot be written (%s)', len(content), what, partial, error.strerror)
+            _write_incomplete(incomplete, content, key_noun)
         raise
     write_json(path, content)
-    if os.path.exists(partial):   # of a run before
-        os.remove(partial)
+    if os.path.exists(incomplete):
+        os.remove(incomplete)
+
+
+def _write_incomplete(path, content, key_noun):
+    """Write the results of an interrupted run. Log a failure: the first error matters more."""
+    try:
+        write_json(path, content)
+        log.info('results of the first %d %s saved to %s', len(content), key_noun, path)
+    except OSError as error:
+        log.info('results of the first %d %s are lost: cannot write %s (%s)',
+                 len(content), key_noun, path, error.strerror)
 
 
 def read_json(path, advice):
-    """The content of a JSON file, None where there is none; UserError with the advice where it is broken."""
+    """Return the content of a JSON file, or None if the file does not exist.
+
+    Raises:
+        UserError: If the file cannot be read or parsed. The message ends with `advice`.
+    """
     if not os.path.exists(path):
         return None
     try:

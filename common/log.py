@@ -1,4 +1,4 @@
-"""The logger of the project. `cli.console` connects it to standard output and to the log file of a run."""
+"""The logger of the project. `cli.console` connects it to standard output and a log file."""
 import logging
 
 log = logging.getLogger('ssd')

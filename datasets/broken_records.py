@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from common.errors import UserError, reason
+from common.errors import UserError, op_error_message
 from common.log import log
 from datasets import input_pipeline, records, schema
 
@@ -65,7 +65,7 @@ def _reason(session, checked, feed):
     except tf.errors.OpError as error:
         if isinstance(error, tf.errors.DataLossError):
             return 'its bytes do not fit their checksum'
-        return reason(error).rstrip('.')
+        return op_error_message(error).rstrip('.')
     except UnicodeDecodeError:   # of TensorFlow's message, which quotes the record
         return 'it is no tf.train.Example'
     return 'it could not be read a moment ago'

@@ -8,7 +8,7 @@ import time
 import tensorflow.compat.v1 as tf
 
 from cli import console
-from common.errors import TryAgain, reason
+from common.errors import LostProcessError, op_error_message
 from common.log import log
 
 # What TensorFlow raises in the others where one process is gone, has started anew, or has not answered in time.
@@ -26,12 +26,12 @@ class Peers:
         self._waiting_since = None
 
     def wait_for_all(self):
-        """Returns when all answer; TryAgain where one does not in time."""
+        """Returns when all answer; LostProcessError where one does not in time."""
         started, said = time.monotonic(), False
         while missing := self._missing():
             waited = time.monotonic() - started
             if waited > self._timeout:
-                raise TryAgain(f'after {self._timeout} s there is no answer from {missing}; start it, or correct '
+                raise LostProcessError(f'after {self._timeout} s there is no answer from {missing}; start it, or correct '
                                f'--worker_hosts')
             if waited > _PATIENCE and not said:
                 said = True
@@ -44,7 +44,7 @@ class Peers:
 
     @contextlib.contextmanager
     def watched(self):
-        """In its block, what TensorFlow raises where another process is lost becomes a TryAgain that names it.
+        """In its block, what TensorFlow raises where another process is lost becomes a LostProcessError that names it.
 
         TensorFlow waits for some without end (a worker's first step asks worker 0 for its number): then `look_after`
         ends the process with the same sentence and code.
@@ -59,7 +59,7 @@ class Peers:
                 raise        # of this process: a device, a library
             why = f'{missing} is gone' if missing else f'some worker did not answer within {self._timeout} s' \
                 if isinstance(error, tf.errors.DeadlineExceededError) else 'another worker was lost'
-            raise TryAgain(f'{self._cannot_go_on(why)} ({reason(error)[:200]})') from error
+            raise LostProcessError(f'{self._cannot_go_on(why)} ({op_error_message(error)[:200]})') from error
         finally:
             self._waiting_since = None
 
@@ -82,8 +82,8 @@ class Peers:
             missing = self._missing() if long else ''
             absences = absences + 1 if missing else 0
             if absences == _ABSENCES and self._waiting_since == since:
-                console.error(self._cannot_go_on(f'{missing} is gone'))
-                os._exit(TryAgain.exit_code)
+                console.print_error(self._cannot_go_on(f'{missing} is gone'))
+                os._exit(LostProcessError.exit_code)
 
 
 def _answers(host):

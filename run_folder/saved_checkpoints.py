@@ -5,7 +5,7 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from common.errors import UserError, reason
+from common.errors import UserError, op_error_message
 from common.log import log
 from run_folder import checkpoint_files
 
@@ -156,7 +156,7 @@ class CheckpointSaver(tf.train.Saver):
         except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: the folder is gone
             for path in filter(os.path.isfile, glob.glob(f'{glob.escape(save_path)}-{step}.*')):
                 os.remove(path)   # nobody shall take what was written for a checkpoint
-            why = reason(error) if isinstance(error, tf.errors.OpError) else str(error)
+            why = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise UserError(f'the checkpoint of step {step} could not be written to '
                             f'{os.path.dirname(save_path)} ({why}); the one before it is untouched') from error
         self._last_step = step

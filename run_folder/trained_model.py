@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from common.errors import UserError, reason
+from common.errors import UserError, op_error_message
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 from run_folder import run_config, saved_checkpoints
 
@@ -88,6 +88,6 @@ def restorer(model, use_averages=True):
         try:
             saver.restore(session, checkpoint)
         except tf.errors.OpError as error:
-            raise UserError(f'the checkpoint {checkpoint} cannot be read ({reason(error)}); take the one '
+            raise UserError(f'the checkpoint {checkpoint} cannot be read ({op_error_message(error)}); take the one '
                             f'before it') from error
     return restore

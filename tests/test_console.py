@@ -18,9 +18,9 @@ def test_lines_go_to_the_screen_and_to_the_file(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr('sys.argv', ['train.py', '--train_dir=a folder'])
     console.set_up()
     console.log.info('before')
-    console.keep_in(str(tmp_path / 'train.log'))
+    console.log_to_file(str(tmp_path / 'train.log'))
     console.log.info('step %d', 7)
-    console.error('the disk is full')
+    console.print_error('the disk is full')
     output, errors = capsys.readouterr()
     assert output == 'before\nstep 7\n' and errors == 'error: the disk is full\n'
     start, *lines = (tmp_path / 'train.log').read_text().splitlines()
@@ -30,13 +30,13 @@ def test_lines_go_to_the_screen_and_to_the_file(tmp_path, capsys, monkeypatch):
 
 def test_an_error_without_a_file(capsys):
     console.set_up()
-    console.error('wrong')
+    console.print_error('wrong')
     assert capsys.readouterr().err == 'error: wrong\n'
 
 
 def test_a_full_disk_fails_nothing(capsys):
     console.set_up()
-    console.keep_in('/dev/full')
+    console.log_to_file('/dev/full')
     console.log.info('step 7')
     assert capsys.readouterr() == ('step 7\n', '')
 
@@ -114,9 +114,9 @@ def test_a_status_is_cut_where_the_terminal_ends(terminal):
 
 def test_notes_are_for_the_file_where_a_status_says_it(terminal, tmp_path):
     shown = terminal(80)
-    console.keep_in(str(tmp_path / 'train.log'))
+    console.log_to_file(str(tmp_path / 'train.log'))
     console.show_status('step 10, 0:01:00 left')
-    console.note('step 10: loss 3')
+    console.log_progress('step 10: loss 3')
     assert shown.screen() == ['step 10, 0:01:00 left']
     assert (tmp_path / 'train.log').read_text().splitlines()[1:] == ['step 10: loss 3']
 
@@ -124,29 +124,29 @@ def test_notes_are_for_the_file_where_a_status_says_it(terminal, tmp_path):
 def test_a_dumb_terminal_which_cannot_go_back_to_the_start_of_a_line_gets_plain_lines(terminal):
     shown = terminal(80, 'dumb')
     console.show_status('step 1')
-    console.note('step 1: loss 3')
+    console.log_progress('step 1: loss 3')
     assert shown.read() == 'step 1: loss 3\n'
 
 
 def test_where_another_process_speaks_there_is_no_status(terminal):
     shown = terminal(80)
-    console.be_quiet()
+    console.log_errors_only()
     console.show_status('step 1')
-    console.note('step 1: loss 3')
+    console.log_progress('step 1: loss 3')
     assert shown.read() == ''
 
 
 def test_without_a_terminal_notes_are_plain_lines(capsys):
     console.set_up()
     console.show_status('step 1')
-    console.note('step 1: loss 3')
+    console.log_progress('step 1: loss 3')
     assert capsys.readouterr() == ('step 1: loss 3\n', '')
 
 
 def test_an_error_takes_the_status_away(terminal, capsys):
     shown = terminal(80)
     console.show_status('step 1')
-    console.error('the disk is full')
+    console.print_error('the disk is full')
     assert shown.screen() == [''] and capsys.readouterr().err == 'error: the disk is full\n'
 
 

@@ -6,63 +6,87 @@ from common import files
 from common.errors import UserError
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+def test_failed_write_keeps_the_old_file(tmp_path):
     files.write_atomically(tmp_path / 'x', 'old')
     with pytest.raises(UnicodeEncodeError):
         files.write_atomically(tmp_path / 'x', '\ud800')
+    with pytest.raises(TypeError):
+        files.write_json(tmp_path / 'x', object())
     assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
 
 
-def test_bytes_and_what_cannot_be_written(tmp_path):
+def test_failed_rename_removes_the_temporary_file(tmp_path):
+    (tmp_path / 'x').mkdir()
+    with pytest.raises(IsADirectoryError):
+        files.write_atomically(tmp_path / 'x', 'new')
+    assert [path.name for path in tmp_path.iterdir()] == ['x']
+
+
+def test_write_atomically_takes_bytes(tmp_path):
     files.write_atomically(tmp_path / 'x', b'\xff')
     assert (tmp_path / 'x').read_bytes() == b'\xff'
-    with pytest.raises(OSError) as caught, files.named('a/b'):
+
+
+def test_write_errors_get_the_file_name():
+    with pytest.raises(OSError) as caught, files.add_path_to_errors('a/b'):
         raise OSError(28, 'No space left on device')
     assert caught.value.filename == 'a/b'
 
 
-def test_a_dict_is_kept_whatever_ends_its_filling(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(files.log, 'info', lambda text, *values: said.append(text % values))
-    with pytest.raises(KeyboardInterrupt), files.filled_json(f'{tmp_path}/a.json', 'pictures') as content:
+@pytest.fixture
+def log_lines(monkeypatch):
+    lines = []
+    monkeypatch.setattr(files.log, 'info', lambda text, *values: lines.append(text % values))
+    return lines
+
+
+def test_write_json_on_exit_keeps_partial_results_after_an_interrupt(tmp_path, log_lines):
+    path, partial = tmp_path / 'a.json', tmp_path / 'a.partial.json'
+    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(str(path), 'images') as content:
         content['x'] = 1
         raise KeyboardInterrupt
-    assert json.loads((tmp_path / 'a.partial.json').read_text()) == {'x': 1} and not (tmp_path / 'a.json').exists()
-    with pytest.raises(OSError, match='first'), files.filled_json('/no/such/a.json', 'pictures') as content:
+    assert json.loads(partial.read_text()) == {'x': 1} and not path.exists()
+    assert log_lines == [f'results of the first 1 images saved to {partial}']
+    with files.write_json_on_exit(str(path), 'images') as content:
+        content['y'] = 2
+    assert list(tmp_path.iterdir()) == [path] and files.read_json(path, '') == {'y': 2}
+
+
+def test_write_json_on_exit_raises_the_first_error_if_partial_results_cannot_be_written(log_lines):
+    with pytest.raises(OSError, match='first'), \
+            files.write_json_on_exit('/no/such/a.json', 'images') as content:
         content['x'] = 1
         raise OSError('first')
-    assert said == [f'what was found in the first 1 pictures is kept in {tmp_path}/a.partial.json',
-                    '1 pictures were done, but /no/such/a.partial.json cannot be written (No such file or directory)']
-    with files.filled_json(f'{tmp_path}/a.json', 'pictures') as content:
-        content['y'] = 2
-    assert [path.name for path in tmp_path.iterdir()] == ['a.json'] and files.read_json(tmp_path / 'a.json', '') == {
-        'y': 2}
+    assert log_lines == ['results of the first 1 images are lost: cannot write '
+                         '/no/such/a.partial.json (No such file or directory)']
 
 
-def test_nothing_filled_in_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.filled_json(f'{tmp_path}/a.json', 'pictures'):
+def test_write_json_on_exit_writes_no_empty_partial_file(tmp_path):
+    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(f'{tmp_path}/a.json', 'images'):
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
 
-def test_json_there_and_back(tmp_path):
+def test_json_round_trip(tmp_path):
     assert files.read_json(tmp_path / 'x', '') is None
     files.write_json(tmp_path / 'x', {'a': [1, None]})
     assert files.read_json(tmp_path / 'x', '') == {'a': [1, None]}
 
 
-def test_broken_json_says_what_to_do(tmp_path):
+def test_read_json_of_a_broken_file_gives_the_advice(tmp_path):
     (tmp_path / 'x').write_text('{')
     with pytest.raises(UserError, match='x cannot be read .*; try again'):
         files.read_json(tmp_path / 'x', 'try again')
 
 
-def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
-    files.make_folder(str(tmp_path / 'a/b'), 'output_dir')
+def test_make_output_folder(tmp_path, monkeypatch):
+    files.make_output_folder(str(tmp_path / 'a/b'), 'output_dir')
     assert (tmp_path / 'a/b').is_dir()
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='file cannot be written to .File exists.; choose another --eval_dir'):
-        files.make_folder(str(tmp_path / 'file'), 'eval_dir')
+    with pytest.raises(UserError, match='^cannot write to .*file .File exists.; '
+                                        'choose another --eval_dir'):
+        files.make_output_folder(str(tmp_path / 'file'), 'eval_dir')
     monkeypatch.setattr(files.os, 'access', lambda *_: False)
-    with pytest.raises(UserError, match='a cannot be written to .not writable.; choose another --output_dir'):
-        files.make_folder(str(tmp_path / 'a'), 'output_dir')
+    with pytest.raises(UserError, match='^cannot write to .*a .not writable.; '
+                                        'choose another --output_dir'):
+        files.make_output_folder(str(tmp_path / 'a'), 'output_dir')

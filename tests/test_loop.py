@@ -77,7 +77,7 @@ def test_lines(tmp_path, caplog):
 def test_on_a_terminal_the_status_takes_the_place_of_lines(tmp_path, caplog, monkeypatch):
     seen = []
     monkeypatch.setattr('cli.console.show_status', seen.append)
-    monkeypatch.setattr('cli.console.note', lambda line: seen.append(('to the file', line[:8])))
+    monkeypatch.setattr('cli.console.log_progress', lambda line: seen.append(('to the file', line[:8])))
     monkeypatch.setattr('training.loop._REFRESH_SECS', 0)
     with caplog.at_level('INFO', 'ssd'):
         run = Run(tmp_path, [3., 2., 1.], number_of_steps=3, log_every_n_steps=2)

@@ -7,7 +7,7 @@ import time
 import pytest
 import tensorflow.compat.v1 as tf
 
-from common.errors import TryAgain
+from common.errors import LostProcessError
 from deployment import peers
 from deployment.cluster import Cluster
 
@@ -23,7 +23,7 @@ def hosts():
 
 def test_whoever_does_not_come_is_named(hosts):
     peers.Peers(Cluster(hosts[:2], 1), .3).wait_for_all()
-    with pytest.raises(TryAgain, match=rf'^after 0.3 s there is no answer from worker 2 \({hosts[2]}\); start it'):
+    with pytest.raises(LostProcessError, match=rf'^after 0.3 s there is no answer from worker 2 \({hosts[2]}\); start it'):
         peers.Peers(Cluster(hosts, 1), .3).wait_for_all()
 
 
@@ -33,7 +33,7 @@ def test_whoever_does_not_come_is_named(hosts):
     (2, tf.errors.DeadlineExceededError, 'some worker did not answer within 9 s'),
     (2, tf.errors.FailedPreconditionError, 'another worker was lost')])
 def test_what_tensorflow_raises_then(hosts, count, error, message):
-    with pytest.raises(TryAgain, match=message), peers.Peers(Cluster(hosts[:count], 1), 9).watched():
+    with pytest.raises(LostProcessError, match=message), peers.Peers(Cluster(hosts[:count], 1), 9).watched():
         raise error(None, None, 'aborted')
 
 

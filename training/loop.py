@@ -1,15 +1,15 @@
-"""What happens around each step of `slim.learning.train`: lines, summaries, checkpoints, stops.
+"""The loop around the session: log lines, summaries, checkpoints and stops between two steps.
 
-The supervisor's own timer threads stay off: its checkpoint thread writes variables of several steps into one
-file, and its summary thread eats a batch. All is done here, between two steps, on the main thread.
+`TrainStep` is the `train_step_fn` of `slim.learning.train`. The supervisor's timer threads stay
+off: its checkpoint thread would save variables of different steps in one file, and its summary
+thread would consume a batch. Everything happens on the main thread, between two steps.
 """
 import datetime
 import math
 import os
 import signal
-import socket
-import threading
 import time
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,215 +17,204 @@ from cli import console
 from common.errors import UserError
 from common.log import log
 from datasets import broken_records
-from deployment.cluster import Cluster
-from deployment.process_group import ProcessGroup
 from visualization import summary_ops
 
-_REFRESH_SECS = 1   # of what a terminal shows between two lines
+_STATUS_SECS = 1   # between two updates of the status line on a terminal
 
 
-class StopSignals:
-    """In its `with` block SIGINT and SIGTERM ask for a stop after the running step; a second one stops at once.
-
-    Python's own handlers wait while a step runs inside TensorFlow. The wakeup descriptor does not: a thread reads
-    from it, so that an answer comes at once, and the second signal can end a step that takes minutes.
-    """
-
-    def __init__(self):
-        self.received = None
-
-    def __enter__(self):
-        self._old = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        self._old_descriptor = signal.set_wakeup_fd(self._writer.fileno())
-        threading.Thread(target=self._answer, daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        signal.set_wakeup_fd(self._old_descriptor)
-        for number, handler in self._old.items():
-            signal.signal(number, handler)
-        self._writer.close()   # which ends the thread
-
-    def exit_code(self):
-        """0, or 128 and the number of the signal, as shells count (130: SIGINT, 143: SIGTERM)."""
-        return 128 + self.received if self.received else 0
-
-    def _note(self, number, frame):
-        del frame
-        self.received = self.received or number
-
-    def _answer(self):
-        """Runs in the thread; each signal arrives as a byte with its number."""
-        asked = False
-        with self._reader:
-            for number in iter(lambda: self._reader.recv(1), b''):
-                if number[0] not in self._old:
-                    continue
-                if asked:
-                    console.show_status('')
-                    os._exit(128 + number[0])   # the last checkpoint stands as it is
-                asked = True
-                log.warning('%s: stopping after this step; once more stops at once', signal.Signals(number[0]).name)
+class StepTensors(NamedTuple):
+    """What the loop fetches beside the train op."""
+    loss_parts: dict        # name -> [] float32, the loss by part
+    learning_rate: object   # [] float32
+    batch: dict             # name -> tensor of this process; 'filename' is [B] string
+    summary_op: object      # [] string
 
 
 class TrainStep:
-    """The `train_step_fn` of a run."""
+    """One training step with everything around it, called by `slim.learning.train`."""
 
-    def __init__(self, flags, parts, learning_rate, batch, write_batch, summary_op, saver, signals, group=None):
-        """parts: name -> [] tensor, the loss by part. batch: name -> tensor, 'filename' [n] string among them.
+    def __init__(self, options, tensors, write_batch, saver, signals, group):
+        """Create the step.
 
-        write_batch: function (folder, name -> array) that writes a batch for a look. Reads of flags: train_dir,
-        max_number_of_steps (None trains without end), log_every_n_steps, save_interval_secs and
-        save_summaries_secs. The batch of this process is as long as 'filename'. group: the `ProcessGroup` that trains;
-        in it one process alone has a saver, and all stop after the same step.
+        Args:
+          options: `training.options.RunOptions`. Training is endless if max_number_of_steps is
+            None.
+          tensors: `StepTensors`.
+          write_batch: function (folder, name -> array) that writes a batch for inspection.
+          saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
+          signals: `StopSignals`.
+          group: `ProcessGroup`. All its processes stop after the same step.
         """
-        self._group = group or ProcessGroup(Cluster())
-        self._fetches = {'parts': parts, 'learning_rate': learning_rate, 'filenames': batch['filename']}
-        self._asked = tf.placeholder_with_default(0., [], 'asked_to_stop')
-        self._fetches['asked'], = self._group.sum([self._asked])
-        self._batch, self._write_batch = batch, write_batch
-        self._summary_op, self._saver, self._signals = summary_op, saver, signals
-        self._path = os.path.join(flags.train_dir, 'model.ckpt')
-        self._number_of_steps, self._log_every_n_steps = flags.max_number_of_steps, flags.log_every_n_steps
-        self._save = _Timer(flags.save_interval_secs)
-        self._summarize = _Timer(flags.save_summaries_secs, due_at_start=True)
-        self._images_per_step = batch['filename'].shape[0] * self._group.size
-        self._speed = _Speed(self._images_per_step)
-        self._refresh = _Timer(_REFRESH_SECS, due_at_start=True)
+        self._options, self._write_batch = options, write_batch
+        self._saver, self._signals, self._group = saver, signals, group
+        self._batch, self._summary_op = tensors.batch, tensors.summary_op
+        self._stop_request = tf.placeholder_with_default(0., [], 'stop_request')
+        num_stop_requests, = group.sum([self._stop_request])
+        self._fetches = {
+            'parts': tensors.loss_parts, 'learning_rate': tensors.learning_rate,
+            'filenames': tensors.batch['filename'], 'num_stop_requests': num_stop_requests}
+        self._checkpoint_path = os.path.join(options.train_dir, 'model.ckpt')
+        self._save_timer = _Timer(options.save_interval_secs)
+        self._summary_timer = _Timer(options.save_summaries_secs, due_at_start=True)
+        self._status_timer = _Timer(_STATUS_SECS, due_at_start=True)
+        self._speed = _Speed(tensors.batch['filename'].shape[0] * group.size)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):
-        """One step; returns (loss, whether to stop)."""
+        """Run one step and return (loss, whether to stop), as `slim.learning.train` expects."""
         if self._step is None:
             self._begin(sess, global_step)
-        # In a group, whoever is asked to stop says so in the next step, so that all stop after it.
-        if self._is_last() or self._asked_alone():
+        # A process of a group passes a stop request on with its next step, so that all stop
+        # together.
+        if self._is_last_step() or self._stops_alone():
             self._end(sess)
             return None, True
 
         writer = kwargs.get('summary_writer')
-        summarize = writer is not None and (self._summarize.is_due() or self._step + 1 == self._number_of_steps)
-        fetches = {'loss': train_op, **self._fetches, **({'summary': self._summary_op} if summarize else {})}
-        try:
-            with self._group.watched():
-                values = sess.run(fetches, {self._asked: float(self._signals.received is not None)})
-        except broken_records.INPUT_ERRORS:
-            # The input broke, before anything of this step was changed: what was trained so far is not lost. A run
-            # that never trained (wrong --num_classes, say) leaves nothing that would bind the next one. In a group it
-            # may be another's input, and moments of batch norm here have moved: the last checkpoint stands.
-            if self._step and self._group.size == 1:
-                self._save_checkpoint(sess)
-            raise
+        values = self._run_step(sess, train_op, writer)
         self._step += 1
         self._speed.count(self._step)
         if not math.isfinite(values['loss']):
-            self._refuse_not_finite(values, sess, global_step)
-        if summarize:
+            self._fail_not_finite(values, sess, global_step)
+        if 'summary' in values:
             writer.add_summary(values['summary'], self._step)
             writer.add_summary(self._speed.summary(), self._step)
-        if values['asked']:
-            self._signals.received = self._signals.received or signal.SIGTERM   # by way of another process
-        stop = self._is_last() or values['asked'] > 0 or self._asked_alone()
-        self._report(values, stop)
-        # At a stop too: slim saves once more after it, but drops what goes wrong then, a full disk say.
+        if values['num_stop_requests'] and not self._signals.received:
+            self._signals.received = signal.SIGTERM   # another process received it
+        stop = self._is_last_step() or values['num_stop_requests'] > 0 or self._stops_alone()
+        self._log(values, stop)
+        # Save here also before a stop: slim saves once more afterwards, but drops errors such as a
+        # full disk.
         if stop:
             self._end(sess)
-        elif self._save.is_due():
-            self._save_checkpoint(sess)
+        elif self._save_timer.is_due():
+            self._save(sess)
         return values['loss'], stop
 
     def _begin(self, sess, global_step):
-        """Before the first step: in a group, all begin with the variables of one."""
+        """Prepare for the first step: all processes of a group start with the variables of one."""
         self._group.begin(sess)
         self._step = int(sess.run(global_step))
-        latest = tf.train.latest_checkpoint(os.path.dirname(self._path))
+        latest = tf.train.latest_checkpoint(self._options.train_dir)
         if self._saver and latest and latest.endswith(f'-{self._step}'):
             self._saver.already_saved(self._step)
 
-    def _asked_alone(self):
-        return self._group.size == 1 and self._signals.received is not None
+    def _run_step(self, sess, train_op, writer):
+        """Run the train op; return name -> value of everything fetched."""
+        is_last = self._step + 1 == self._options.max_number_of_steps
+        summarize = writer is not None and (self._summary_timer.is_due() or is_last)
+        fetches = {'loss': train_op, **self._fetches,
+                   **({'summary': self._summary_op} if summarize else {})}
+        stop_request = float(self._signals.received is not None)
+        try:
+            with self._group.watched():
+                return sess.run(fetches, {self._stop_request: stop_request})
+        except broken_records.INPUT_ERRORS:
+            # The input failed before this step changed anything, so the steps so far can be saved.
+            # Not before the first step: a run that never trained, for example because of a wrong
+            # --num_classes, must not leave a checkpoint that binds the next one. Nor in a group,
+            # where the input of another process may have failed and the moments of batch norm have
+            # already been updated here.
+            if self._step and self._group.size == 1:
+                self._save(sess)
+            raise
 
     def _end(self, sess):
         console.show_status('')
-        self._save_checkpoint(sess)
+        self._save(sess)
         self._group.end(sess)
 
-    def _save_checkpoint(self, sess):
+    def _save(self, sess):
         if self._saver:
-            self._saver.save(sess, self._path, global_step=self._step)
+            self._saver.save(sess, self._checkpoint_path, global_step=self._step)
 
-    def _is_last(self):
-        return self._number_of_steps is not None and self._step >= self._number_of_steps
+    def _is_last_step(self):
+        last = self._options.max_number_of_steps
+        return last is not None and self._step >= last
 
-    def _report(self, values, last):
-        """A line every n steps and at the end; beside that, on a terminal, where the run stands."""
-        if last:
+    def _stops_alone(self):
+        return self._group.size == 1 and self._signals.received is not None
+
+    def _log(self, values, is_last):
+        """Log a line every log_every_n_steps and at the end; update the status line of a terminal."""
+        if is_last:
             log.info(self._line(values))
-        elif self._step % self._log_every_n_steps == 0:
+        elif self._step % self._options.log_every_n_steps == 0:
             console.note(self._line(values))
-        if not last and self._refresh.is_due():
+        if not is_last and self._status_timer.is_due():
             console.show_status(self._status(values))
 
     def _line(self, values):
         parts = ' '.join(f'{name} {value:.3f}' for name, value in values['parts'].items())
-        return ', '.join([f'{self._place()}: loss {values["loss"]:.3f} ({parts})',
-                          f'learning rate {values["learning_rate"]:.2g}', *self._rate(), *self._left()])
+        return ', '.join([f'{self._progress()}: loss {values["loss"]:.3f} ({parts})',
+                          f'learning rate {values["learning_rate"]:.2g}',
+                          *self._images_per_second(), *self._time_left()])
 
     def _status(self, values):
-        """What matters most comes first: a narrow terminal cuts the rest."""
-        share = [f'{100 * self._step // self._number_of_steps}%'] if self._number_of_steps else []
-        return ', '.join([self._place(), *share, *self._left(), f'loss {values["loss"]:.3f}', *self._rate()])
+        """Return the status line, the most important first: a narrow terminal cuts the end."""
+        last = self._options.max_number_of_steps
+        percent = [f'{100 * self._step // last}%'] if last else []
+        return ', '.join([self._progress(), *percent, *self._time_left(),
+                          f'loss {values["loss"]:.3f}', *self._images_per_second()])
 
-    def _place(self):
-        return f'step {self._step}{f"/{self._number_of_steps}" if self._number_of_steps else ""}'
+    def _progress(self):
+        last = self._options.max_number_of_steps
+        return f'step {self._step}{f"/{last}" if last else ""}'
 
-    def _rate(self):
-        """['37.2 images/s'], or [] while that is not known."""
-        rate = self._speed.images_per_second()
-        return [f'{rate:.{1 if rate >= 10 else 2}f} images/s'] if rate else []
+    def _images_per_second(self):
+        """Return ['37.2 images/s'], or [] if the speed is not known yet."""
+        speed = self._speed.images_per_second()
+        return [f'{speed:.{1 if speed >= 10 else 2}f} images/s'] if speed else []
 
-    def _left(self):
-        """['1:02:03 left'], or [] while that is not known."""
-        rate = self._speed.images_per_second()
-        if not rate or not self._number_of_steps:
+    def _time_left(self):
+        """Return ['1:02:03 left'], or [] if it is not known."""
+        last, steps_per_second = self._options.max_number_of_steps, self._speed.steps_per_second()
+        if not steps_per_second or not last:
             return []
-        left = (self._number_of_steps - self._step) * self._images_per_step / rate
-        return [f'{datetime.timedelta(seconds=round(left))} left']
+        seconds = round((last - self._step) / steps_per_second)
+        return [f'{datetime.timedelta(seconds=seconds)} left']
 
-    def _refuse_not_finite(self, values, sess, global_step):
+    def _fail_not_finite(self, values, sess, global_step):
         parts = ', '.join(f'{name} {value:g}' for name, value in values['parts'].items())
-        names = ', '.join(sorted({name.decode(errors='replace') or '(no name in the record)'
+        names = ', '.join(sorted({name.decode(errors='replace') or '(record without a file name)'
                                   for name in values['filenames']}))
-        last = tf.train.latest_checkpoint(os.path.dirname(self._path))
-        good = f'the last good checkpoint is {last}' if last else 'there is no checkpoint yet' \
-            if self._group.is_chief else 'worker 0 has the checkpoints'
-        raise UserError(f'step {self._step}: the loss is not finite ({parts}); the pictures of the batch: {names}; '
-                        f'{self._keep_batch(sess, global_step)}; {good}; '
-                        f'lower --learning_rate, or look for broken annotations in these pictures')
+        raise UserError(
+            f'step {self._step}: the loss is not finite ({parts}). Images of the batch: {names}; '
+            f'{self._write_failed_batch(sess, global_step)}; {self._last_good_checkpoint()}. '
+            f'Lower --learning_rate, or check the annotations of these images')
 
-    def _keep_batch(self, sess, global_step):
-        """Writes the batch of the step that has just failed, which is made again: the weights are lost anyway."""
+    def _last_good_checkpoint(self):
+        if not self._group.is_chief:
+            return 'worker 0 has the checkpoints'
+        latest = tf.train.latest_checkpoint(self._options.train_dir)
+        return f'the last good checkpoint is {latest}' if latest else 'there is no checkpoint yet'
+
+    def _write_failed_batch(self, sess, global_step):
+        """Write the batch of the step that has just failed; return a clause that says where.
+
+        The batch is a function of the global step, so it is made again. The weights are lost
+        anyway.
+        """
         worker = '' if self._group.is_chief else f'_worker_{self._group.rank}'
-        folder = os.path.join(os.path.dirname(self._path), f'not_finite_step_{self._step}{worker}')
+        folder = os.path.join(self._options.train_dir, f'not_finite_step_{self._step}{worker}')
         try:
             global_step.load(self._step - 1, sess)
             sess.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
             self._write_batch(folder, sess.run(self._batch))
         except (OSError, tf.errors.OpError) as error:
             return f'they could not be written to {folder} ({str(error).partition(chr(10))[0]})'
-        return f'they are in {folder}, as the net saw them'
+        return f'they are in {folder} as the net saw them'
 
 
 class _Timer:
-    """Says once every so many seconds that it is time."""
+    """Fires at most once per interval."""
 
     def __init__(self, seconds, due_at_start=False):
         self._seconds = seconds
         self._next = time.monotonic() + (0 if due_at_start else seconds)
 
     def is_due(self):
+        """Return whether the interval is over; if so, start the next one."""
         now = time.monotonic()
         if now < self._next:
             return False
@@ -234,24 +223,31 @@ class _Timer:
 
 
 class _Speed:
-    """Images a second over the last steps; the first step, which warms things up, does not count."""
+    """Training speed over the last steps, without the first step, which includes warm-up."""
     _WINDOW = 50
 
     def __init__(self, images_per_step):
         self._images_per_step = images_per_step
-        self._times = []
+        self._times = []   # (step, end time) of the last steps
 
     def count(self, step):
-        """Notes the end of a step."""
+        """Record the end of a step."""
         self._times = (self._times + [(step, time.monotonic())])[-self._WINDOW:]
 
-    def images_per_second(self):
-        """None until two steps have been seen."""
+    def steps_per_second(self):
+        """Return the speed, or None before the end of the second step."""
         (first, start), (last, end) = self._times[0], self._times[-1]
-        return (last - first) * self._images_per_step / (end - start) if end > start else None
+        return (last - first) / (end - start) if end > start else None
+
+    def images_per_second(self):
+        """Return the speed over all clones and processes, or None before the end of the second step."""
+        steps = self.steps_per_second()
+        return steps * self._images_per_step if steps else None
 
     def summary(self):
-        """The speed for TensorBoard; nothing while it is not known."""
-        rate = self.images_per_second()
-        about = f'Pictures of all clones and processes, over the last {self._WINDOW} steps.'
-        return summary_ops.scalar_now('training/images_per_second', rate, about) if rate else tf.Summary()
+        """Return a tf.Summary of the speed, empty if it is not known yet."""
+        speed = self.images_per_second()
+        if not speed:
+            return tf.Summary()
+        description = f'Images of all clones and processes, over the last {self._WINDOW} steps.'
+        return summary_ops.scalar_now('training/images_per_second', speed, description)

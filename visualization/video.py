@@ -85,7 +85,7 @@ class Reader:
 class Writer:
     """A drawn video, `path` (.mp4), and what was found in it, the same with .json: both whole or not there.
 
-    Within `with`, both are written as `files.partial_name`, and get their names at its end. Where an error or Ctrl-C
+    Within `with`, both are written as `files.partial_path`, and get their names at its end. Where an error or Ctrl-C
     ends it, they are closed, so that they can be played and read, keep those names, and the log says so.
 
     The JSON is a dict: facts of the video, and 'frames', a list of {'frame', 'time', 'detections'}, one a line.
@@ -94,7 +94,7 @@ class Writer:
     def __init__(self, path, facts, height, width, fps):
         self._cv2, self._count = require(path), 0
         self._path, self._json_path = path, os.path.splitext(path)[0] + '.json'
-        self._partial, self._json_partial = map(files.partial_name, (self._path, self._json_path))
+        self._partial, self._json_partial = map(files.partial_path, (self._path, self._json_path))
         self._json = open(self._json_partial, 'w', encoding='utf-8')   # noqa: SIM115 - open while frames come
         self._json.write(json.dumps(facts)[:-1] + ', "frames": [')
         self._video = self._cv2.VideoWriter(self._partial, self._cv2.VideoWriter_fourcc(*_CODEC), fps, (width, height))
@@ -108,7 +108,7 @@ class Writer:
         """The next frame: its seconds from the start, pixels [height, width, 3] uint8 RGB, and what JSON can."""
         self._video.write(self._cv2.cvtColor(pixels, self._cv2.COLOR_RGB2BGR))
         entry = json.dumps({'frame': self._count, 'time': round(time, 6), 'detections': detections})
-        with files.named(self._json_partial):
+        with files.add_path_to_errors(self._json_partial):
             self._json.write(f'{"," if self._count else ""}\n{entry}')
             self._json.flush()   # OpenCV says nothing of a full disk, this does
         self._count += 1
@@ -123,7 +123,7 @@ class Writer:
         if not frames:
             os.remove(self._partial)   # it does not play; where the disk is full, this makes room
         try:
-            with files.named(self._json_partial), self._json:
+            with files.add_path_to_errors(self._json_partial), self._json:
                 self._json.write('\n]}\n')
             whole = kind is None and frames == self._count
         finally:
