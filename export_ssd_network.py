@@ -12,7 +12,7 @@ from cli import app
 from common import files
 from common.errors import UserError
 from common.log import log
-from exporting import exporters, writing
+from exporting import exporters, output_files
 from nets import anchor_presets
 
 FLAGS = flags.FLAGS
@@ -46,7 +46,7 @@ def check_flags():
     if calibrated and bool(FLAGS.calibration_images) == bool(FLAGS.calibration_dataset_dir):
         raise UserError(f'--formats={calibrated[0]} needs pictures to calibrate with: give either '
                                 f'--calibration_images or --calibration_dataset_dir')
-    writing.check([output_path(name) for name in FLAGS.formats], FLAGS.overwrite)
+    output_files.check_overwrite([output_path(name) for name in FLAGS.formats], FLAGS.overwrite)
     os.environ['CUDA_VISIBLE_DEVICES'] = ''   # nothing here needs a GPU, and somebody may be training there
 
 
@@ -87,7 +87,7 @@ def main():
     from run_folder import trained_model
 
     class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
+    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
     log.info('%s: %s, %s anchors, %d classes with the background', model.checkpoint, model.params.name,
              model.params.anchor_preset, len(model.class_names) + 1)
     options = exporters.Options(FLAGS.min_score, FLAGS.nms_threshold, FLAGS.max_detections)
@@ -96,9 +96,9 @@ def main():
     write_labels(model.class_names)
     for name in FLAGS.formats:
         path = output_path(name)
-        with writing.whole(path) as unfinished:
+        with output_files.atomic_output(path) as unfinished:
             exporters.exporter(name)(unfinished, job)
-        log.info('%-12s %s, %.1f MB', name, path, writing.size(path) / 1e6)
+        log.info('%-12s %s, %.1f MB', name, path, output_files.total_bytes(path) / 1e6)
 
 
 if __name__ == '__main__':

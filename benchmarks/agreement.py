@@ -52,7 +52,7 @@ def predict(job, encoded):
         resized = ssd_preprocessing.resize_for_eval(given, params.image_size, params.mean)
         found = trained_model.detect(resized, job.model, select_threshold=options.min_score,
                                  nms_threshold=options.nms_threshold, keep_top_k=options.max_detections)
-        trained_model.restorer(job.model, job.use_averages)(session)
+        trained_model.make_restore_fn(job.model, job.use_averages)(session)
         done = [session.run([resized, found], {given: [one]}) for one in encoded]
     return [image for image, _ in done], [dict(zip(graph.OUTPUTS, one, strict=True)) for _, one in done]
 
@@ -97,7 +97,7 @@ def main():
     from benchmarks import runtimes
     from datasets import images, input_pipeline
     from run_folder import trained_model
-    model = trained_model.find_model(FLAGS.checkpoint_path)
+    model = trained_model.resolve_model(FLAGS.checkpoint_path)
     job = exporters.Job(model, True, exporters.Options(.01, .45, 200), [])
     encoded = [images.read_jpeg(path).encoded for path in images.expand(FLAGS.images)]
     resized, ours = predict(job, encoded)
@@ -106,7 +106,7 @@ def main():
           '| format | found | apart, mean | largest | read by Pillow: found | apart, mean | largest |\n'
           f'|{" --- |" * 7}')
     for name, path in present().items():
-        detect = runtimes.LOADERS[name](path, input_pipeline.cores())
+        detect = runtimes.LOADERS[name](path, input_pipeline.num_cores())
         size = None if name in runtimes.TAKES_ANY_SIZE else model.params.image_size
         ways = ([detect(image) for image in pictures] for pictures in
                 (resized, (read_by_pillow(one, size) for one in encoded)))

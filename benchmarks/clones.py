@@ -42,8 +42,8 @@ def make_step(params, dataset, num_clones):
 
 def main():
     """Builds a step for each number of clones, times them in turn."""
-    from benchmarks.noisy_pictures import make_dataset
-    from benchmarks.turns import median_seconds
+    from benchmarks.noisy_images import make_dataset
+    from benchmarks.timing import median_seconds
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     counts = [int(count) for count in FLAGS.num_clones]

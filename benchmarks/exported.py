@@ -51,11 +51,11 @@ def export(folder, name):
     """Writes the net in all formats; {format: path}."""
     import numpy as np
 
-    from benchmarks import noisy_pictures
+    from benchmarks import noisy_images
     from run_folder import trained_model
     params = nets_factory.get_params(name)
     model = trained_model.Model(write_checkpoint(folder, params), params, _CLASSES)
-    calibration = [noisy_pictures.encoded(np.random.RandomState(0))]
+    calibration = [noisy_images.encoded(np.random.RandomState(0))]
     job = exporters.Job(model, True, exporters.Options(.01, .45, 200), calibration)
     paths = {kind: os.path.join(folder, kind) for kind in FLAGS.formats}
     for kind, path in paths.items():
@@ -67,19 +67,19 @@ def row(name):
     """The net's sizes in MB and milliseconds a picture: two lists of text, by format."""
     import numpy as np
 
-    from benchmarks import runtimes, turns
+    from benchmarks import runtimes, timing
     from datasets import input_pipeline
-    from exporting import writing
+    from exporting import output_files
     from nets import ssd_params
     side = ssd_params.NETS[name].image_size
     picture = np.random.default_rng(0).integers(0, 256, [1, side, side, 3], np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         paths = export(folder, name)
-        loaded = {kind: runtimes.LOADERS[kind](path, FLAGS.threads or input_pipeline.cores())
+        loaded = {kind: runtimes.LOADERS[kind](path, FLAGS.threads or input_pipeline.num_cores())
                   for kind, path in paths.items()}
-        seconds = turns.median_seconds(
+        seconds = timing.median_seconds(
             {kind: lambda detect=detect: detect(picture) for kind, detect in loaded.items()}, FLAGS.turns)
-        return [f'{writing.size(path) / 1e6:.1f}' for path in paths.values()], [
+        return [f'{output_files.total_bytes(path) / 1e6:.1f}' for path in paths.values()], [
             f'{1000 * value:.0f}' for value in seconds.values()]
 
 
@@ -89,7 +89,7 @@ def main():
     for name in FLAGS.model_names:
         nets_factory.get_params(name)
     print(f'MB, and milliseconds a picture: medians of {FLAGS.turns} turns in '
-          f'{FLAGS.threads or input_pipeline.cores()} threads\n')
+          f'{FLAGS.threads or input_pipeline.num_cores()} threads\n')
     print(f'| net | {" | ".join(FLAGS.formats)} |\n|{" --- |" * (len(FLAGS.formats) + 1)}')
     for name in FLAGS.model_names:
         cells = ' | '.join(f'{size} MB, {time} ms' for size, time in zip(*row(name), strict=True))

@@ -81,8 +81,8 @@ def decoding_alone(dataset):
         key = 'image/encoded'
         encoded = tf.io.parse_single_example(serialized, {key: tf.io.FixedLenFeature([], tf.string)})[key]
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)[0, 0]
-    return input_pipeline.ahead(tf.data.TFRecordDataset(dataset.files).repeat().map(
-        decode, input_pipeline.cores()).batch(FLAGS.batch_size))
+    return input_pipeline.prefetch(tf.data.TFRecordDataset(dataset.files).repeat().map(
+        decode, input_pipeline.num_cores()).batch(FLAGS.batch_size))
 
 
 class Reader:
@@ -100,7 +100,8 @@ class Reader:
                 tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
                 batch = {'corner': iterator.get_next()}
             else:
-                batch = input_pipeline.training_batches(dataset, stage, FLAGS.batch_size, 0, step)
+                order = input_pipeline.ExampleOrder(seed=0, batch_size=FLAGS.batch_size)
+                batch = input_pipeline.training_batches(dataset, stage, order, step)
             # Running the op makes the batch; fetching its values would copy them.
             self._next = next(iter(batch.values())).op
             self._session = tf.Session(graph=graph)
@@ -131,7 +132,7 @@ def print_speeds(dataset, params):
         for name, reader in readers.items():
             speeds[name].append(reader.speed(FLAGS.seconds))
     medians = {name: statistics.median(found) for name, found in speeds.items()}
-    cores = input_pipeline.cores()
+    cores = input_pipeline.num_cores()
     print(f'medians of {FLAGS.turns} turns on {cores} cores')
     print(f'{"up to and with":20}{"images/s":>10}{"ms of a core per image":>25}{"added":>8}')
     before = 0
@@ -155,7 +156,7 @@ def print_memory(dataset, params):
 
 def main():
     """Reads the data set that was asked for, or makes one."""
-    from benchmarks.noisy_pictures import make_dataset
+    from benchmarks.noisy_images import make_dataset
     from datasets import broken_records, dataset_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with contextlib.ExitStack() as stack:

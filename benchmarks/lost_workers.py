@@ -16,7 +16,7 @@ import time
 
 from absl import flags
 
-from benchmarks.worker_processes import worker_process
+from benchmarks.worker_processes import find_worker_pid
 from cli import app
 
 FLAGS = flags.FLAGS
@@ -64,7 +64,7 @@ def _being_written(train_dir):
 def kill(rank, start, while_writing, launcher, train_dir, draw):
     """Waits for the moment, and kills worker `rank` of start number `start`; what it was doing, None if all ended."""
     def is_running():
-        return _said(train_dir).count('starting all again') == start and worker_process(launcher.pid, rank)
+        return _said(train_dir).count('starting all again') == start and find_worker_pid(launcher.pid, rank)
     if not _wait(is_running, 60, launcher):
         return None
     began, begun_at = time.monotonic(), _said(train_dir).count('\nstep ')
@@ -78,7 +78,7 @@ def kill(rank, start, while_writing, launcher, train_dir, draw):
         _wait(lambda: _said(train_dir).count('\nstep ') > begun_at, 60, launcher)
         time.sleep(draw.uniform(0, _AFTER_STARTING))
         doing = 'training'
-    process = worker_process(launcher.pid, rank)
+    process = find_worker_pid(launcher.pid, rank)
     if process is None:
         return None
     os.kill(process, signal.SIGKILL)

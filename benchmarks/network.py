@@ -2,7 +2,7 @@
 
 python -m benchmarks.network [--machines=2] [--mbit=0,10000,1000,100] [--delay_ms=0] [--loss=0] -- flags of the training
 
-Network namespaces of this machine stand in for machines (`benchmarks.machines`); they share its processors, so what is
+Network namespaces of this machine stand in for machines (`benchmarks.emulated_network`); they share its processors, so what is
 lost against the first bandwidth is what counts. What stands behind `--` goes to train_ssd_network.py.
 """
 import os
@@ -13,7 +13,7 @@ import tempfile
 
 from absl import flags
 
-from benchmarks.machines import Machines
+from benchmarks.emulated_network import EmulatedNetwork
 from cli import app
 from common.errors import UserError
 
@@ -59,8 +59,8 @@ def check_flags(arguments):
 
 def main():
     """A line for each bandwidth."""
-    from benchmarks.noisy_pictures import make_dataset
-    with tempfile.TemporaryDirectory() as folder, Machines(FLAGS.machines, FLAGS.delay_ms, FLAGS.loss) as machines:
+    from benchmarks.noisy_images import make_dataset
+    with tempfile.TemporaryDirectory() as folder, EmulatedNetwork(FLAGS.machines, FLAGS.delay_ms, FLAGS.loss) as machines:
         make_dataset(folder)
         first = None
         for number, mbit in enumerate(map(int, FLAGS.mbit)):

@@ -75,7 +75,7 @@ def measure(params):
     import numpy as np
     import tensorflow.compat.v1 as tf
 
-    from benchmarks.turns import median_seconds
+    from benchmarks.timing import median_seconds
     from nets import anchors as anchor_lib
     from nets import post_processing, ssd
     anchors, rng = anchor_lib.net_anchors(params), np.random.RandomState(0)

@@ -47,9 +47,9 @@ def main():
     """Builds both in one graph, times them in turn."""
     import tensorflow.compat.v1 as tf
 
-    from benchmarks.noisy_pictures import make_dataset
+    from benchmarks.noisy_images import make_dataset
     from benchmarks.training_step import training_step
-    from benchmarks.turns import median_seconds
+    from benchmarks.timing import median_seconds
     from nets import nets_factory
     params = nets_factory.get_params(FLAGS.model_name)
     with tempfile.TemporaryDirectory() as folder, tf.Session() as session:

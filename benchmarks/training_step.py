@@ -21,7 +21,8 @@ def training_step(params, dataset, global_batch, num_clones=1):
 
     with tf.device(deployment.inputs_device()):
         global_step = tf.train.get_or_create_global_step()
-        batch = input_pipeline.training_batches(dataset, to_example, global_batch, 0, global_step)
+        batch = input_pipeline.training_batches(
+            dataset, to_example, input_pipeline.ExampleOrder(seed=0, batch_size=global_batch), global_step)
         normalizer = ssd_model.loss_normalizer(batch, num_clones)
         inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)]
     clones = model_deploy.create_clones(

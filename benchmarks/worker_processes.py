@@ -2,7 +2,7 @@
 import os
 
 
-def worker_process(launcher, rank):
+def find_worker_pid(launcher, rank):
     """The process number of a worker that a launcher, a process number too, has started; None if there is none."""
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:

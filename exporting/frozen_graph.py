@@ -9,7 +9,7 @@ def export(path, job):
     """Writes the file. Its nodes are those of `graph.signatures`, and `class_names` [C] string, by label."""
     with graph.session() as session:
         ways = graph.signatures(job)
-        trained_model.restorer(job.model, job.use_averages)(session)
+        trained_model.make_restore_fn(job.model, job.use_averages)(session)
         frozen = freeze(session, [tensor for _, outputs in ways.values() for tensor in outputs.values()])
     with open(path, 'wb') as file:
         file.write(frozen.SerializeToString(deterministic=True))

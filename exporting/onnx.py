@@ -21,7 +21,7 @@ def export(path, job):
     with graph.session() as session:
         images = tf.placeholder(tf.uint8, [None, None, None, 3], INPUT)
         outputs = _detect(images, job)
-        trained_model.restorer(job.model, job.use_averages)(session)
+        trained_model.make_restore_fn(job.model, job.use_averages)(session)
         frozen = frozen_graph.freeze(session, outputs.values())
     model = to_onnx(frozen, job.model.params.name, graph.OUTPUTS)
     model.metadata_props.add(key='class_names', value=json.dumps(graph.labels(job.model)))

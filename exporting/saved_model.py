@@ -14,7 +14,7 @@ def export(path, job):
     """Writes the folder, with labels.txt among its extra assets."""
     with graph.session() as session:
         ways = graph.signatures(job)
-        trained_model.restorer(job.model, job.use_averages)(session)
+        trained_model.make_restore_fn(job.model, job.use_averages)(session)
         builder = tf.saved_model.Builder(path)
         builder.add_meta_graph_and_variables(
             session, [tf.saved_model.SERVING],

@@ -38,7 +38,7 @@ def converter(job):
     with tempfile.TemporaryDirectory() as folder, graph.session() as session:
         images = tf.placeholder(tf.uint8, [1, size, size, 3], 'images')
         outputs = _detect(images, job)
-        trained_model.restorer(job.model, job.use_averages)(session)
+        trained_model.make_restore_fn(job.model, job.use_averages)(session)
         tf.saved_model.simple_save(session, os.path.join(folder, 'net'), {'images': images}, outputs)
         with QuietStderr():
             yield tf.lite.TFLiteConverter.from_saved_model(os.path.join(folder, 'net'))

@@ -9,7 +9,7 @@ from conftest import ROOT
 from PIL import Image
 
 import scripts
-from benchmarks import loss_curves, turns
+from benchmarks import loss_curves, timing
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def test_the_input_takes_no_more_memory_the_longer_it_runs():
     assert float(re.search(r'growth: (-?[\d.]+)%', text).group(1)) < 5
 
 
-def test_the_stages_of_the_input():
+def test_input_pipeline_prints_every_stage():
     text = scripts.succeed('-m', 'benchmarks.input_pipeline', '--model_name=ssd_160_mobilenet_v1_025',
                            '--batch_size=4', '--turns=1', '--seconds=0.01')
     assert [line.partition('  ')[0] for line in text.splitlines()[3:-1]] == [
@@ -29,7 +29,7 @@ def test_the_stages_of_the_input():
     assert re.search(r'whole pipeline / decoding alone: \d\.\d\d', text)
 
 
-def test_the_way_out_beside_the_forward_pass():
+def test_post_processing_is_compared_with_forward_pass():
     text = scripts.succeed('-m', 'benchmarks.post_processing', '--model_names=ssd_160_mobilenet_v1_025',
                            '--batch_size=2', '--turns=1', '--kernels')
     assert re.search(r'^ssd_160_mobilenet_v1_025, 834 anchors, 21 classes, batch 2, medians of 1 turns', text)
@@ -37,14 +37,14 @@ def test_the_way_out_beside_the_forward_pass():
     assert re.search(r'way out, trained +\d.* of the forward pass', text) and 'TopKV2' in text
 
 
-def test_clones_beside_one():
+def test_clones_are_compared_with_one_clone():
     text = scripts.succeed('-m', 'benchmarks.clones', '--model_name=ssd_160_mobilenet_v1_025', '--global_batch=2',
                            '--num_clones=1,2', '--steps=1')
     assert re.search(r'^1 clone of 2: .* s a step, 1.000 of the time of 1\n2 clones of 1: \d', text, re.MULTILINE)
     assert '3 clones cannot share --global_batch=8' in scripts.refusal('-m', 'benchmarks.clones', '--num_clones=3')
 
 
-def test_exported_nets_in_a_table():
+def test_exported_prints_size_and_latency():
     text = scripts.succeed('-m', 'benchmarks.exported', '--model_names=ssd_160_mobilenet_v1_025', '--turns=1',
                            '--formats=frozen_graph,tflite')
     assert re.search(r'^\| net \| frozen_graph \| tflite \|\n\| --- \| --- \| --- \|\n\| `ssd_160_mobilenet_v1_025` '
@@ -58,13 +58,13 @@ def test_turns_are_taken_and_the_first_does_not_count(monkeypatch):
     def act(name, seconds):
         order.append(name)
         now[0] += seconds.pop(0)
-    monkeypatch.setattr(turns.time, 'monotonic', lambda: now[0])
+    monkeypatch.setattr(timing.time, 'monotonic', lambda: now[0])
     ones, twos = [90., 1., 5., 2.], [80., 7., 7., 4.]
-    medians = turns.median_seconds({'one': lambda: act('one', ones), 'two': lambda: act('two', twos)}, 3)
+    medians = timing.median_seconds({'one': lambda: act('one', ones), 'two': lambda: act('two', twos)}, 3)
     assert medians == {'one': 2, 'two': 7} and order == ['one', 'two'] * 4
 
 
-def test_what_a_run_measured_is_kept(tmp_path):
+def test_record_copies_the_results_of_a_run(tmp_path):
     train_dir = tmp_path / 'run/train'
     (train_dir / 'eval_val').mkdir(parents=True)
     (tmp_path / 'run/pictures').mkdir()
@@ -113,7 +113,7 @@ def may_make_machines():
 
 
 @pytest.mark.skipif(not may_make_machines(), reason='network namespaces want root, /dev/net/tun and iproute2')
-def test_workers_with_a_slow_network_between_them():
+def test_network_prints_speed_per_bandwidth():
     before = set(os.listdir('/sys/class/net'))
     text = scripts.succeed('-m', 'benchmarks.network', '--mbit=0,100', '--delay_ms=1', '--loss=0.001', '--steps=4',
                            '--', '--model_name=ssd_160_mobilenet_v1_025')

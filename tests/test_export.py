@@ -15,7 +15,7 @@ SCRIPT = 'export_ssd_network.py'
 
 
 @pytest.mark.slow
-def test_every_format_finds_what_the_prediction_script_finds(exportable, cells, tmp_path):
+def test_every_format_matches_the_prediction_script(exportable, cells, tmp_path):
     for index, cell in enumerate(cells):
         (tmp_path / f'{index}.jpg').write_bytes(cell)
     arguments = [f'--checkpoint_path={exportable}', f'--output_dir={tmp_path}/out', '--min_score=0.6']
@@ -48,7 +48,7 @@ def test_every_format_finds_what_the_prediction_script_finds(exportable, cells, 
 
 
 @pytest.mark.slow
-def test_the_tool_of_tensorflow_runs_the_saved_model(exportable, tmp_path):
+def test_saved_model_cli_runs_the_saved_model(exportable, tmp_path):
     scripts.succeed(SCRIPT, f'--checkpoint_path={exportable}', f'--output_dir={tmp_path}')
     tool = ['-m', 'tensorflow.python.tools.saved_model_cli']
     text = scripts.succeed(*tool, 'show', f'--dir={tmp_path}/saved_model', '--all')

@@ -72,7 +72,7 @@ def test_one_by_one_and_in_batches(given, tmp_path):
         '0.jpg', '1.jpg', '2.jpg', '3.jpg', 'clip.jpg', 'clip.json', 'clip.mp4', 'detections.json']
 
 
-def test_the_best_of_the_chosen_classes(given, tmp_path):
+def test_classes_and_max_detections(given, tmp_path):
     _, pictures, clip = predict(given, tmp_path, '--classes=cow,cat', '--max_detections=2', '--max_images=3')
     assert len(pictures) == len(clip['frames']) == 3
     for found in [*pictures.values(), *(frame['detections'] for frame in clip['frames'])]:

@@ -16,7 +16,7 @@ from conftest import ROOT
 from shapes_run import weights, write_shapes
 
 import scripts
-from benchmarks.worker_processes import worker_process
+from benchmarks.worker_processes import find_worker_pid
 from run_folder import run_lock
 
 pytestmark = pytest.mark.slow
@@ -137,7 +137,7 @@ def test_a_killed_worker_costs_nothing_but_time(data, tmp_path):
         lines.append(line)
         if line.startswith('step 5/') and not killed:
             killed = True
-            os.kill(worker_process(launched.pid, 1), signal.SIGKILL)
+            os.kill(find_worker_pid(launched.pid, 1), signal.SIGKILL)
     text = ''.join(lines)
     assert launched.wait(timeout=60) == 0, text
     assert 'starting all again (1 of 3)' in text and 'going on from' in text
@@ -154,7 +154,7 @@ def test_a_worker_that_stalls_is_noticed(data, tmp_path):
     for line in launched.stdout:
         lines.append(line)
         if line.startswith('step 2:'):
-            stalled = worker_process(launched.pid, 1)
+            stalled = find_worker_pid(launched.pid, 1)
             os.kill(stalled, signal.SIGSTOP)
         elif line.startswith('error: some worker'):
             os.kill(stalled, signal.SIGKILL)   # which the launcher would do half a minute later
@@ -207,7 +207,7 @@ def test_a_stop_reaches_all(data, tmp_path):
     for line in launched.stdout:
         lines.append(line)
         if line.startswith('step 2:'):
-            os.kill(worker_process(launched.pid, 1), signal.SIGTERM)   # as a cluster manager takes one machine away
+            os.kill(find_worker_pid(launched.pid, 1), signal.SIGTERM)   # as a cluster manager takes one machine away
     assert launched.wait(timeout=60) == 143, ''.join(lines)
     saved = int(weights(tmp_path)['global_step'])
     assert f'step {saved}: saved' in ''.join(lines) and 'error' not in ''.join(lines)

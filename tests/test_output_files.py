@@ -1,12 +1,12 @@
 import pytest
 
 from common.errors import UserError
-from exporting import writing
+from exporting import output_files
 
 
 def write(path, *names):
     """A file of this path, or a folder with files of these names."""
-    with writing.whole(str(path)) as unfinished:
+    with output_files.atomic_output(str(path)) as unfinished:
         made = path.parent / unfinished
         if names:
             made.mkdir()
@@ -19,7 +19,7 @@ def test_files_and_folders(tmp_path):
     write(tmp_path / 'folder', 'a', 'b')
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob('*')) == [
         'file', 'folder', 'folder/a', 'folder/b']
-    assert writing.size(tmp_path / 'file') == 3 and writing.size(tmp_path / 'folder') == 6
+    assert output_files.total_bytes(tmp_path / 'file') == 3 and writing.size(tmp_path / 'folder') == 6
 
 
 def test_what_was_there_is_replaced(tmp_path):
@@ -35,7 +35,7 @@ def test_what_was_there_is_replaced(tmp_path):
 def test_a_broken_off_export_leaves_what_was_there(tmp_path):
     write(tmp_path / 'folder', 'a')
     for error in (OSError, KeyboardInterrupt):
-        with pytest.raises(error), writing.whole(str(tmp_path / 'folder')) as unfinished:
+        with pytest.raises(error), output_files.atomic_output(str(tmp_path / 'folder')) as unfinished:
             (tmp_path / unfinished).mkdir()
             raise error
     assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'folder']
@@ -43,7 +43,7 @@ def test_a_broken_off_export_leaves_what_was_there(tmp_path):
 
 def test_what_cannot_take_its_place_leaves_what_was_there(tmp_path):
     write(tmp_path / 'folder', 'a')
-    with pytest.raises(FileNotFoundError), writing.whole(str(tmp_path / 'folder')):
+    with pytest.raises(FileNotFoundError), output_files.atomic_output(str(tmp_path / 'folder')):
         pass   # nothing was made
     assert sorted(path.name for path in tmp_path.rglob('*')) == ['a', 'folder']
 
@@ -51,7 +51,7 @@ def test_what_cannot_take_its_place_leaves_what_was_there(tmp_path):
 def test_what_is_there_is_asked_about(tmp_path):
     write(tmp_path / 'one')
     paths = [str(tmp_path / 'one'), str(tmp_path / 'two')]
-    writing.check(paths, overwrite=True)
-    writing.check(paths[1:], overwrite=False)
+    output_files.check_overwrite(paths, overwrite=True)
+    output_files.check_overwrite(paths[1:], overwrite=False)
     with pytest.raises(UserError, match='one is there already; pass --overwrite'):
-        writing.check(paths, overwrite=False)
+        output_files.check_overwrite(paths, overwrite=False)

@@ -7,7 +7,7 @@ import tempfile
 from common.errors import UserError
 
 
-def check(paths, overwrite):
+def check_overwrite(paths, overwrite):
     """UserError where one of the paths is taken and shall not be overwritten."""
     taken = [path for path in paths if os.path.lexists(path)]
     if taken and not overwrite:
@@ -16,7 +16,7 @@ def check(paths, overwrite):
 
 
 @contextlib.contextmanager
-def whole(path):
+def atomic_output(path):
     """A path to write a file or a folder to, which takes the place of `path` when the block has ended well."""
     folder, name = os.path.split(path)
     hidden = tempfile.mkdtemp(prefix='.unfinished-', dir=folder)
@@ -36,7 +36,7 @@ def whole(path):
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def size(path):
+def total_bytes(path):
     """Bytes of a file, or of all files in a folder."""
     if os.path.isfile(path):
         return os.path.getsize(path)

@@ -1,4 +1,4 @@
-"""Machines that are none: network namespaces of this one, with links of a given rate, delay and loss between them.
+"""EmulatedNetwork that are none: network namespaces of this one, with links of a given rate, delay and loss between them.
 
 Wants Linux, root, and `ip` and `tc` (iproute2). Delay and loss are not those of `netem`, which not every kernel has:
 a relay of packets makes them. It takes a part of a processor, so delayed links carry some hundred Mbit/s at most.
@@ -26,7 +26,7 @@ def _do(*words):
         raise UserError(f'{" ".join(words)}: {done.stderr.strip() or "failed"}')
 
 
-class Machines:
+class EmulatedNetwork:
     """In its `with` block there are so many machines; `addresses` of them, and `command` to run something on one."""
 
     def __init__(self, count, delay_ms=0., loss=0.):
