@@ -66,4 +66,4 @@ def check_flags(arguments):
 
 
 if __name__ == '__main__':
-    app.run(lambda: None, check_flags, takes_arguments=True)
+    app.run(lambda _: None, check_flags, takes_arguments=True)

@@ -19,18 +19,19 @@ def run(main, check, takes_arguments=False):
     """Parses the flags, calls `check()`, loads TensorFlow, calls `main()`, and exits with what that returns.
 
     check: refuses what is wrong without TensorFlow, so within a moment; where it returns a number, the program
-    ends with that. With `takes_arguments` it gets the list of what was given without a flag. A UserError, or an
+    ends with that. With `takes_arguments` both get the list of arguments that are no flags. A UserError, or an
     error of the operating system, ends the program with one sentence and code 2.
     """
     def guarded(arguments):
         try:
             if len(arguments) > 1 and not takes_arguments:
                 raise UserError(f"'{arguments[1]}' is no flag; flags are given as --name=value")
-            done = check(arguments[1:]) if takes_arguments else check()
-            if done is not None:
-                return done
+            positional = [arguments[1:]] if takes_arguments else []
+            exit_code = check(*positional)
+            if exit_code is not None:
+                return exit_code
             _start_tensorflow()
-            return main()
+            return main(*positional)
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except OSError as error:
