@@ -111,7 +111,7 @@ def holds_records(folder):
 def workers():
     """Processes that read pictures."""
     from datasets import input_pipeline
-    return FLAGS.num_workers or input_pipeline.cores()
+    return FLAGS.num_workers or input_pipeline.num_cores()
 
 
 def read_lists(found, names):

@@ -279,9 +279,9 @@ def input_batch(dataset, params, deployment, group, global_step):
         return ssd_model.add_targets(example, anchors, params.variances, FLAGS.match_threshold)
 
     with tf.device(deployment.inputs_device()):
+        order = input_pipeline.ExampleOrder(FLAGS.seed, process_batch(deployment), group.rank, group.size)
         batch = input_pipeline.training_batches(
-            dataset, to_example, process_batch(deployment), FLAGS.seed, global_step,
-            FLAGS.num_readers, FLAGS.num_preprocessing_threads, group.rank, group.size)
+            dataset, to_example, order, global_step, FLAGS.num_readers, FLAGS.num_preprocessing_threads)
         return batch, ssd_model.loss_normalizer(batch, deployment.num_replicas, group.sum)
 
 
@@ -291,17 +291,19 @@ def build_clones(batch, normalizer, params, num_classes, deployment):
 
     import tf_utils
     from deployment import collectives, model_deploy
-    from nets import ssd_model
+    from nets import losses, ssd, ssd_model
     with tf.device(deployment.inputs_device()):
         inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, deployment.num_clones)]
         if FLAGS.gradient_accumulation_steps > 1:
             inputs = [[(part, normalizer) for part in ssd_model.split_batch(share, FLAGS.gradient_accumulation_steps)]
                       for share, _ in inputs]
-    options = ssd_model.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing)
-    model_fn = ssd_model.clone_fn(params, num_classes, FLAGS.weight_decay, FLAGS.seed, options, FLAGS.freeze_batch_norm,
-                                  tf.as_dtype(FLAGS.precision),
-                                  collectives.Replicas(deployment.num_replicas, FLAGS.collective_timeout_secs)
-                                  if FLAGS.sync_batch_norm else None, FLAGS.xla)
+    replicas = (collectives.Replicas(deployment.num_replicas, FLAGS.collective_timeout_secs)
+                if FLAGS.sync_batch_norm else None)
+    model_fn = ssd_model.clone_fn(
+        params, num_classes,
+        losses.LossOptions(FLAGS.negative_ratio, FLAGS.loss_alpha, FLAGS.label_smoothing),
+        ssd.BuildOptions(FLAGS.weight_decay, FLAGS.seed, tf.as_dtype(FLAGS.precision), replicas),
+        FLAGS.freeze_batch_norm, FLAGS.xla)
     return model_deploy.create_clones(deployment, model_fn, inputs,
                                       functools.partial(tf_utils.get_variables_to_train, FLAGS))
 
@@ -322,6 +324,7 @@ def start_and_saver(group, keep_config):
     from run_folder import saved_checkpoints
     if not group.is_chief:
         return None, None
+    saved_checkpoints.set_aside_broken_checkpoints(FLAGS.train_dir)
     init_fn = tf_utils.get_init_fn(FLAGS)
     keep_config()
     return init_fn, saved_checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)

@@ -44,14 +44,16 @@ def predict(job, encoded):
     import tensorflow.compat.v1 as tf
 
     from exporting import graph
+    from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
     params, options = job.model.params, job.options
     with graph.session() as session:
         given = tf.placeholder(tf.string, [None])
         resized = ssd_preprocessing.resize_for_eval(given, params.image_size, params.mean)
-        found = trained_model.detect(resized, job.model, select_threshold=options.min_score,
-                                 nms_threshold=options.nms_threshold, keep_top_k=options.max_detections)
+        found = trained_model.detect(resized, job.model, options=PostProcessingOptions(
+            select_threshold=options.min_score, nms_threshold=options.nms_threshold,
+            keep_top_k=options.max_detections))
         trained_model.make_restore_fn(job.model, job.use_averages)(session)
         done = [session.run([resized, found], {given: [one]}) for one in encoded]
     return [image for image, _ in done], [dict(zip(graph.OUTPUTS, one, strict=True)) for _, one in done]

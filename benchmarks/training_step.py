@@ -11,7 +11,7 @@ def training_step(params, dataset, global_batch, num_clones=1):
     import tf_utils
     from datasets import input_pipeline
     from deployment import model_deploy
-    from nets import anchors, ssd_model
+    from nets import anchors, losses, ssd, ssd_model
     from preprocessing import ssd_preprocessing
     deployment = model_deploy.deploy(num_clones, True, 0)
 
@@ -26,7 +26,8 @@ def training_step(params, dataset, global_batch, num_clones=1):
         normalizer = ssd_model.loss_normalizer(batch, num_clones)
         inputs = [(share, normalizer) for share in ssd_model.split_batch(batch, num_clones)]
     clones = model_deploy.create_clones(
-        deployment, ssd_model.clone_fn(params, 21, 5e-4, 0, ssd_model.LossOptions()), inputs)
+        deployment, ssd_model.clone_fn(
+            params, 21, losses.LossOptions(), ssd.BuildOptions(weight_decay=5e-4)), inputs)
     with tf.device(deployment.variables_device()):
         train_tensor, _ = tf_utils.get_train_op(
             tf.train.MomentumOptimizer(1e-4, .9), [], clones, global_step, clones[0].scope,

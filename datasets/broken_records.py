@@ -42,7 +42,7 @@ def find(dataset, num_threads=0):
             return tf.identity(position)
 
     with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
-        whole = tf.data.Dataset.range(len(offsets)).map(check, num_threads or input_pipeline.cores()).ignore_errors()
+        whole = tf.data.Dataset.range(len(offsets)).map(check, num_threads or input_pipeline.num_cores()).ignore_errors()
         following = tf.data.make_one_shot_iterator(whole.batch(256)).get_next()
         broken = np.ones(len(offsets), bool)
         with contextlib.suppress(tf.errors.OutOfRangeError):
