@@ -92,6 +92,7 @@ def network(model, dataset):
     from datasets import broken_records, input_pipeline
     from deployment import model_deploy
     from metrics import picture
+    from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
 
@@ -100,12 +101,12 @@ def network(model, dataset):
             dataset, lambda record: ssd_preprocessing.preprocess_for_eval(
                 record, model.params.image_size, model.params.mean),
             FLAGS.batch_size, FLAGS.num_preprocessing_threads)
-    detections = trained_model.detect(batch.pop('image'), model, select_threshold=FLAGS.select_threshold,
-                                  select_top_k=FLAGS.select_top_k, nms_threshold=FLAGS.nms_threshold,
-                                  keep_top_k=FLAGS.keep_top_k)
-    restore = trained_model.restorer(model, FLAGS.use_moving_averages)
+    detections = trained_model.detect(
+        batch.pop('image'), model, options=PostProcessingOptions(
+            FLAGS.select_threshold, FLAGS.select_top_k, FLAGS.nms_threshold, FLAGS.keep_top_k))
+    restore = trained_model.make_restore_fn(model, FLAGS.use_moving_averages)
     begin = tf.tables_initializer()
-    config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
+    config = model_deploy.inference_session_config(FLAGS.gpu_memory_fraction)
 
     def run(checkpoint, evaluation):
         restore(session, checkpoint)
@@ -118,7 +119,7 @@ def network(model, dataset):
                     evaluation.add(one)
                 progress.update(len(found.count))
 
-    with broken_records.named(dataset), tf.Session(config=config) as session:
+    with broken_records.report_broken_records(dataset), tf.Session(config=config) as session:
         yield run
 
 
@@ -158,12 +159,12 @@ def watch(dataset):
     log.info('watching %s, on %s %s: %d pictures', train_dir, dataset.name, dataset.split, dataset.num_examples)
     run = None
     with contextlib.ExitStack() as stack:
-        vigil = stack.enter_context(watching.Watch(
+        watcher = stack.enter_context(watching.CheckpointWatcher(
             train_dir, eval_dir, FLAGS.best_metric, evaluated_on, timeout_secs=FLAGS.watch_timeout_secs,
             restart_secs=FLAGS.watch_restart_secs))
-        for prefix, held in vigil.checkpoints():
+        for prefix, held in watcher.checkpoints():
             if run is None:
-                model = trained_model.find_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+                model = trained_model.resolve_model(train_dir, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
                 run = stack.enter_context(network(model._replace(checkpoint=held), dataset))
                 writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
             evaluation = new_evaluation(dataset)
@@ -172,8 +173,8 @@ def watch(dataset):
                 raise UserError(f'{dataset.name} {dataset.split} has no ground truth, by which one checkpoint '
                                         f'could be better than another; choose another --dataset_split_name')
             result = write(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir, writer)
-            vigil.note(held, result['step'], result['mAP'], COCO=result['COCO'])
-        log.info('%s', vigil.best())
+            watcher.add_result(held, result['step'], result['mAP'], COCO=result['COCO'])
+        log.info('%s', watcher.best_summary())
     log.info('written to %s', eval_dir)
 
 
@@ -187,7 +188,7 @@ def main():
                                           FLAGS.num_classes)
     if FLAGS.watch:
         return watch(dataset)
-    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
+    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, dataset.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
     files.make_output_folder(eval_dir, 'eval_dir')
     servers = [SERVERS[name](dataset, model.params.name) for name in FLAGS.write_detections]

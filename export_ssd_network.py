@@ -62,7 +62,7 @@ def calibration_pictures():
     if not any(exporters.FORMATS[name].is_calibrated for name in FLAGS.formats):
         return []
     if FLAGS.calibration_images:
-        found = calibration.from_files(images.expand(FLAGS.calibration_images), FLAGS.calibration_size)
+        found = calibration.from_files(images.expand_paths(FLAGS.calibration_images), FLAGS.calibration_size)
     else:
         found = calibration.from_records(FLAGS.calibration_dataset_dir, FLAGS.calibration_split,
                                          FLAGS.calibration_size)
@@ -72,21 +72,21 @@ def calibration_pictures():
 
 def write_labels(class_names):
     """labels.txt in the output folder; UserError where nets of other classes lie there."""
-    from datasets import facts
-    path = os.path.join(FLAGS.output_dir, facts.LABELS)
-    if os.path.exists(path) and not FLAGS.overwrite and facts.read_labels(path) != class_names:
+    from datasets import dataset_info
+    path = os.path.join(FLAGS.output_dir, dataset_info.LABELS_FILE)
+    if os.path.exists(path) and not FLAGS.overwrite and dataset_info.read_labels(path) != class_names:
         raise UserError(f'{path} names the classes of another net; choose another --output_dir, or pass '
                                 f'--overwrite')
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
-    facts.write_labels(FLAGS.output_dir, class_names)
+    dataset_info.write_labels(FLAGS.output_dir, class_names)
 
 
 def main():
     """Finds out which net it is, then writes it format by format."""
-    from datasets import facts
+    from datasets import dataset_info
     from run_folder import trained_model
 
-    class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
+    class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
     log.info('%s: %s, %s anchors, %d classes with the background', model.checkpoint, model.params.name,
              model.params.anchor_preset, len(model.class_names) + 1)

@@ -51,7 +51,7 @@ def check_flags(arguments):
     if not FLAGS.images:
         raise UserError('no pictures or videos given; name files, folders or globs behind the flags')
     for path in find_inputs()[1]:
-        video.require(path)
+        video.import_cv2(path)
 
 
 def find_inputs():
@@ -116,6 +116,7 @@ def build(model, labels):
     """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, and of frames' pixels."""
     import tensorflow.compat.v1 as tf
 
+    from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
     size, mean = model.params.image_size, model.params.mean
@@ -124,8 +125,9 @@ def build(model, labels):
         from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
         from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
     images = tf.placeholder(tf.uint8, [None, size, size, 3])
-    detections = trained_model.detect(images, model, labels, select_threshold=FLAGS.min_score,
-                                  nms_threshold=FLAGS.nms_threshold, keep_top_k=FLAGS.max_detections)
+    detections = trained_model.detect(images, model, labels, PostProcessingOptions(
+        select_threshold=FLAGS.min_score, nms_threshold=FLAGS.nms_threshold,
+        keep_top_k=FLAGS.max_detections))
 
     def find_in_pictures(session, batch):
         return session.run(detections, {images: session.run(from_encoded, {encoded: batch})})
@@ -164,7 +166,7 @@ def write_picture(path, jpeg, detections):
     from PIL import Image
 
     from visualization import drawing
-    files.write_atomically(path, drawing.as_jpeg(draw(Image.open(io.BytesIO(jpeg.encoded)), detections)))
+    files.write_atomically(path, drawing.encode_jpeg(draw(Image.open(io.BytesIO(jpeg.encoded)), detections)))
 
 
 def predict_pictures(find, drawn, class_names, speed):
@@ -222,16 +224,16 @@ def main():
     from run_folder import trained_model
 
     class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    model = trained_model.find_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
-    labels = trained_model.find_labels(FLAGS.classes, model.class_names) if FLAGS.classes else None
+    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
+    labels = trained_model.labels_from_names(FLAGS.classes, model.class_names) if FLAGS.classes else None
     pictures, videos = find_inputs()
     drawn = output_paths(pictures + videos)
     refuse_overwriting(drawn)
     find_in_pictures, find_in_frames = build(model, labels)
-    restore = trained_model.restorer(model, FLAGS.use_moving_averages)
+    restore = trained_model.make_restore_fn(model, FLAGS.use_moving_averages)
 
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
-    config = model_deploy.one_net_config(FLAGS.gpu_memory_fraction)
+    config = model_deploy.inference_session_config(FLAGS.gpu_memory_fraction)
     speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0
     with tf.Session(config=config) as session:
         restore(session)

@@ -101,7 +101,7 @@ def main():
     from run_folder import trained_model
     model = trained_model.resolve_model(FLAGS.checkpoint_path)
     job = exporters.Job(model, True, exporters.Options(.01, .45, 200), [])
-    encoded = [images.read_jpeg(path).encoded for path in images.expand(FLAGS.images)]
+    encoded = [images.read_jpeg(path).encoded for path in images.expand_paths(FLAGS.images)]
     resized, ours = predict(job, encoded)
     count = sum(int((one['scores'] >= FLAGS.min_score).sum()) for one in ours)
     print(f'{model.checkpoint}: {count} detections that score {FLAGS.min_score} in {len(encoded)} pictures\n\n'

@@ -36,7 +36,7 @@ def _net_parameter():
     return message_factory.GetMessageClass(pool.FindMessageTypeByName('caffe_weights.NetParameter'))
 
 
-def read(path):
+def read_weights(path):
     """'<layer>/blob_<n>' -> array of its own shape, of every layer that has weights; UserError if it cannot be read.
 
     Kernels are [out, in, h, w], or [out, in] in dense layers; the first layer of VGG reads BGR.

@@ -17,7 +17,7 @@ from cli import app  # noqa: E402
 from common import files  # noqa: E402
 from common.errors import UserError  # noqa: E402
 from common.log import log  # noqa: E402
-from datasets import facts  # noqa: E402
+from datasets import dataset_info  # noqa: E402
 from nets import anchor_presets, nets_factory  # noqa: E402
 from run_folder import checkpoint_files, run_config  # noqa: E402
 
@@ -59,7 +59,7 @@ def description(source):
     kept = run_config.model_of_checkpoint(source.path)
     given = {'model_name': FLAGS.model_name,
              'anchor_preset': FLAGS.anchor_preset and anchor_presets.read(FLAGS.anchor_preset),
-             'class_names': facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
+             'class_names': dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
     for name, value in given.items():
         if name != 'model_name' and value and kept.get(name, value) != value:
             raise UserError(f'{source.path} was trained with {name} {kept[name]}, not {value}; leave that out')
@@ -83,22 +83,22 @@ def main():
     source = sources.open_source(FLAGS.checkpoint_path)
     model = description(source)
     params = nets_factory.get_params(FLAGS.model_name, model['anchor_preset'] or 'voc')
-    num_classes = restoring.num_classes(source, params, FLAGS.checkpoint_model_scope)
+    num_classes = restoring.count_classes(source, params, FLAGS.checkpoint_model_scope)
     check_class_names(source, model['class_names'], num_classes)
     variables = make_variables(params, num_classes or 2)
     plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
-    restoring.check(plan, params.name, FLAGS.ignore_missing_vars)
-    report.log_table(plan)
+    restoring.check_plan(plan, params.name, FLAGS.ignore_missing_vars)
+    report.log_restore_table(plan)
 
-    restore = restoring.init_fn(plan)
+    restore = restoring.make_init_fn(plan)
     saver = saved.CheckpointSaver(var_list=[v for v in variables if v.op.name in plan.values])
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         restore(session)
         saver.save(session, os.path.join(FLAGS.output_dir, 'model.ckpt'), global_step=0, write_meta_graph=False)
-    if plan.left:
+    if plan.not_restored:
         log.info('to train from it: --checkpoint_path=%s', FLAGS.output_dir)
     elif not all(model.values()):
         log.info('a whole detector of %d classes and the background; with --labels_file and --anchor_preset it could '

@@ -6,26 +6,26 @@ from typing import NamedTuple
 import numpy as np
 import tf_slim as slim
 
-from checkpoints import layouts, sources
+from checkpoints import weight_formats, sources
 from checkpoints.scopes import is_under
 from common.errors import UserError
 from nets import mobilenet_v1
 from nets.ssd_params import NETS, backbone_scopes
 
 # Why a variable keeps its initial value.
-MISSING, OTHER_SHAPE, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
-NOT_FINITE, OTHER_ANCHORS = 'not finite there', 'of other anchors'
-WITHOUT_WEIGHTS = 'their weights start afresh'
+MISSING, SHAPE_MISMATCH, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
+NOT_FINITE, ANCHOR_MISMATCH = 'not finite there', 'of other anchors'
+WEIGHTS_NOT_RESTORED = 'their weights start afresh'
 
 
-class Plan(NamedTuple):
+class RestorePlan(NamedTuple):
     """What a source gives to the variables of a graph."""
-    source: object       # `sources.Source`
-    layout: object       # `layouts.Layout`, None where the source has names of ours
+    source: object       # `sources.WeightSource`
+    weight_format: object       # `weight_formats.WeightFormat`, None where the source has names of ours
     same_net: bool       # whether it is a detector of this very net
     values: dict         # variable name -> the array that it starts from
-    origins: dict        # variable name -> name in the source, of all that were found there
-    left: dict           # reason -> [(variable, shape in the source or None)], in the order of the variables
+    source_names: dict        # variable name -> name in the source, of all that were found there
+    not_restored: dict           # reason -> [(variable, shape in the source or None)], in the order of the variables
 
 
 class _Found(NamedTuple):
@@ -42,22 +42,22 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
     excluded: variables to leave alone. model_scope: the name that stands for model_name in the source. use_averages:
     takes moving averages of weights where there are. UserError where the source cannot be meant.
     """
-    source = sources.averaged(source) if use_averages else source
+    source = sources.with_moving_averages(source) if use_averages else source
     layout = _layout_of(source, variables, model_name)
     own_scope = model_scope or model_name
     same_net = any(is_under(name, own_scope) and '_box/' in name for name in source.shapes)
-    plan = Plan(source, layout, same_net, {}, {}, {})
+    plan = RestorePlan(source, layout, same_net, {}, {}, {})
     for variable in variables:
         if variable in excluded:
-            plan.left.setdefault(EXCLUDED, []).append((variable, None))
+            plan.not_restored.setdefault(EXCLUDED, []).append((variable, None))
             continue
         name = variable.op.name
         found = _by_layout(source, name, layout, model_name) if layout \
             else _by_name(source, name, model_name, own_scope)
         reason = _take(plan, variable, found)
         if reason:
-            there = found.shape if reason == OTHER_SHAPE else None
-            plan.left.setdefault(reason, []).append((variable, there))
+            there = found.shape if reason == SHAPE_MISMATCH else None
+            plan.not_restored.setdefault(reason, []).append((variable, there))
     _leave_classes_of_other_anchors(plan, variables)
     _leave_lonely_biases(plan, variables)
     return plan
@@ -65,7 +65,7 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
 
 def _layout_of(source, variables, model_name):
     """The `Layout` of a source, None where it has names of ours; UserError for that of another backbone."""
-    layout = layouts.recognise(source)
+    layout = weight_formats.identify_format(source)
     if layout is None or any(variable.op.name in source.shapes for variable in variables):
         return None
     backbone = NETS[model_name].backbone
@@ -82,11 +82,11 @@ def _take(plan, variable, found):
     """Puts what was found for a variable into the plan, or says why not."""
     if found is None:
         return MISSING
-    plan.origins[variable.op.name] = found.origin
+    plan.source_names[variable.op.name] = found.origin
     if found.reason:
         return found.reason
     if found.shape != variable.shape.as_list():
-        return OTHER_SHAPE
+        return SHAPE_MISMATCH
     array = found.read()
     if not np.isfinite(array).all():
         return NOT_FINITE
@@ -97,7 +97,7 @@ def _take(plan, variable, found):
 def _by_layout(source, name, layout, model_name):
     """What a file of a known kind has for a variable of ours, or None."""
     below = name.removeprefix(f'{model_name}/')
-    array = layouts.read(layout, source, below, NETS[model_name])
+    array = weight_formats.read_variable(layout, source, below, NETS[model_name])
     return None if array is None else _Found(layout.names[below], list(array.shape), lambda: array)
 
 
@@ -116,50 +116,50 @@ def _by_name(source, name, model_name, own_scope):
 
 def _leave_classes_of_other_anchors(plan, variables):
     """Classes of a layer whose offsets have another shape are of other anchors, even if they fit: 4 x 3 is 6 x 2."""
-    other = {variable.op.name.partition('/conv_loc/')[0] for variable, _ in plan.left.get(OTHER_SHAPE, [])
+    other = {variable.op.name.partition('/conv_loc/')[0] for variable, _ in plan.not_restored.get(SHAPE_MISMATCH, [])
              if variable.op.name.endswith('/conv_loc/biases')}
     for variable in variables:
         layer, classes, _ = variable.op.name.partition('/conv_cls/')
         if classes and layer in other and plan.values.pop(variable.op.name, None) is not None:
-            plan.left.setdefault(OTHER_ANCHORS, []).append((variable, None))
+            plan.not_restored.setdefault(ANCHOR_MISMATCH, []).append((variable, None))
 
 
 def _leave_lonely_biases(plan, variables):
     """Biases mean nothing without their weights: those that happen to fit start afresh with them."""
-    afresh = {variable.op.name for reason, entries in plan.left.items() if reason != MISSING for variable, _ in entries}
+    afresh = {variable.op.name for reason, entries in plan.not_restored.items() if reason != MISSING for variable, _ in entries}
     for variable in variables:
         name = variable.op.name
         if name in plan.values and name.endswith('/biases') and f'{name[:-len("biases")]}weights' in afresh:
             del plan.values[name]
-            plan.left.setdefault(WITHOUT_WEIGHTS, []).append((variable, None))
+            plan.not_restored.setdefault(WEIGHTS_NOT_RESTORED, []).append((variable, None))
 
 
-def num_classes(source, params, model_scope=None):
+def count_classes(source, params, model_scope=None):
     """C of the detector of `params` that a source holds, background included; 0 where it holds none.
 
     Of each anchor a layer has C classes and 4 offsets.
     """
-    layout = layouts.recognise(source)
+    layout = weight_formats.identify_format(source)
     classes, offsets = (
         source.shapes.get(layout.names.get(name) if layout else f'{model_scope or params.name}/{name}')
         for name in (f'{params.feat_layers[0]}_box/{convolution}/biases' for convolution in ('conv_cls', 'conv_loc')))
     return 4 * classes[-1] // offsets[-1] if classes and offsets else 0
 
 
-def check(plan, model_name, ignore_missing):
+def check_plan(plan, model_name, ignore_missing):
     """UserError where the plan restores nothing, or half of what the source should hold."""
-    left = [variable.op.name for reason, entries in plan.left.items() if reason != EXCLUDED for variable, _ in entries]
-    missing = [variable.op.name for variable, _ in plan.left.get(MISSING, [])]
+    left = [variable.op.name for reason, entries in plan.not_restored.items() if reason != EXCLUDED for variable, _ in entries]
+    missing = [variable.op.name for variable, _ in plan.not_restored.get(MISSING, [])]
     path = plan.source.path
     if not plan.values or _is_of_another_width(plan, model_name):
         raise UserError(f'{path} holds no variable of this net: {_why_nothing(plan, model_name, left)}')
     if ignore_missing:
         return
-    if plan.layout:
+    if plan.weight_format:
         lacking = [name for name in _of_backbone(left, model_name)
-                   if name.removeprefix(f'{model_name}/') in plan.layout.names]
+                   if name.removeprefix(f'{model_name}/') in plan.weight_format.names]
         if lacking:
-            raise UserError(f'{path} looks like {plan.layout.title}, but does not give {len(lacking)} of its variables '
+            raise UserError(f'{path} looks like {plan.weight_format.title}, but does not give {len(lacking)} of its variables '
                             f'(here {", ".join(lacking[:3])}): they are missing, of another shape or not finite; get '
                             f'it anew, or pass --ignore_missing_vars to start them afresh')
     elif plan.same_net and missing:
@@ -170,7 +170,7 @@ def check(plan, model_name, ignore_missing):
 
 def _is_of_another_width(plan, model_name):
     """Whether the backbone is there, but nothing of it fits."""
-    other = [variable.op.name for variable, _ in plan.left.get(OTHER_SHAPE, [])]
+    other = [variable.op.name for variable, _ in plan.not_restored.get(SHAPE_MISMATCH, [])]
     return bool(_of_backbone(other, model_name)) and not _of_backbone(plan.values, model_name)
 
 
@@ -182,13 +182,13 @@ def _of_backbone(names, model_name):
 def _why_nothing(plan, model_name, left):
     if not left:
         return 'all are excluded'
-    if OTHER_SHAPE in plan.left:
-        variable, there = plan.left[OTHER_SHAPE][0]
+    if SHAPE_MISMATCH in plan.not_restored:
+        variable, there = plan.not_restored[SHAPE_MISMATCH][0]
         name = variable.op.name
         fitting = _nets_of_width(there[-1]) if name == 'MobilenetV1/Conv2d_0/weights' else ''
         return f'all have another shape, such as {name}, {there} there and {variable.shape.as_list()} here{fitting}'
     near = ', '.join(difflib.get_close_matches(left[0], list(plan.source.shapes), 3, 0)) or 'none'
-    excluded = 'some of it is excluded; of the rest ' if EXCLUDED in plan.left else ''
+    excluded = 'some of it is excluded; of the rest ' if EXCLUDED in plan.not_restored else ''
     return f'{excluded}the net wants {left[0]}, and the nearest names in the checkpoint are {near}; ' \
            f'--checkpoint_model_scope maps {model_name}/ to another name'
 
@@ -200,6 +200,6 @@ def _nets_of_width(depth):
     return f'; nets of this width: {", ".join(names)}' if names else ''
 
 
-def init_fn(plan):
+def make_init_fn(plan):
     """A function (session) that gives the variables their values."""
     return slim.assign_from_values_fn(plan.values)

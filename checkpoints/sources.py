@@ -13,22 +13,22 @@ from common.errors import UserError
 from run_folder import saved_checkpoints
 
 
-class Source(NamedTuple):
+class WeightSource(NamedTuple):
     """The weights of one file (of a prefix, for TensorFlow)."""
     path: str
     shapes: dict        # name -> list of int
     read: Callable      # name -> array
 
 
-def averaged(source):
+def with_moving_averages(source):
     """The `Source` with the moving averages of weights in their place; UserError where there are none."""
-    if not any(name.endswith(saved_checkpoints.AVERAGE) for name in source.shapes):
+    if not any(name.endswith(saved_checkpoints.MOVING_AVERAGE_SUFFIX) for name in source.shapes):
         raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
 
     def read(name):
-        average = name + saved_checkpoints.AVERAGE
+        average = name + saved_checkpoints.MOVING_AVERAGE_SUFFIX
         return source.read(average if average in source.shapes else name)
-    return Source(source.path, source.shapes, read)
+    return WeightSource(source.path, source.shapes, read)
 
 
 def open_source(path):
@@ -43,10 +43,10 @@ def open_source(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
         arrays = _READERS[os.path.splitext(path)[1].lower()](path)
-        return Source(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+        return WeightSource(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
     try:
-        prefix = saved_checkpoints.find(path)
-        return Source(prefix, saved_checkpoints.shapes(prefix), functools.partial(saved_checkpoints.read, prefix))
+        prefix = saved_checkpoints.find_checkpoint(path)
+        return WeightSource(prefix, saved_checkpoints.read_shapes(prefix), functools.partial(saved_checkpoints.read_variable, prefix))
     except UserError as error:
         if os.path.isfile(path) and not path.endswith(('.index', '.meta')) and '.data-' not in path:
             raise UserError(f'{path} is no checkpoint of TensorFlow; other files are read by their endings '
@@ -83,5 +83,5 @@ def _torch(path):
             if isinstance(tensor, torch.Tensor)}
 
 
-_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read}
+_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read_weights}
 _ARCHIVES = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

@@ -3,7 +3,7 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-from datasets import facts
+from datasets import dataset_info
 from exporting import graph
 from run_folder import trained_model
 
@@ -21,4 +21,4 @@ def export(path, job):
             {name: tf.saved_model.predict_signature_def(*way) for name, way in ways.items()})
         builder.save()
     os.mkdir(os.path.join(path, _EXTRA))
-    facts.write_labels(os.path.join(path, _EXTRA), job.model.class_names)
+    dataset_info.write_labels(os.path.join(path, _EXTRA), job.model.class_names)

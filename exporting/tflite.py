@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from cli.app import QuietStderr
-from datasets import facts
+from datasets import dataset_info
 from exporting import graph
 from nets import post_processing
 from run_folder import trained_model
@@ -27,8 +27,8 @@ def write(path, content, job):
     with open(path, 'wb') as file:
         file.write(content)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, 'a') as archive:
-        facts.write_labels(folder, job.model.class_names)
-        archive.write(os.path.join(folder, facts.LABELS), facts.LABELS)
+        dataset_info.write_labels(folder, job.model.class_names)
+        archive.write(os.path.join(folder, dataset_info.LABELS_FILE), dataset_info.LABELS_FILE)
 
 
 @contextlib.contextmanager

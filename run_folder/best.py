@@ -12,7 +12,7 @@ from run_folder import run_config, run_lock, saved_checkpoints
 FOLDER, FACTS = 'best', 'best.json'
 
 
-class Best:
+class BestCheckpoint:
     """`train_dir/best`: a checkpoint, its configuration, and `best.json`, which says by what number it is the best.
 
     At every moment there is a whole checkpoint, once there was one.
@@ -60,7 +60,7 @@ class Best:
         for name in names:
             os.replace(os.path.join(self._candidate, name), os.path.join(self.folder, name))
         prefix = next(name for name in names if name.endswith('.index')).removesuffix('.index')
-        saved_checkpoints.write_list(self.folder, [prefix])
+        saved_checkpoints.write_checkpoint_list(self.folder, [prefix])
         write_json(os.path.join(self.folder, FACTS), {
             'checkpoint': prefix, 'step': step, 'metric': self._metric, 'value': value,
             'evaluated_on': self._evaluated_on})

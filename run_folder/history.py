@@ -7,7 +7,7 @@ from common.files import read_json, write_json
 from common.log import log
 
 
-class History:
+class EvaluationHistory:
     """`history.json`: {'evaluated_on': ..., 'checkpoints': [{'content', ...}, ...]}."""
 
     def __init__(self, path, evaluated_on):
@@ -21,7 +21,7 @@ class History:
 
     def has(self, prefix):
         """Whether a checkpoint of this very content was evaluated."""
-        return content(prefix) in {row['content'] for row in self._rows}
+        return index_digest(prefix) in {row['content'] for row in self._rows}
 
     def add(self, **row):
         """Adds a checkpoint, its 'content' and what else there is, for an earlier look at it; writes the file."""
@@ -30,7 +30,7 @@ class History:
         write_json(self._path, {'evaluated_on': self._evaluated_on, 'checkpoints': self._rows})
 
 
-def content(prefix):
+def index_digest(prefix):
     """A digest of a checkpoint's index, which holds the checksums of all its values; None without one."""
     with contextlib.suppress(FileNotFoundError), open(f'{prefix}.index', 'rb') as file:
         return hashlib.sha256(file.read()).hexdigest()[:16]

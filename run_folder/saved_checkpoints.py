@@ -1,4 +1,4 @@
-"""Checkpoints on disk: found, described, and written only when they are worth it."""
+"""TensorFlow checkpoints on disk: find, read, check and write them."""
 import contextlib
 import glob
 import os
@@ -9,156 +9,241 @@ from common.errors import UserError, op_error_message
 from common.log import log
 from run_folder import checkpoint_files
 
-AVERAGE = '/ExponentialMovingAverage'   # follows the name of a variable in that of its moving average
+# `tf.train.ExponentialMovingAverage` appends this to the name of a variable.
+MOVING_AVERAGE_SUFFIX = '/ExponentialMovingAverage'
+
+# What a checkpoint reader raises for truncated or corrupt files.
+_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 
-def find(path):
-    """The prefix of a checkpoint from a prefix, any of its files, or a folder (its latest); UserError if none."""
+def find_checkpoint(path):
+    """Return the prefix of the checkpoint at a path.
+
+    Args:
+      path: a prefix, any file of a checkpoint, or a folder. A folder stands for the latest
+        checkpoint in its checkpoint list, without a list for the highest step, and without steps
+        in the names for its only checkpoint.
+
+    Raises:
+      UserError: there is no checkpoint at the path, or the choice is ambiguous.
+    """
     if os.path.basename(path) == 'checkpoint' and os.path.isfile(path):
         path = os.path.dirname(path) or '.'
     if os.path.isdir(path):
-        return _in_folder(path)
+        return _find_in_folder(path)
     checkpoint_files.check_path(path)
     prefix = path
-    for ending in ('.index', '.meta'):
-        prefix = prefix.removesuffix(ending)
+    for extension in ('.index', '.meta'):
+        prefix = prefix.removesuffix(extension)
     if '.data-' in os.path.basename(prefix):
         prefix = prefix[:prefix.rindex('.data-')]
     if not tf.train.checkpoint_exists(prefix):
         raise UserError(f'there is no checkpoint {path}')
-    # One file without an index may be a checkpoint of the format before 2016, or any other file.
-    if not os.path.exists(f'{prefix}.index') and broken(prefix):
-        raise UserError(f'{path} is not a TensorFlow checkpoint; convert it with python '
-                        f'checkpoints/import_weights.py')
+    # A file without an index is a checkpoint of the format before 2016, or not a checkpoint.
+    if not os.path.exists(f'{prefix}.index') and corruption(prefix):
+        raise UserError(f'{path} is not a TensorFlow checkpoint; convert it with '
+                        f'python checkpoints/import_weights.py')
     return prefix
 
 
-def _in_folder(folder):
-    """The latest checkpoint, or the only one where neither a list nor a step says which is."""
-    latest = _listed(folder) or next(iter(checkpoint_files.list_checkpoints(folder)), None)
+def _find_in_folder(folder):
+    """Return the prefix of the latest, or the only, checkpoint in a folder."""
+    latest = _listed_checkpoint(folder) or next(
+        iter(checkpoint_files.list_checkpoints(folder)), None)
     if latest:
         return latest
-    unlisted = checkpoint_files.list_any_checkpoints(folder)
-    if len(unlisted) > 1:
-        raise UserError(f'the folder {folder} holds several checkpoints and no list of them: name one of '
-                        f'{", ".join(map(os.path.basename, unlisted))}')
-    if not unlisted:
-        raise UserError(f'the folder {folder} holds no TensorFlow checkpoint; name the file if it is of another kind')
-    return unlisted[0]
+    prefixes = checkpoint_files.list_any_checkpoints(folder)
+    if len(prefixes) > 1:
+        raise UserError(f'the folder {folder} holds several checkpoints, but no list of them; '
+                        f'pass one of {", ".join(map(os.path.basename, prefixes))}')
+    if not prefixes:
+        raise UserError(f'the folder {folder} holds no TensorFlow checkpoint; '
+                        f'pass the file itself if it has another format')
+    return prefixes[0]
 
 
-def shapes(prefix):
-    """Name -> shape (list) of every variable of a checkpoint; UserError where it cannot be read."""
-    with _readable(prefix):
+def _listed_checkpoint(folder):
+    """Return the latest checkpoint in the folder's checkpoint list; None without a valid list."""
+    try:
+        return tf.train.latest_checkpoint(folder)
+    except ValueError:   # the list cannot be parsed
+        return None
+
+
+def write_checkpoint_list(folder, names):
+    """Write the file `checkpoint`, the folder's checkpoint list.
+
+    Args:
+      folder: the folder of the checkpoints.
+      names: base names of the checkpoints, the latest last. Without a path in them, the folder can
+        be moved.
+    """
+    # For a relative folder, TensorFlow would write `../../name`.
+    tf.train.update_checkpoint_state(os.path.abspath(folder), names[-1], names)
+
+
+def read_shapes(prefix):
+    """Return the shapes of all variables of a checkpoint: name -> list of int.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    with _convert_read_errors(prefix):
         return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
 
 
-def read(prefix, name):
-    """The value of a variable of a checkpoint; UserError where it cannot be read."""
-    with _readable(prefix):
+def read_variable(prefix, name):
+    """Return the value of one variable of a checkpoint, a NumPy array.
+
+    Raises:
+      UserError: the checkpoint cannot be read.
+    """
+    with _convert_read_errors(prefix):
         return tf.train.NewCheckpointReader(prefix).get_tensor(name)
 
 
 @contextlib.contextmanager
-def _readable(prefix):
-    """Turns what a broken checkpoint raises into a UserError."""
+def _convert_read_errors(prefix):
+    """Raise UserError instead of the errors of a checkpoint reader."""
     try:
         yield
-    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-        raise UserError(f'the checkpoint {prefix} cannot be read ({str(error).partition(chr(10))[0]})') from error
+    except _READ_ERRORS as error:
+        raise UserError(f'the checkpoint {prefix} cannot be read ({_first_line(error)})') from error
 
 
-def _listed(folder):
-    """What the folder's list of checkpoints says is the latest, or None, also where the list is broken."""
-    try:
-        return tf.train.latest_checkpoint(folder)
-    except ValueError:
-        return None
+def corruption(prefix):
+    """Return why a checkpoint cannot be restored, in one line; '' if it is intact.
 
-
-def write_list(folder, names):
-    """Writes the folder's list of checkpoints by their names, the latest last, so that the folder can be moved."""
-    # From a folder that is named relative to this process, TensorFlow would make `../../name`.
-    tf.train.update_checkpoint_state(os.path.abspath(folder), names[-1], names)
-
-
-def broken(prefix):
-    """Why a checkpoint cannot be restored, '' where it can: every value is read, which tests its checksum."""
+    Reads every value, so that TensorFlow verifies all checksums.
+    """
     try:
         reader = tf.train.NewCheckpointReader(prefix)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
-        return str(error).partition(chr(10))[0]
+    except _READ_ERRORS as error:
+        return _first_line(error)
     return ''
 
 
-def pass_over_broken(folder):
-    """The latest checkpoint of a train_dir that is whole, or None where it has none.
+def _first_line(error):
+    return str(error).partition('\n')[0]
 
-    Broken ones (cut short, a disk that was full) get another name, so that nobody takes them for whole, and a
-    line each; the folder's list then ends with the whole one, which is where the supervisor goes on. What a
-    killed process left half written is removed. UserError where checkpoints are there, but none is whole.
+
+def latest_checkpoint(train_dir):
+    """Return the prefix of the checkpoint that a run in `train_dir` resumes from; None without one.
+
+    It is the latest of the folder's checkpoint list, which TensorFlow's supervisor restores.
+    Changes no file and does not verify checksums: see `set_aside_broken_checkpoints`.
+
+    Raises:
+      UserError: there are checkpoints, but no list names them, so that the supervisor would start
+        from step 0 and overwrite them.
     """
-    for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*tempstate*')):
+    latest = _listed_checkpoint(train_dir)
+    if not latest and checkpoint_files.list_checkpoints(train_dir):
+        raise UserError(
+            f'{train_dir} holds checkpoints, but its checkpoint list names none of them; call '
+            f'saved_checkpoints.set_aside_broken_checkpoints(train_dir) to write the list')
+    return latest
+
+
+def set_aside_broken_checkpoints(train_dir):
+    """Make the latest intact checkpoint of a `train_dir` the one that the next run resumes from.
+
+    Renames broken checkpoints with a higher step, for example truncated ones, to
+    `broken.ckpt-<step>`, removes temporary files of a killed process, and rewrites the checkpoint
+    list if its latest entry changes. Logs each renamed checkpoint. Call it only while no other
+    process writes to the folder.
+
+    Raises:
+      UserError: the folder has checkpoints, but none is intact. Nothing is renamed then.
+    """
+    for path in glob.glob(os.path.join(glob.escape(train_dir), 'model.ckpt-*tempstate*')):
         os.remove(path)
-    found = {}
-    for prefix in checkpoint_files.list_checkpoints(folder):
-        why = broken(prefix)
-        if not why:
-            _set_aside(found, f'going on from {prefix}')
-            if _listed(folder) != prefix:
-                there = [os.path.basename(other) for other in reversed(checkpoint_files.list_checkpoints(folder))]
-                write_list(folder, there)
-            return prefix
-        found[prefix] = why
-    if found:
-        listed = ', '.join(f'{os.path.basename(prefix)} ({why})' for prefix, why in found.items())
-        raise UserError(f'no checkpoint in {folder} is whole: {listed}; move them away to start anew')
-    return None
+    broken = {}   # prefix -> reason
+    for prefix in checkpoint_files.list_checkpoints(train_dir):
+        reason = corruption(prefix)
+        if not reason:
+            _rename_broken(broken)
+            if _listed_checkpoint(train_dir) != prefix:
+                write_checkpoint_list(train_dir, [
+                    os.path.basename(path)
+                    for path in reversed(checkpoint_files.list_checkpoints(train_dir))])
+            return
+        broken[prefix] = reason
+    if broken:
+        reasons = ', '.join(
+            f'{os.path.basename(prefix)} ({reason})' for prefix, reason in broken.items())
+        raise UserError(f'no checkpoint in {train_dir} is intact: {reasons}; '
+                        f'move them away to start from step 0')
 
 
-def _set_aside(broken, instead):
-    """Renames broken checkpoints, prefix -> reason, with a line for each."""
-    for prefix, why in broken.items():
+def _rename_broken(reasons):
+    """Rename broken checkpoints from `model.ckpt-<step>` to `broken.ckpt-<step>` and log each.
+
+    Args:
+      reasons: prefix -> reason, as `corruption` returns it.
+    """
+    for prefix, reason in reasons.items():
         folder, name = os.path.split(prefix)
-        aside = os.path.join(folder, name.replace('model.', 'broken.', 1))
+        new_prefix = os.path.join(folder, name.replace('model.', 'broken.', 1))
         for path in glob.glob(f'{glob.escape(prefix)}.*'):
-            os.replace(path, aside + path[len(prefix):])
-        log.info('%s is broken (%s) and passed over, it is now %s; %s', prefix, why, aside, instead)
+            os.replace(path, new_prefix + path[len(prefix):])
+        log.info('%s is broken (%s); renamed it to %s', prefix, reason, new_prefix)
 
 
 class CheckpointSaver(tf.train.Saver):
-    """A Saver that writes no step twice, no weights that are not finite, and says what it wrote."""
+    """A Saver that writes each step once and never writes non-finite weights."""
 
     def __init__(self, **kwargs):
+        """Create the saver and its finiteness check; call this when all variables exist.
+
+        Args:
+          **kwargs: arguments of `tf.train.Saver`.
+        """
         super().__init__(save_relative_paths=True, **kwargs)
         with tf.name_scope('checkpoint_is_finite'):
-            self._finite = tf.reduce_all(tf.stack([tf.constant(True)] + [
+            self._is_finite = tf.reduce_all(tf.stack([tf.constant(True)] + [
                 tf.reduce_all(tf.is_finite(variable)) for variable in tf.global_variables()
                 if variable.dtype.base_dtype.is_floating]))
         self._last_step = None
 
-    def already_saved(self, step):
-        """Tells that a checkpoint of this step exists, so that it is not written again."""
+    def mark_as_saved(self, step):
+        """Tell the saver that a checkpoint of this step exists, so that `save` skips the step."""
         self._last_step = step
 
     def save(self, sess, save_path, global_step=None, **kwargs):
-        """As tf.train.Saver; global_step may be a tensor. UserError where it cannot or should not be written."""
+        """Write the checkpoint `<save_path>-<global_step>` and log its path.
+
+        Args:
+          sess: the session.
+          save_path: prefix without the step.
+          global_step: an int or a tensor.
+          **kwargs: further arguments of `tf.train.Saver.save`.
+
+        Returns:
+          The prefix of the checkpoint; None if this step has already been saved.
+
+        Raises:
+          UserError: a variable is not finite, or the files cannot be written. Older checkpoints
+            stay as they are.
+        """
         step = global_step if isinstance(global_step, int) else int(sess.run(global_step))
         if step == self._last_step:
             return None
-        if not sess.run(self._finite):
-            raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and the last one '
-                            f'stays as it is; lower the learning rate or look for broken annotations')
+        if not sess.run(self._is_finite):
+            raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and '
+                            f'the last one is kept; lower the learning rate, or check the '
+                            f'annotations')
         try:
-            written = super().save(sess, save_path, global_step=step, **kwargs)
-        except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: the folder is gone
+            prefix = super().save(sess, save_path, global_step=step, **kwargs)
+        except (tf.errors.OpError, OSError, ValueError) as error:   # ValueError: no such folder
             for path in filter(os.path.isfile, glob.glob(f'{glob.escape(save_path)}-{step}.*')):
-                os.remove(path)   # nobody shall take what was written for a checkpoint
-            why = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
+                os.remove(path)   # an incomplete checkpoint must not look like a complete one
+            reason = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise UserError(f'the checkpoint of step {step} could not be written to '
-                            f'{os.path.dirname(save_path)} ({why}); the one before it is untouched') from error
+                            f'{os.path.dirname(save_path)} ({reason}); free disk space or check '
+                            f'the permissions. The last checkpoint is kept') from error
         self._last_step = step
-        log.info('step %d: saved %s', step, written)
-        return written
+        log.info('step %d: saved %s', step, prefix)
+        return prefix

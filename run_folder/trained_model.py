@@ -22,13 +22,13 @@ class Model(NamedTuple):
         return int(digits) if digits.isdigit() else 0
 
 
-def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=None):
+def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=None):
     """The `Model` of a checkpoint (file or folder).
 
     What the configuration beside the checkpoint says cannot be overruled: a net with other anchors or classes
     than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
     """
-    prefix = saved_checkpoints.find(checkpoint_path)
+    prefix = saved_checkpoints.find_checkpoint(checkpoint_path)
     kept = run_config.model_of_checkpoint(prefix)
     anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
     given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
@@ -44,7 +44,7 @@ def find_model(checkpoint_path, model_name='', anchor_preset='', class_names=Non
     return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
 
 
-def find_labels(names, class_names):
+def labels_from_names(names, class_names):
     """Labels of the classes with these names, rising; UserError with the nearest names for one that is none."""
     for name in names:
         if name not in class_names:
@@ -53,8 +53,8 @@ def find_labels(names, class_names):
     return sorted({class_names.index(name) + 1 for name in names})
 
 
-def detect(images, model, labels=None, **options):
-    """`Detections` of uint8 RGB images [B, S, S, 3]; options: those of `post_processing.detect`.
+def detect(images, model, labels=None, options=post_processing.PostProcessingOptions()):
+    """`Detections` of uint8 RGB images [B, S, S, 3]; options: `PostProcessingOptions`.
 
     labels: rising, of the classes to look for; None for all. No other takes the place of one of them.
     """
@@ -63,20 +63,20 @@ def detect(images, model, labels=None, **options):
     with tf.device('/device:CPU:0'):   # suppression is many small steps
         logits = post_processing.merge_others(predictions.logits, labels) if labels else predictions.logits
         found = post_processing.detect(logits, predictions.offsets, anchors.net_anchors(model.params),
-                                       model.params.variances, **options)
+                                       model.params.variances, options)
         return found._replace(labels=tf.gather([0, *labels], found.labels)) if labels else found
 
 
-def restorer(model, use_averages=True):
+def make_restore_fn(model, use_averages=True):
     """A function (session) that restores the model variables of the graph, as moving averages where there are.
 
     It takes the prefix of another checkpoint of the same run, too, if that is to be restored.
     """
-    there = saved_checkpoints.shapes(model.checkpoint)
+    there = saved_checkpoints.read_shapes(model.checkpoint)
     names = {}
     for variable in tf.model_variables():
         name = variable.op.name
-        averaged = name + saved_checkpoints.AVERAGE
+        averaged = name + saved_checkpoints.MOVING_AVERAGE_SUFFIX
         source = averaged if use_averages and averaged in there else name
         if there.get(source) != variable.shape.as_list():
             raise UserError(f'{model.checkpoint} does not hold {name} of shape {variable.shape.as_list()}: it is '

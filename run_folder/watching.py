@@ -5,13 +5,13 @@ import time
 from common.errors import UserError
 from common.log import log
 from run_folder import checkpoint_files, history, run_config, run_lock, saved_checkpoints
-from run_folder.best import Best
+from run_folder.best import BestCheckpoint
 
 _POLL_SECS = 2.
 _PATIENCE = 5   # looks at a checkpoint that is not whole, while somebody trains, until it is given up
 
 
-class Watch:
+class CheckpointWatcher:
     """Use it in a `with` block; what was evaluated in an earlier one is not evaluated again."""
 
     def __init__(self, train_dir, eval_dir, metric, evaluated_on, **patience):
@@ -19,8 +19,8 @@ class Watch:
         checkpoint, as `json` has it. patience: timeout_secs and the like, as of `new_checkpoints`."""
         self._train_dir, self._metric = train_dir, metric
         self._patience = patience
-        self._history = history.History(os.path.join(eval_dir, 'history.json'), evaluated_on)
-        self._best = Best(train_dir, metric, evaluated_on)
+        self._history = history.EvaluationHistory(os.path.join(eval_dir, 'history.json'), evaluated_on)
+        self._best = BestCheckpoint(train_dir, metric, evaluated_on)
 
     def __enter__(self):
         return self
@@ -44,18 +44,18 @@ class Watch:
             else:
                 pass_over(prefix)
 
-    def note(self, held, step, mean_average_precisions, **more):
+    def add_result(self, held, step, mean_average_precisions, **more):
         """Keeps the checkpoint if it is the best so far, and its numbers, with a line.
 
         held: as `checkpoints` gave it. mean_average_precisions: name -> value; more: further numbers for the history.
         """
         numbers = ', '.join(f'{name} {value:.3f}' for name, value in mean_average_precisions.items())
-        content = history.content(held)   # before it is moved
+        content = history.index_digest(held)   # before it is moved
         is_best = self._best.offer(step, mean_average_precisions[self._metric])
         self._history.add(content=content, step=step, mAP=mean_average_precisions, **more)
         log.info('step %d: mAP %s%s', step, numbers, '; the best so far' if is_best else '')
 
-    def best(self):
+    def best_summary(self):
         """A sentence on the best checkpoint."""
         facts = self._best.facts
         return (f'the best by {self._metric} is that of step {facts["step"]} with {facts["value"]:.3f}, kept in '
@@ -85,7 +85,7 @@ def new_checkpoints(folder, done=(), timeout_secs=0., restart_secs=0., poll_secs
         prefix = next((prefix for prefix in there if prefix not in done), None)
         if prefix:
             looks += 1
-            why = saved_checkpoints.broken(prefix)
+            why = saved_checkpoints.corruption(prefix)
             still_written = why and running and looks < _PATIENCE
             if not still_written:
                 looks = 0

@@ -40,7 +40,7 @@ def write_checkpoint(folder):
 
 def make_job(folder, options=OPTIONS, use_averages=True, calibration=()):
     """The job of exporting the checkpoint in a folder."""
-    return Job(trained_model.find_model(str(folder)), use_averages, options, list(calibration))
+    return Job(trained_model.resolve_model(str(folder)), use_averages, options, list(calibration))
 
 
 def written(exporter, path, job):

@@ -17,7 +17,7 @@ def train_dir(tmp_path):
 
 
 def keeper(train_dir, metric='VOC07', data=DATA):
-    return best.Best(str(train_dir), metric, data)
+    return best.BestCheckpoint(str(train_dir), metric, data)
 
 
 def offer(found, train_dir, step, value):
@@ -31,7 +31,7 @@ def test_the_best_is_kept_and_a_folder_like_any_other(train_dir):
     assert [offer(found, train_dir, step, value) for step, value in ((10, .2), (20, .5), (30, .5))] == [
         True, True, False]
     found.close()
-    assert saved_checkpoints.find(str(train_dir / 'best')) == str(train_dir / 'best/model.ckpt-20')
+    assert saved_checkpoints.find_checkpoint(str(train_dir / 'best')) == str(train_dir / 'best/model.ckpt-20')
     assert value_in(train_dir / 'best') == 20
     assert json.loads((train_dir / 'best/best.json').read_text()) == {
         'checkpoint': 'model.ckpt-20', 'step': 20, 'metric': 'VOC07', 'value': .5, 'evaluated_on': DATA}
@@ -44,7 +44,7 @@ def test_the_best_outlives_its_training(train_dir):
     found = keeper(train_dir)
     held = found.hold(str(train_dir / 'model.ckpt-10'))
     delete(train_dir, 10)
-    assert saved_checkpoints.read(held, 'value') == 10
+    assert saved_checkpoints.read_variable(held, 'value') == 10
     assert found.offer(10, .1)
     found.close()
     assert value_in(train_dir / 'best') == 10 and value_in(train_dir) == 30

@@ -11,10 +11,10 @@ def test_what_was_evaluated_is_known_again(tmp_path):
     run = write_checkpoints(tmp_path / 'run', 1, 2)
     one, two = str(run / 'model.ckpt-1'), str(run / 'model.ckpt-2')
     path = str(tmp_path / 'eval/history.json')
-    first = history.History(path, 'val')
+    first = history.EvaluationHistory(path, 'val')
     assert not first.has(one)
-    first.add(content=history.content(one), step=1, mAP={'VOC07': .5})
-    again = history.History(path, 'val')
+    first.add(content=history.index_digest(one), step=1, mAP={'VOC07': .5})
+    again = history.EvaluationHistory(path, 'val')
     assert again.has(one) and not again.has(two) and not again.has(str(run / 'model.ckpt-3'))
     assert json.loads((tmp_path / 'eval/history.json').read_text())['checkpoints'][0]['mAP'] == {'VOC07': .5}
 
@@ -23,14 +23,14 @@ def test_another_training_of_the_same_step_is_another_checkpoint(tmp_path):
     runs = [write_checkpoints(tmp_path / 'a', 1), write_checkpoints(tmp_path / 'b', 2)]
     for path in runs[1].glob('model.ckpt-2.*'):
         path.rename(path.with_name(path.name.replace('-2.', '-1.')))
-    contents = [history.content(str(run / 'model.ckpt-1')) for run in runs]
+    contents = [history.index_digest(str(run / 'model.ckpt-1')) for run in runs]
     assert contents[0] != contents[1] and None not in contents
 
 
 def test_other_data_begins_anew(tmp_path):
     path = str(tmp_path / 'history.json')
-    history.History(path, 'val').add(content='ab', step=1)
-    other = history.History(path, 'test')
+    history.EvaluationHistory(path, 'val').add(content='ab', step=1)
+    other = history.EvaluationHistory(path, 'test')
     other.add(content='cd', step=2)
     assert [row['step'] for row in json.loads((tmp_path / 'history.json').read_text())['checkpoints']] == [2]
 
@@ -38,4 +38,4 @@ def test_other_data_begins_anew(tmp_path):
 def test_a_broken_history(tmp_path):
     (tmp_path / 'history.json').write_text('{')
     with pytest.raises(UserError, match='history.json cannot be read .*; remove it'):
-        history.History(str(tmp_path / 'history.json'), 'val')
+        history.EvaluationHistory(str(tmp_path / 'history.json'), 'val')

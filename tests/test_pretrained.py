@@ -18,7 +18,7 @@ def our_activations(image, net, path, layers):
     params = nets_factory.get_params(net)
     end_points = ssd.build(ssd.normalize(image[np.newaxis], params), params, 21, is_training=False).end_points
     plan = restoring.make_plan(sources.open_source(str(path)), tf.model_variables(), net)
-    start = restoring.init_fn(plan)
+    start = restoring.make_init_fn(plan)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         start(session)
@@ -105,12 +105,12 @@ def test_conv6_sees_what_fc6_saw_at_every_third_place():
     arrays = {'vgg_16/conv1/conv1_1/weights': np.zeros([3, 3, 3, 64], np.float32),
               'vgg_16/fc6/weights': draw.standard_normal((7, 7, 512, 4096), np.float32),
               'vgg_16/fc6/biases': draw.standard_normal(4096, np.float32)}
-    source = sources.Source('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+    source = sources.WeightSource('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
     params = nets_factory.get_params('ssd_300_vgg')
     images = tf.constant(draw.standard_normal((1, 300, 300, 3), np.float32))
     end_points = ssd.build(images, params, 21, is_training=False).end_points
     plan = restoring.make_plan(source, [v for v in tf.model_variables() if '/conv6/' in v.op.name], params.name)
-    start = restoring.init_fn(plan)
+    start = restoring.make_init_fn(plan)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         start(session)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from checkpoints import report, restoring
-from checkpoints.sources import Source
+from checkpoints.sources import WeightSource
 
 
 def plan_for(source, **names_and_shapes):
@@ -12,7 +12,7 @@ def plan_for(source, **names_and_shapes):
     source = {name: np.asarray(value, np.float32) for name, value in source.items()}
     made = [tf.get_variable(name.replace('__', '/'), initializer=tf.zeros(shape))
             for name, shape in names_and_shapes.items()]
-    return restoring.make_plan(Source('the_file', {name: list(value.shape) for name, value in source.items()},
+    return restoring.make_plan(WeightSource('the_file', {name: list(value.shape) for name, value in source.items()},
                                       source.__getitem__), made, 'net', made[-1:])
 
 
@@ -22,7 +22,7 @@ def test_the_table(caplog):
                     net__conv1__weights=[2], net__head__weights=[3], net__block9__conv1x1__weights=[2, 5],
                     net__block9__conv3x3__weights=[1, 5], net__block10__biases=[4])
     with caplog.at_level(logging.INFO, 'ssd'):
-        report.log_table(plan)
+        report.log_restore_table(plan)
     assert [' '.join(line.split()) for line in caplog.messages] == [
         'starting from the_file',
         'variables parameters',
@@ -37,7 +37,7 @@ def test_layers_whose_moments_are_not_restored_are_named(caplog):
     plan = plan_for({'net/conv1/BatchNorm/moving_mean': [1.]}, net__conv1__BatchNorm__moving_mean=[1],
                     net__block9__BatchNorm__moving_mean=[1], net__last__weights=[1])
     with caplog.at_level(logging.INFO, 'ssd'):
-        report.log_moments_not_learned(plan)
+        report.log_unrestored_moments(plan)
     assert caplog.messages == ['  frozen batch norm is a plain scale and shift in the 1 layers whose moments are not '
                                'restored: block9']
 
@@ -45,5 +45,5 @@ def test_layers_whose_moments_are_not_restored_are_named(caplog):
 def test_long_rows_are_cut(caplog):
     plan = plan_for({f'layer{i}/weights': [1.] for i in range(9)}, net__conv1__weights=[2])
     with caplog.at_level(logging.INFO, 'ssd'):
-        report.log_table(plan)
+        report.log_restore_table(plan)
     assert caplog.messages[-1].endswith('layer0, layer1, layer2, layer3, layer4, layer5 and 3 more')

@@ -3,16 +3,16 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from checkpoints import layouts, restoring, sources
-from checkpoints.sources import Source
+from checkpoints import weight_formats, restoring, sources
+from checkpoints.sources import WeightSource
 from common.errors import UserError
 from nets import nets_factory, ssd
-from run_folder.saved_checkpoints import AVERAGE
+from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 
 
 def source_of(arrays):
     arrays = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-    return Source('the_file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+    return WeightSource('the_file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
 
 
 def variables(*names_and_shapes):
@@ -26,14 +26,14 @@ def net(scope='net'):
 def test_by_name():
     plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2], 'global_step': 5}), net(), 'net')
     assert {name: value.tolist() for name, value in plan.values.items()} == {'net/conv1/weights': [1, 2]}
-    (missing, there), = plan.left[restoring.MISSING]
+    (missing, there), = plan.not_restored[restoring.MISSING]
     assert missing.op.name == 'net/block4_box/conv_cls/weights' and there is None
 
 
 def test_another_shape_is_not_read():
     source = source_of({'net/conv1/weights': [1, 2], 'net/block4_box/conv_cls/weights': [1, 2, 3, 4]})
     plan = restoring.make_plan(source, net(), 'net')
-    (other, there), = plan.left[restoring.OTHER_SHAPE]
+    (other, there), = plan.not_restored[restoring.SHAPE_MISMATCH]
     assert other.op.name == 'net/block4_box/conv_cls/weights' and there == [4] and len(plan.values) == 1
 
 
@@ -42,11 +42,11 @@ def test_excluded():
     plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2], 'net/block4_box/conv_cls/weights': [1, 2, 3]}),
                                made, 'net', excluded=made[:1])
     assert list(plan.values) == ['net/block4_box/conv_cls/weights']
-    assert plan.left == {restoring.EXCLUDED: [(made[0], None)]}
+    assert plan.not_restored == {restoring.EXCLUDED: [(made[0], None)]}
 
 
 def test_moving_averages_where_asked_for():
-    source = source_of({'net/conv1/weights': [1, 2], f'net/conv1/weights{AVERAGE}': [3, 4],
+    source = source_of({'net/conv1/weights': [1, 2], f'net/conv1/weights{MOVING_AVERAGE_SUFFIX}': [3, 4],
                         'net/block4_box/conv_cls/weights': [5, 6, 7]})
     made = net()
     assert restoring.make_plan(source, made, 'net').values['net/conv1/weights'].tolist() == [1, 2]
@@ -61,20 +61,20 @@ def test_another_scope_and_another_net_of_ours():
     for scope, given in (('mine', 'mine'), ('ssd_300_vgg', None)):
         source = source_of({f'{scope}/conv1/weights': [1, 2], f'{scope}/block4_box/conv_cls/weights': [1, 2, 3]})
         plan = restoring.make_plan(source, made, 'ssd_512_vgg', model_scope=given)
-        assert len(plan.values) == 2 and not plan.left
-    restoring.check(plan, 'ssd_512_vgg', False)
+        assert len(plan.values) == 2 and not plan.not_restored
+    restoring.check_plan(plan, 'ssd_512_vgg', False)
 
 
 def test_a_part_of_this_net_is_an_error_but_for_those_who_want_it():
     plan = restoring.make_plan(source_of({'net/block4_box/conv_cls/weights': [1, 2, 3]}), net(), 'net')
     with pytest.raises(UserError, match='lacks 1 variables of this net, such as net/conv1/weights; .*ignore_missing'):
-        restoring.check(plan, 'net', ignore_missing=False)
-    restoring.check(plan, 'net', ignore_missing=True)
+        restoring.check_plan(plan, 'net', ignore_missing=False)
+    restoring.check_plan(plan, 'net', ignore_missing=True)
 
 
 def test_a_backbone_need_not_hold_the_layers_behind_it():
     plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), net(), 'net')
-    restoring.check(plan, 'net', ignore_missing=False)
+    restoring.check_plan(plan, 'net', ignore_missing=False)
 
 
 @pytest.mark.parametrize('arrays, message', [
@@ -85,7 +85,7 @@ def test_a_backbone_need_not_hold_the_layers_behind_it():
 def test_nothing_that_fits(arrays, message):
     plan = restoring.make_plan(source_of(arrays), net(), 'net')
     with pytest.raises(UserError, match=message):
-        restoring.check(plan, 'net', ignore_missing=True)
+        restoring.check_plan(plan, 'net', ignore_missing=True)
 
 
 def test_the_width_that_would_fit_is_named():
@@ -93,7 +93,7 @@ def test_the_width_that_would_fit_is_named():
     plan = restoring.make_plan(source_of({'conv_dw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])}), made,
                                'ssd_160_mobilenet_v1_025')
     with pytest.raises(UserError, match='nets of this width: ssd_300_mobilenet_v1_075'):
-        restoring.check(plan, 'ssd_160_mobilenet_v1_025', False)
+        restoring.check_plan(plan, 'ssd_160_mobilenet_v1_025', False)
 
 
 def test_weights_of_another_backbone_are_refused():
@@ -104,7 +104,7 @@ def test_weights_of_another_backbone_are_refused():
 def test_values_arrive():
     made = net()
     plan = restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net')
-    start = restoring.init_fn(plan)
+    start = restoring.make_init_fn(plan)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         start(session)
@@ -128,11 +128,11 @@ def test_a_public_detector_loads_whole_or_all_but_its_classes(shared, tmp_path, 
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, str(tmp_path / 'public.ckpt'), write_meta_graph=False)
     source = sources.open_source(str(tmp_path / 'public.ckpt'))
-    assert restoring.num_classes(source, nets_factory.get_params('ssd_300_vgg')) == 21
+    assert restoring.count_classes(source, nets_factory.get_params('ssd_300_vgg')) == 21
     plan = restoring.make_plan(source, build('ssd_300_vgg', num_classes), 'ssd_300_vgg')
-    restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
-    other = [variable.op.name for variable, _ in plan.left.pop(restoring.OTHER_SHAPE, [])]
-    assert not plan.left and len(plan.values) == 71 - left and len(other) == left
+    restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=False)
+    other = [variable.op.name for variable, _ in plan.not_restored.pop(restoring.SHAPE_MISMATCH, [])]
+    assert not plan.not_restored and len(plan.values) == 71 - left and len(other) == left
     assert all('/conv_cls/' in name for name in other)
     for number, (name, _) in enumerate(listed):
         assert name in other or np.all(plan.values[name] == number)
@@ -143,10 +143,10 @@ def test_a_checkpoint_of_ssd300_starts_ssd512():
         made = build('ssd_300_vgg', 21)
         source = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in made})
     plan = restoring.make_plan(source, build('ssd_512_vgg', 21), 'ssd_512_vgg')
-    restoring.check(plan, 'ssd_512_vgg', ignore_missing=False)
+    restoring.check_plan(plan, 'ssd_512_vgg', ignore_missing=False)
     # block10_box has six anchors a cell instead of four, block12 is new.
-    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.OTHER_SHAPE]} == {'block10_box'}
-    assert {v.op.name.split('/')[1] for v, _ in plan.left[restoring.MISSING]} == {'block12', 'block12_box'}
+    assert {v.op.name.split('/')[1] for v, _ in plan.not_restored[restoring.SHAPE_MISMATCH]} == {'block10_box'}
+    assert {v.op.name.split('/')[1] for v, _ in plan.not_restored[restoring.MISSING]} == {'block12', 'block12_box'}
 
 
 def test_shapes_that_fit_by_chance_are_not_taken():
@@ -167,7 +167,7 @@ def test_classes_of_other_anchors_are_not_taken_though_they_fit():
                      ('net/b_box/conv_loc/biases', [4]), ('net/b_box/conv_cls/biases', [3]))
     plan = restoring.make_plan(source, made, 'net')
     assert list(plan.values) == ['net/conv1/weights', 'net/b_box/conv_loc/biases', 'net/b_box/conv_cls/biases']
-    assert [v.op.name for v, _ in plan.left[restoring.OTHER_ANCHORS]] == [
+    assert [v.op.name for v, _ in plan.not_restored[restoring.ANCHOR_MISMATCH]] == [
         'net/a_box/conv_cls/weights', 'net/a_box/conv_cls/biases']
 
 
@@ -176,17 +176,17 @@ def test_the_number_of_classes_follows_from_the_source_alone(anchors, classes):
     params = nets_factory.get_params('ssd_300_vgg')
     source = source_of({'ssd_300_vgg/block4_box/conv_cls/biases': np.zeros(12),
                         'ssd_300_vgg/block4_box/conv_loc/biases': np.zeros(4 * anchors)})
-    assert restoring.num_classes(source, params) == classes
-    assert restoring.num_classes(source_of({'vgg_16/conv1/weights': [1]}), params) == 0
+    assert restoring.count_classes(source, params) == classes
+    assert restoring.count_classes(source_of({'vgg_16/conv1/weights': [1]}), params) == 0
 
 
 def test_another_width_is_refused_though_some_biases_fit():
     with tf.Graph().as_default():
         wide = source_of({v.op.name: np.zeros(v.shape.as_list()) for v in build('ssd_300_mobilenet_v1', 4)})
     plan = restoring.make_plan(wide, build('ssd_300_mobilenet_v1_075', 4), 'ssd_300_mobilenet_v1_075')
-    assert not plan.values and len(plan.left[restoring.WITHOUT_WEIGHTS]) == 12
+    assert not plan.values and len(plan.not_restored[restoring.WEIGHTS_NOT_RESTORED]) == 12
     with pytest.raises(UserError, match=r'\[3, 3, 3, 32\] there .* nets of this width: ssd_300_mobilenet_v1'):
-        restoring.check(plan, 'ssd_300_mobilenet_v1_075', ignore_missing=True)
+        restoring.check_plan(plan, 'ssd_300_mobilenet_v1_075', ignore_missing=True)
 
 
 def torchvision_vgg(blocks, **more):
@@ -204,7 +204,7 @@ def torchvision_vgg(blocks, **more):
 def test_vgg16_of_torchvision_is_taken_and_vgg19_is_not():
     made = build('ssd_300_vgg', 21)
     plan = restoring.make_plan(torchvision_vgg((2, 2, 3, 3, 3)), made, 'ssd_300_vgg')
-    restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
+    restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=False)
     assert len(plan.values) == 26
     with pytest.raises(UserError, match='is of a deeper net, as its features.34.weight shows; get the'):
         restoring.make_plan(torchvision_vgg((2, 2, 4, 4, 4)), made, 'ssd_300_vgg')
@@ -216,38 +216,38 @@ def test_a_backbone_with_holes_is_refused():
     made = build('ssd_300_vgg', 21)
     plan = restoring.make_plan(arrays, made, 'ssd_300_vgg')
     with pytest.raises(UserError, match="torchvision's vgg16, but does not give 1 of its .*conv2/conv2_1/weights"):
-        restoring.check(plan, 'ssd_300_vgg', ignore_missing=False)
-    restoring.check(plan, 'ssd_300_vgg', ignore_missing=True)
+        restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=False)
+    restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=True)
     excluded = [v for v in made if '/conv2_1/' in v.op.name]
-    restoring.check(restoring.make_plan(arrays, made, 'ssd_300_vgg', excluded), 'ssd_300_vgg', ignore_missing=False)
+    restoring.check_plan(restoring.make_plan(arrays, made, 'ssd_300_vgg', excluded), 'ssd_300_vgg', ignore_missing=False)
 
 
 def test_what_is_not_finite_is_not_taken():
     source = source_of({'net/conv1/weights': [1, np.nan], 'net/block4_box/conv_cls/weights': [1, 2, 3]})
     plan = restoring.make_plan(source, net(), 'net')
-    assert [v.op.name for v, _ in plan.left[restoring.NOT_FINITE]] == ['net/conv1/weights']
+    assert [v.op.name for v, _ in plan.not_restored[restoring.NOT_FINITE]] == ['net/conv1/weights']
 
 
 def test_names_of_ours_win_over_those_of_others():
     made = net('ssd_300_vgg')
     source = source_of({'ssd_300_vgg/conv1/weights': [1, 2], 'vgg_16/conv1/conv1_1/weights': [1]})
     plan = restoring.make_plan(source, made, 'ssd_300_vgg')
-    assert plan.layout is None and list(plan.values) == ['ssd_300_vgg/conv1/weights']
+    assert plan.weight_format is None and list(plan.values) == ['ssd_300_vgg/conv1/weights']
 
 
 def test_averages_of_a_part_of_this_net_are_a_part_too():
     source = source_of({'net/block4_box/conv_cls/weights': [1, 2, 3],
-                        f'net/block4_box/conv_cls/weights{AVERAGE}': [4, 5, 6]})
+                        f'net/block4_box/conv_cls/weights{MOVING_AVERAGE_SUFFIX}': [4, 5, 6]})
     plan = restoring.make_plan(source, net(), 'net', use_averages=True)
     assert plan.values['net/block4_box/conv_cls/weights'].tolist() == [4, 5, 6]
     with pytest.raises(UserError, match='lacks 1 variables of this net'):
-        restoring.check(plan, 'net', ignore_missing=False)
+        restoring.check_plan(plan, 'net', ignore_missing=False)
 
 
 def test_everything_excluded():
     made = net()
     with pytest.raises(UserError, match='all are excluded'):
-        restoring.check(restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net', made), 'net', False)
+        restoring.check_plan(restoring.make_plan(source_of({'net/conv1/weights': [1, 2]}), made, 'net', made), 'net', False)
 
 
 @pytest.mark.parametrize('name', ['ssd_300_vgg', 'ssd_512_vgg'])
@@ -262,13 +262,13 @@ def test_a_detector_of_the_ssd_authors_loads_whole(name, tmp_path):
     (tmp_path / 'ssd.caffemodel').write_bytes(caffe_writer.net(
         {there: [blobs[n] for n in sorted(blobs)] for there, blobs in arrays.items()}))
     source = sources.open_source(str(tmp_path / 'ssd.caffemodel'))
-    assert restoring.num_classes(source, nets_factory.get_params(name)) == 21
+    assert restoring.count_classes(source, nets_factory.get_params(name)) == 21
     plan = restoring.make_plan(source, made, name)
-    assert plan.layout.title == "the SSD authors' VGG16 or SSD for Caffe"
-    assert not plan.left and len(plan.values) == len(made)
+    assert plan.weight_format.title == "the SSD authors' VGG16 or SSD for Caffe"
+    assert not plan.not_restored and len(plan.values) == len(made)
     loc = plan.values[f'{name}/block7_box/conv_loc/weights']
     assert loc.shape == (3, 3, 1024, 24) and loc.max() == loc.min() > 0
 
 
 def caffe_names():
-    return next(layout.names for layout in layouts.LAYOUTS if layout.marker == 'conv1_1/blob_0')
+    return next(layout.names for layout in weight_formats.WEIGHT_FORMATS if layout.marker == 'conv1_1/blob_0')

@@ -68,7 +68,8 @@ def test_a_broken_checkpoint_costs_the_steps_since_the_one_before_and_what_chang
             writer.write(record)
     text = scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=5', '--seed=1',
                                       '--batch_size=2'))
-    assert f'{tmp_path}/run/model.ckpt-4 is broken (' in text and f'going on from {tmp_path}/run/model.ckpt-2' in text
+    assert f'{tmp_path}/run/model.ckpt-4 is broken (' in text
+    assert f'going on from {tmp_path}/run/model.ckpt-2' in text
     assert [step_of(line) for line in text.splitlines() if step_of(line)] == [3, 4, 5]
     for change in ('seed: 0 -> 1', 'batch_size: 4 -> 2', 'the data set: 10 pictures of shapes train (content ',
                    'so the examples from here on are not those'):

@@ -117,10 +117,10 @@ def test_what_is_no_number_is_passed_over(tmp_path):
 
 def test_averages_take_the_place_of_weights():
     arrays = {'a': 1, 'a/ExponentialMovingAverage': 2, 'b': 3}
-    averaged = sources.averaged(sources.Source('a file', dict.fromkeys(arrays, []), arrays.__getitem__))
+    averaged = sources.with_moving_averages(sources.WeightSource('a file', dict.fromkeys(arrays, []), arrays.__getitem__))
     assert [averaged.read(name) for name in ('a', 'b')] == [2, 3]
     with pytest.raises(UserError, match='a file holds no moving averages'):
-        sources.averaged(sources.Source('a file', {'a': []}, arrays.__getitem__))
+        sources.with_moving_averages(sources.WeightSource('a file', {'a': []}, arrays.__getitem__))
 
 
 def test_the_format_of_before_2016(tmp_path):

@@ -66,14 +66,14 @@ def test_a_half_copied_one_is_waited_for(tmp_path, said, monkeypatch, mended):
     index = tmp_path / 'model.ckpt-1.index'
     content = index.read_bytes()
     index.unlink()
-    looks, really = [], saved_checkpoints.broken
+    looks, really = [], saved_checkpoints.corruption
 
-    def broken(prefix):
+    def corruption(prefix):
         looks.append(prefix)
         if len(looks) == 3 and mended:
             index.write_bytes(content)
         return really(prefix)
-    monkeypatch.setattr(saved_checkpoints, 'broken', broken)
+    monkeypatch.setattr(saved_checkpoints, 'corruption', corruption)
     with run_lock.acquire(str(tmp_path)):
         found = look(tmp_path)
         assert steps([next(found)]) == [1 if mended else 2]
@@ -116,24 +116,24 @@ def test_a_training_that_was_killed_may_go_on(tmp_path, said, monkeypatch):
 
 
 def watch(tmp_path, metric='VOC07'):
-    return watching.Watch(str(tmp_path / 'run'), str(tmp_path / 'eval'), metric, 'val', poll_secs=.01)
+    return watching.CheckpointWatcher(str(tmp_path / 'run'), str(tmp_path / 'eval'), metric, 'val', poll_secs=.01)
 
 
 def test_a_watch_keeps_the_best_and_goes_on_where_it_was(tmp_path, said):
     write_checkpoints(tmp_path / 'run', 1, 2, 3)
     values = {1: .2, 2: .6, 3: .4}
-    with watch(tmp_path) as vigil:
-        for _, held in vigil.checkpoints():
-            step = int(saved_checkpoints.read(held, 'value'))
-            vigil.note(held, step, {'VOC07': values[step], 'COCO': 0.})
+    with watch(tmp_path) as watcher:
+        for _, held in watcher.checkpoints():
+            step = int(saved_checkpoints.read_variable(held, 'value'))
+            watcher.add_result(held, step, {'VOC07': values[step], 'COCO': 0.})
             if step == 2:
                 break      # Ctrl-C, say
     assert said == ['step 1: mAP VOC07 0.200, COCO 0.000; the best so far',
                     'step 2: mAP VOC07 0.600, COCO 0.000; the best so far']
-    with watch(tmp_path) as vigil:
-        for _, held in vigil.checkpoints():
-            vigil.note(held, 3, {'VOC07': .4, 'COCO': 0.})
-        assert vigil.best() == f'the best by VOC07 is that of step 2 with 0.600, kept in {tmp_path}/run/best'
+    with watch(tmp_path) as watcher:
+        for _, held in watcher.checkpoints():
+            watcher.add_result(held, 3, {'VOC07': .4, 'COCO': 0.})
+        assert watcher.best_summary() == f'the best by VOC07 is that of step 2 with 0.600, kept in {tmp_path}/run/best'
     assert said[2:4] == ['2 checkpoints here have been evaluated before', 'step 3: mAP VOC07 0.400, COCO 0.000']
     assert value_in(tmp_path / 'run/best') == 2 and not (tmp_path / 'run/best/.candidate').exists()
 
@@ -141,10 +141,10 @@ def test_a_watch_keeps_the_best_and_goes_on_where_it_was(tmp_path, said):
 def test_by_another_number_another_is_the_best(tmp_path, said):
     write_checkpoints(tmp_path / 'run', 1, 2)
     for metric in ('VOC07', 'COCO', 'COCO'):
-        with watch(tmp_path, metric) as vigil:
-            for _, held in vigil.checkpoints():
-                step = int(saved_checkpoints.read(held, 'value'))
-                vigil.note(held, step, {'VOC07': step / 10, 'COCO': 1 - step / 10})
+        with watch(tmp_path, metric) as watcher:
+            for _, held in watcher.checkpoints():
+                step = int(saved_checkpoints.read_variable(held, 'value'))
+                watcher.add_result(held, step, {'VOC07': step / 10, 'COCO': 1 - step / 10})
         assert value_in(tmp_path / 'run/best') == {'VOC07': 2, 'COCO': 1}[metric]
     assert [line for line in said if 'evaluated' in line] == [
         'which is the best by COCO is not known yet, so those that are still here are evaluated again',
@@ -155,6 +155,6 @@ def test_by_another_number_another_is_the_best(tmp_path, said):
 def test_a_watch_of_nothing(tmp_path, said):
     write_checkpoints(tmp_path / 'run', 1)
     (tmp_path / 'run/model.ckpt-1.index').write_bytes(b'')
-    with watch(tmp_path) as vigil:
-        assert list(vigil.checkpoints()) == [] and vigil.best() == 'no checkpoint was evaluated'
+    with watch(tmp_path) as watcher:
+        assert list(watcher.checkpoints()) == [] and watcher.best_summary() == 'no checkpoint was evaluated'
     assert 'is broken' in said[0]

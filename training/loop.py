@@ -57,7 +57,7 @@ class TrainStep:
         self._save_timer = _Timer(options.save_interval_secs)
         self._summary_timer = _Timer(options.save_summaries_secs, due_at_start=True)
         self._status_timer = _Timer(_STATUS_SECS, due_at_start=True)
-        self._speed = _Speed(tensors.batch['filename'].shape[0] * group.size)
+        self._speed = _Speed(tensors.batch['filename'].shape[0] * group.num_processes)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):
@@ -93,11 +93,11 @@ class TrainStep:
 
     def _begin(self, sess, global_step):
         """Prepare for the first step: all processes of a group start with the variables of one."""
-        self._group.begin(sess)
+        self._group.broadcast_variables(sess)
         self._step = int(sess.run(global_step))
         latest = tf.train.latest_checkpoint(self._options.train_dir)
         if self._saver and latest and latest.endswith(f'-{self._step}'):
-            self._saver.already_saved(self._step)
+            self._saver.mark_as_saved(self._step)
 
     def _run_step(self, sess, train_op, writer):
         """Run the train op; return name -> value of everything fetched."""
@@ -107,7 +107,7 @@ class TrainStep:
                    **({'summary': self._summary_op} if summarize else {})}
         stop_request = float(self._signals.received is not None)
         try:
-            with self._group.watched():
+            with self._group.detect_lost_processes():
                 return sess.run(fetches, {self._stop_request: stop_request})
         except broken_records.INPUT_ERRORS:
             # The input failed before this step changed anything, so the steps so far can be saved.
@@ -115,14 +115,14 @@ class TrainStep:
             # --num_classes, must not leave a checkpoint that binds the next one. Nor in a group,
             # where the input of another process may have failed and the moments of batch norm have
             # already been updated here.
-            if self._step and self._group.size == 1:
+            if self._step and self._group.num_processes == 1:
                 self._save(sess)
             raise
 
     def _end(self, sess):
         console.show_status('')
         self._save(sess)
-        self._group.end(sess)
+        self._group.barrier(sess)
 
     def _save(self, sess):
         if self._saver:
@@ -133,14 +133,14 @@ class TrainStep:
         return last is not None and self._step >= last
 
     def _stops_alone(self):
-        return self._group.size == 1 and self._signals.received is not None
+        return self._group.num_processes == 1 and self._signals.received is not None
 
     def _log(self, values, is_last):
-        """Log a line every log_every_n_steps and at the end; update the status line of a terminal."""
+        """Log a line every log_every_n_steps and at the end; update the status line."""
         if is_last:
             log.info(self._line(values))
         elif self._step % self._options.log_every_n_steps == 0:
-            console.note(self._line(values))
+            console.log_progress(self._line(values))
         if not is_last and self._status_timer.is_due():
             console.show_status(self._status(values))
 
@@ -240,7 +240,7 @@ class _Speed:
         return (last - first) / (end - start) if end > start else None
 
     def images_per_second(self):
-        """Return the speed over all clones and processes, or None before the end of the second step."""
+        """Return the speed over all clones and processes, or None before step 2 has ended."""
         steps = self.steps_per_second()
         return steps * self._images_per_step if steps else None
 
@@ -250,4 +250,4 @@ class _Speed:
         if not speed:
             return tf.Summary()
         description = f'Images of all clones and processes, over the last {self._WINDOW} steps.'
-        return summary_ops.scalar_now('training/images_per_second', speed, description)
+        return summary_ops.scalar_proto('training/images_per_second', speed, description)

@@ -15,7 +15,7 @@ class Inputs(NamedTuple):
     bgr: bool = False
 
 
-class Layout(NamedTuple):
+class WeightFormat(NamedTuple):
     """One public kind of weights."""
     title: str
     backbone: str                     # of `SSDParams`
@@ -114,28 +114,28 @@ def _is_not_reduced(source):
 
 
 # Where several have one marker, the first whose condition holds.
-LAYOUTS = (
-    Layout("tf-slim's vgg_16", 'vgg_16', 'vgg_16/conv1/conv1_1/weights',
+WEIGHT_FORMATS = (
+    WeightFormat("tf-slim's vgg_16", 'vgg_16', 'vgg_16/conv1/conv1_1/weights',
            _crossed(_vgg('vgg_16/conv{block}/conv{block}_{index}', conv6='vgg_16/fc6', conv7='vgg_16/fc7'),
                     _WEIGHTS['slim']), _as_it_is, _OXFORD),
-    Layout("Keras's VGG16", 'vgg_16', 'block1_conv1/kernel',
+    WeightFormat("Keras's VGG16", 'vgg_16', 'block1_conv1/kernel',
            _crossed(_vgg('block{block}_conv{index}', conv6='fc1', conv7='fc2'), _WEIGHTS['keras']),
            _from_dense, _OXFORD._replace(bgr=True), too_much='block3_conv4/kernel'),
-    Layout("Keras's VGG16", 'vgg_16', 'conv1_1/kernel', _crossed(_vgg('conv{block}_{index}'), _WEIGHTS['keras']),
+    WeightFormat("Keras's VGG16", 'vgg_16', 'conv1_1/kernel', _crossed(_vgg('conv{block}_{index}'), _WEIGHTS['keras']),
            _as_it_is, _OXFORD._replace(bgr=True), too_much='conv3_4/kernel'),
-    Layout("torchvision's vgg16 without its classifier", 'vgg_16', 'features.28.weight',
+    WeightFormat("torchvision's vgg16 without its classifier", 'vgg_16', 'features.28.weight',
            _crossed(_TORCHVISION_LAYERS, _WEIGHTS['torch']), _from_oihw, _SSD_AUTHORS,
            too_much='features.34.weight', when=_is_without_classifier),
-    Layout("torchvision's vgg16", 'vgg_16', 'features.28.weight',
+    WeightFormat("torchvision's vgg16", 'vgg_16', 'features.28.weight',
            _crossed({**_TORCHVISION_LAYERS, 'conv6': 'classifier.0', 'conv7': 'classifier.3'}, _WEIGHTS['torch']),
            _from_oihw, _IMAGENET, too_much='features.34.weight'),
-    Layout("Oxford's VGG16 for Caffe", 'vgg_16', 'conv1_1/blob_0', _caffe_ssd(), _from_oihw,
+    WeightFormat("Oxford's VGG16 for Caffe", 'vgg_16', 'conv1_1/blob_0', _caffe_ssd(), _from_oihw,
            _OXFORD._replace(bgr=True), too_much='conv3_4/blob_0', when=_is_not_reduced),
-    Layout("the SSD authors' VGG16 or SSD for Caffe", 'vgg_16', 'conv1_1/blob_0', _caffe_ssd(), _from_oihw,
+    WeightFormat("the SSD authors' VGG16 or SSD for Caffe", 'vgg_16', 'conv1_1/blob_0', _caffe_ssd(), _from_oihw,
            _SSD_AUTHORS._replace(bgr=True), too_much='conv3_4/blob_0'),
-    Layout("Keras's MobileNet", 'mobilenet_v1', 'conv_dw_1/depthwise_kernel', _keras_mobilenet('/depthwise_kernel'),
+    WeightFormat("Keras's MobileNet", 'mobilenet_v1', 'conv_dw_1/depthwise_kernel', _keras_mobilenet('/depthwise_kernel'),
            _as_it_is, None),
-    Layout("Keras's MobileNet", 'mobilenet_v1', 'conv_dw_1/kernel', _keras_mobilenet('/kernel'), _as_it_is, None),
+    WeightFormat("Keras's MobileNet", 'mobilenet_v1', 'conv_dw_1/kernel', _keras_mobilenet('/kernel'), _as_it_is, None),
 )
 
 # The a-trous reduction (paper, section 3; Chen et al., DeepLab): of the 7x7 kernel of fc6 every third row and
@@ -147,12 +147,12 @@ _REDUCED = {('conv6/weights', (7, 7, 512, 4096)): np.s_[::3, ::3, :, ::4],
 _FIRST = 'conv1/conv1_1'
 
 
-def recognise(source):
-    """The `Layout` of a `sources.Source`, None where it has names of ours, or of nobody we know."""
-    return next((layout for layout in LAYOUTS if layout.marker in source.shapes and layout.when(source)), None)
+def identify_format(source):
+    """The `Layout` of a `sources.WeightSource`, None where it has names of ours, or of nobody we know."""
+    return next((layout for layout in WEIGHT_FORMATS if layout.marker in source.shapes and layout.when(source)), None)
 
 
-def read(layout, source, name, params):
+def read_variable(layout, source, name, params):
     """The float32 array that our variable `name` of the net `params` starts from, None where the file lacks it.
 
     source: a `Source`. Its shape is that of the file after the change of layout; it may differ from ours.

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from checkpoints import layouts
-from checkpoints.sources import Source
+from checkpoints import weight_formats
+from checkpoints.sources import WeightSource
 from nets.ssd_params import NETS
 
 VGG = NETS['ssd_300_vgg']
@@ -12,14 +12,14 @@ FIRST = 'conv1/conv1_1'
 def source_of(**arrays):
     """A source of name -> array, with __ for the slash in names."""
     arrays = {name.replace('__', '/'): np.asarray(array) for name, array in arrays.items()}
-    return Source('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+    return WeightSource('a file', {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
 
 
 SLIM, TORCHVISION, CAFFE = "tf-slim's vgg_16", "torchvision's vgg16", "the SSD authors' VGG16 or SSD for Caffe"
 
 
 def layout(title, marker=''):
-    return next(made for made in layouts.LAYOUTS if made.title == title and made.marker.startswith(marker))
+    return next(made for made in weight_formats.WEIGHT_FORMATS if made.title == title and made.marker.startswith(marker))
 
 
 def counting(*shape):
@@ -38,18 +38,18 @@ def counting(*shape):
     ({'conv1/kernel': 0, 'conv_dw_1/depthwise_kernel': 0}, "Keras's MobileNet"),
     ({'conv1/kernel': 0, 'conv_dw_1/kernel': 0}, "Keras's MobileNet")])
 def test_kinds_are_recognised_by_their_names(arrays, title):
-    assert layouts.recognise(source_of(**arrays)).title == title
+    assert weight_formats.identify_format(source_of(**arrays)).title == title
 
 
 @pytest.mark.parametrize('shape', [[4096, 25088], [1, 1, 4096, 25088]])
 def test_oxfords_file_is_told_from_that_of_the_ssd_authors(shape):
-    source = Source('a file', {'conv1_1/blob_0': [64, 3, 3, 3], 'fc6/blob_0': shape}, None)
-    assert layouts.recognise(source).inputs.mean == (123.68, 116.779, 103.939)
+    source = WeightSource('a file', {'conv1_1/blob_0': [64, 3, 3, 3], 'fc6/blob_0': shape}, None)
+    assert weight_formats.identify_format(source).inputs.mean == (123.68, 116.779, 103.939)
 
 
 def test_our_own_names_are_no_layout():
     ours = source_of(ssd_300_vgg__conv1__conv1_1__weights=0, MobilenetV1__Conv2d_0__weights=0)
-    assert layouts.recognise(ours) is None
+    assert weight_formats.identify_format(ours) is None
 
 
 # Layers with weights of the SSD512 deploy.prototxt of the SSD authors, but those of VGG-16 itself.
@@ -85,7 +85,7 @@ def test_every_layer_of_mobilenet_has_its_keras_name(shared):
 
 def test_oihw_is_turned():
     kernel = counting(4, 3, 5, 6)   # out, in, h, w
-    read = layouts.read(layout(TORCHVISION), source_of(**{'features.2.weight': kernel}), 'conv1/conv1_2/weights', VGG)
+    read = weight_formats.read_variable(layout(TORCHVISION), source_of(**{'features.2.weight': kernel}), 'conv1/conv1_2/weights', VGG)
     assert read.shape == (5, 6, 3, 4)
     assert read[1, 2, 0, 3] == kernel[3, 0, 1, 2]
 
@@ -104,11 +104,11 @@ def test_fc6_and_fc7_are_reduced_to_conv6_and_conv7(arrays):
     fc7 = (np.ogrid[:4096][:, np.newaxis] + 4096 * (np.ogrid[:4096] % 97)).astype(np.float32)[np.newaxis, np.newaxis]
     title, made = arrays(fc6, fc7)
     source = source_of(**made)
-    conv6 = layouts.read(layout(title), source, 'conv6/weights', VGG)
+    conv6 = weight_formats.read_variable(layout(title), source, 'conv6/weights', VGG)
     assert conv6.shape == (3, 3, 512, 1024)
     for row, column, channel, out in ((0, 0, 0, 0), (1, 2, 511, 7), (2, 1, 300, 1023)):
         assert conv6[row, column, channel, out] == fc6[3 * row, 3 * column, channel, 4 * out]
-    conv7 = layouts.read(layout(title), source, 'conv7/weights', VGG)
+    conv7 = weight_formats.read_variable(layout(title), source, 'conv7/weights', VGG)
     assert conv7.shape == (1, 1, 1024, 1024)
     assert conv7[0, 0, 5, 1023] == fc7[0, 0, 20, 4092]
 
@@ -116,19 +116,19 @@ def test_fc6_and_fc7_are_reduced_to_conv6_and_conv7(arrays):
 def test_biases_are_reduced_with_their_channels():
     source = source_of(vgg_16__fc6__biases=np.arange(4096.), vgg_16__fc7__biases=np.arange(4096.))
     for name in ('conv6/biases', 'conv7/biases'):
-        read = layouts.read(layout(SLIM), source, name, VGG)
+        read = weight_formats.read_variable(layout(SLIM), source, name, VGG)
         np.testing.assert_array_equal(read, np.arange(1024) * 4)
 
 
 def test_what_is_reduced_already_stays():
     kernel = np.ones((1024, 512, 3, 3))
-    assert layouts.read(layout(CAFFE), source_of(fc6__blob_0=kernel), 'conv6/weights', VGG).shape == (3, 3, 512, 1024)
+    assert weight_formats.read_variable(layout(CAFFE), source_of(fc6__blob_0=kernel), 'conv6/weights', VGG).shape == (3, 3, 512, 1024)
 
 
 def first_layer(title, kernel, bias, names):
     source = source_of(**dict(zip(names, (kernel, bias), strict=True)))
     marker = names[0] if 'Keras' in title else ''
-    return [layouts.read(layout(title, marker), source, f'{FIRST}/{name}', VGG) for name in ('weights', 'biases')]
+    return [weight_formats.read_variable(layout(title, marker), source, f'{FIRST}/{name}', VGG) for name in ('weights', 'biases')]
 
 
 def test_bgr_kernels_read_rgb_and_another_mean_goes_into_the_biases():
@@ -156,17 +156,17 @@ def test_the_ssd_authors_subtract_what_we_do():
 
 
 def test_a_name_that_is_not_there():
-    assert layouts.read(layout(CAFFE), source_of(), 'conv6/weights', VGG) is None
-    assert layouts.read(layout(CAFFE), source_of(), 'no/such/layer', VGG) is None
+    assert weight_formats.read_variable(layout(CAFFE), source_of(), 'conv6/weights', VGG) is None
+    assert weight_formats.read_variable(layout(CAFFE), source_of(), 'no/such/layer', VGG) is None
 
 
 def test_half_precision_becomes_single():
     source = source_of(**{'conv1_2/kernel': np.ones((3, 3, 64, 64), np.float16)})
-    assert layouts.read(layout("Keras's VGG16", 'conv1_1'), source, 'conv1/conv1_2/weights', VGG).dtype == np.float32
+    assert weight_formats.read_variable(layout("Keras's VGG16", 'conv1_1'), source, 'conv1/conv1_2/weights', VGG).dtype == np.float32
 
 
 def test_what_is_no_kernel_stays_as_it_is():
-    assert layouts.read(layout(TORCHVISION), source_of(**{'features.2.weight': np.ones(64)}), 'conv1/conv1_2/weights',
+    assert weight_formats.read_variable(layout(TORCHVISION), source_of(**{'features.2.weight': np.ones(64)}), 'conv1/conv1_2/weights',
                         VGG).shape == (64,)   # of batch norm, in vgg16_bn
-    read = layouts.read(layout(TORCHVISION), source_of(**{'features.0.bias': np.ones(64)}), f'{FIRST}/biases', VGG)
+    read = weight_formats.read_variable(layout(TORCHVISION), source_of(**{'features.0.bias': np.ones(64)}), f'{FIRST}/biases', VGG)
     assert read.tolist() == [1.] * 64         # the kernel that it belongs to is missing
