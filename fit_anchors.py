@@ -31,14 +31,14 @@ def check_flags():
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     if FLAGS.plot:
         from visualization import plotting
-        plotting.pyplot('--plot')
+        plotting.import_pyplot('--plot')
 
 
 def read_boxes(split):
     """Boxes [M, 4] of a split that training would learn; UserError where there are none."""
-    from datasets import dataset_factory, truths
+    from datasets import dataset_factory, ground_truth
     dataset = dataset_factory.get_dataset(FLAGS.dataset_name, split, FLAGS.dataset_dir, FLAGS.num_classes)
-    boxes = truths.read_boxes(dataset)
+    boxes = ground_truth.read_boxes(dataset)
     if not len(boxes):
         raise UserError(f'no box stands in the records of {dataset.name} {split}')
     return boxes

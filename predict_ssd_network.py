@@ -57,7 +57,7 @@ def check_flags(arguments):
 def find_inputs():
     """(pictures, videos): the paths of all that --images names, each once."""
     from datasets import images
-    found = images.expand(FLAGS.images, images.EXTENSIONS + video.EXTENSIONS, 'picture or video')
+    found = images.expand_paths(FLAGS.images, images.EXTENSIONS + video.EXTENSIONS, 'picture or video')
     return ([path for path in found if not video.is_video(path)][:FLAGS.max_images],
             [path for path in found if video.is_video(path)])
 
@@ -219,11 +219,11 @@ def main():
     """Builds the net on pictures and frames, and goes through all that is given, batch by batch."""
     import tensorflow.compat.v1 as tf
 
-    from datasets import facts
+    from datasets import dataset_info
     from deployment import model_deploy
     from run_folder import trained_model
 
-    class_names = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
+    class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
     labels = trained_model.labels_from_names(FLAGS.classes, model.class_names) if FLAGS.classes else None
     pictures, videos = find_inputs()

@@ -17,7 +17,7 @@ from absl import flags
 
 from cli import app
 from common.errors import UserError
-from datasets import facts, formats, splits, voc
+from datasets import dataset_info, formats, splits, voc
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
@@ -54,15 +54,15 @@ def find_sources():
     shares = splits.parse_ratio(FLAGS.split_ratio) if FLAGS.split_ratio else None
     found = [formats.find(folder, FLAGS.format, shares, FLAGS.seed) for folder in FLAGS.dataset_dir]
     names = FLAGS.split_names or formats.split_names(found[0], FLAGS.dataset_dir[0])
-    converted = (facts.read_facts(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
+    converted = (dataset_info.read_info(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
     return found, [name for name in names if name not in converted]
 
 
 def settle_classes(found, names):
     """The classes, by the order of precedence that the help of --labels_file gives."""
-    there = facts.read_facts(FLAGS.output_dir)
+    there = dataset_info.read_info(FLAGS.output_dir)
     if FLAGS.labels_file:
-        classes = facts.read_labels(FLAGS.labels_file)
+        classes = dataset_info.read_labels(FLAGS.labels_file)
     elif dataset_name().startswith('pascalvoc'):
         classes = list(voc.CLASSES)
     elif there:
@@ -123,37 +123,37 @@ def read_lists(found, names):
 
 def examine(params):
     """The `Examination` of what the flags name."""
-    from datasets import dataset_factory, doctor
+    from datasets import dataset_factory, dataset_check
     folder = FLAGS.dataset_dir[0]
     if holds_records(folder):
         if len(FLAGS.dataset_dir) > 1:
             raise UserError('--check looks at one folder of TFRecords at a time')
         names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
         found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
-        examination = doctor.Examination(found[0].class_names, params.image_size)
-        doctor.examine_datasets(examination, found)
+        examination = dataset_check.Examination(found[0].class_names, params.image_size)
+        dataset_check.examine_datasets(examination, found)
         return examination
-    known = facts.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
+    known = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
         voc.CLASSES if FLAGS.dataset_name.startswith('pascalvoc') else None
-    examination = doctor.Examination(known, params.image_size)
-    doctor.examine_folders(examination, read_lists(*find_sources()), workers())
+    examination = dataset_check.Examination(known, params.image_size)
+    dataset_check.examine_folders(examination, read_lists(*find_sources()), workers())
     return examination
 
 
 def check_data():
     """The story of --check: look at every picture, then say what was found. 1 where something must be mended."""
-    from datasets import doctor
+    from datasets import dataset_check
     from nets import coverage
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     examination = examine(params)
     if not examination.classes:
-        print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)))
+        print('\n'.join(dataset_check.finding_lines(examination, FLAGS.check_most)))
         raise UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
-    print('\n'.join(doctor.class_table(examination)))
+    print('\n'.join(dataset_check.class_table(examination)))
     boxes = examination.all_boxes()
     print(f'{sum(examination.pictures.values())} pictures and {len(boxes)} boxes are usable')
     print('\n'.join(coverage.lines(boxes, params)))
-    print('\n'.join(doctor.finding_lines(examination, FLAGS.check_most)) or 'nothing is wrong')
+    print('\n'.join(dataset_check.finding_lines(examination, FLAGS.check_most)) or 'nothing is wrong')
     return 1 if examination.has_errors() else 0
 
 
@@ -170,8 +170,8 @@ def main():
     """Reads the lists, settles the classes, converts split by split; or checks."""
     if FLAGS.check:
         return check_data()
-    from datasets import convert, reading
-    there = facts.read_facts(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
+    from datasets import convert, parallel_reading
+    there = dataset_info.read_info(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
     if there['name'] != dataset_name():
         raise UserError(f"{FLAGS.output_dir} holds the data set '{there['name']}'; choose another "
                                 f'--output_dir for {dataset_name()}')
@@ -188,7 +188,7 @@ def main():
     for name, reads in readers.items():
         bad_boxes = [] if FLAGS.skip_bad_boxes else None
         boxes = convert.convert_split(
-            reading.annotations(reads, workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None), len(reads),
+            parallel_reading.annotations(reads, workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None), len(reads),
             FLAGS.output_dir, dataset_name(), name, classes, FLAGS.dataset_dir, FLAGS.num_shards, bad_boxes,
             formats.source_ids(found, names, classes), **divided)
         print(f'{name}: {len(reads)} pictures, {boxes} boxes, {len(classes)} classes -> {FLAGS.output_dir}')

@@ -15,7 +15,7 @@ from cli import app
 from common.errors import UserError
 from deployment import cluster as cluster_lib
 from nets import anchors as anchors_lib
-from nets import nets_factory, ssd_params
+from nets import nets_factory
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
 from training.options import TrainOptions
@@ -294,17 +294,17 @@ def main():
     import tf_utils
     from datasets import broken_records, dataset_factory
     from deployment import model_deploy, process_group
-    from nets import ssd_model
     from run_folder import saved_checkpoints
     from training import graph, loop, run_start, stop_signals
-    from visualization import batches, board
+    from visualization import batches
 
     options = TrainOptions.from_flags(FLAGS)
 
     # 1. Deployment: processes, clones, devices.
     cluster = cluster_lib.resolve_cluster(options.worker_hosts, options.task_index, os.environ)
     gpus = tf.config.list_physical_devices('GPU')
-    deployment = model_deploy.make_deployment_config(options.num_clones, options.clone_on_cpu, len(gpus), cluster)
+    deployment = model_deploy.make_deployment_config(
+        options.num_clones, options.clone_on_cpu, len(gpus), cluster)
     group = process_group.ProcessGroup(
         deployment, model_deploy.session_config(
             deployment, options.gpu_memory_fraction, options.allow_growth),
@@ -316,7 +316,7 @@ def main():
     dataset = dataset_factory.get_dataset(options.dataset_name, options.dataset_split_name,
                                           options.dataset_dir, options.num_classes)
     if options.max_broken_records:
-        dataset = broken_records.leave_out(dataset, options.max_broken_records)
+        dataset = broken_records.remove_broken_records(dataset, options.max_broken_records)
 
     # 3. Net and anchors. From here on this run holds the lock of train_dir.
     params = net_params()
@@ -329,18 +329,9 @@ def main():
     # 5. Clones: net and loss.
     clones = graph.create_clones(options, params, dataset.num_classes, deployment, batch,
                                  normalizer)
-    loss_parts = ssd_model.loss_parts(clones, deployment.num_replicas, group.sum)
 
     # 6. Learning rate, optimizer, train op.
-    learning_rate = tf_utils.configure_learning_rate(
-        options, deployment.num_replicas, dataset.num_examples, global_step)
-    optimizer = tf_utils.configure_optimizer(
-        options, learning_rate, ssd_params.backbone_scopes(params))
-    summaries = board.training_summaries(
-        loss_parts, learning_rate, batch,
-        functools.partial(batches.draw_example, class_names=dataset.class_names))
-    train_tensor, summary_op = graph.train_op(
-        options, optimizer, summaries, clones, loss_parts, global_step, group)
+    train_op = graph.create_train_op(options, params, dataset, group, clones, batch, global_step)
 
     # 7. Initial weights, configuration, Saver. The chief restores and broadcasts the variables.
     group.create_sync_ops()
@@ -353,13 +344,12 @@ def main():
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
     advice = 'convert the data again, or skip them with --max_broken_records={count}'
-    with lock, broken_records.named(dataset, advice), stop_signals.StopSignals() as signals:
-        step = loop.TrainStep(
-            options, loop.StepTensors(loss_parts, learning_rate, batch, summary_op),
-            functools.partial(batches.write_batch, class_names=dataset.class_names), saver, signals,
-            group)
+    with lock, broken_records.report_broken_records(dataset, advice), \
+         stop_signals.StopSignals() as signals:
+        write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
+        step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)
         slim.learning.train(
-            train_tensor, logdir=options.train_dir if saver else None, saver=saver,
+            train_op.train_tensor, logdir=options.train_dir if saver else None, saver=saver,
             summary_op=None, train_step_fn=step, train_step_kwargs={}, master=group.master,
             is_chief=True, init_fn=init_fn, number_of_steps=options.max_number_of_steps,
             session_config=group.session_config, save_summaries_secs=0, save_interval_secs=0)

@@ -167,7 +167,7 @@ def main():
             dataset = make_dataset(stack.enter_context(tempfile.TemporaryDirectory()))
         print(f'{dataset.name} {dataset.split}, {dataset.num_examples} pictures; {params.name}, '
               f'batch {FLAGS.batch_size}')
-        with broken_records.named(dataset):
+        with broken_records.report_broken_records(dataset):
             (print_memory if FLAGS.memory else print_speeds)(dataset, params)
 
 

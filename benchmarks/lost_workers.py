@@ -123,7 +123,7 @@ def main():
     """Two runs, one of them left alone, and the bits of both."""
     from datasets import shapes
     with tempfile.TemporaryDirectory() as folder:
-        shapes.write(f'{folder}/voc', splits={'train': 40})
+        shapes.write_dataset(f'{folder}/voc', splits={'train': 40})
         subprocess.run([sys.executable, 'tf_convert_data.py', f'--dataset_dir={folder}/voc',
                         f'--output_dir={folder}/records'], check=True, capture_output=True)
         if launch(f'{folder}/records', f'{folder}/alone').wait():

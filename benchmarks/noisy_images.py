@@ -4,7 +4,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from datasets import dataset_factory, facts, records, schema
+from datasets import dataset_factory, dataset_info, records, schema
 from datasets.annotation import Annotation
 
 
@@ -27,5 +27,5 @@ def make_dataset(folder):
             writer.write(0, schema.serialize(Annotation(
                 f'{index}.jpg', picture, 375, 500, boxes, ['thing'] * 3, [False] * 3, [False] * 3),
                 {'thing': 1}))
-    facts.write_split(folder, 'noise', ['thing'], 'train', writer.counts)
+    dataset_info.write_split(folder, 'noise', ['thing'], 'train', writer.counts)
     return dataset_factory.get_dataset('', 'train', folder)

@@ -8,7 +8,7 @@ TOLERANCE = 2.
 
 
 class BadBox(UserError):
-    """A box that no training should see; `kind` is a key of `datasets.doctor.KINDS`."""
+    """A box that no training should see; `kind` is a key of `datasets.dataset_check.KINDS`."""
 
     def __init__(self, kind, text):
         super().__init__(kind, text)   # both, so that it can go from process to process

@@ -29,7 +29,7 @@ class BrokenRecord(NamedTuple):
         return f'record {self.number} of {os.path.basename(self.path)}{name}: {self.reason}'
 
 
-def find(dataset, num_threads=0):
+def find_broken_records(dataset, num_threads=0):
     """The `BrokenRecord`s of a `Dataset`, in order. Every record is read and decoded once."""
     files = np.repeat(np.arange(len(dataset.files)), [len(offsets) for offsets in dataset.offsets])
     offsets = np.concatenate(dataset.offsets)
@@ -74,7 +74,7 @@ def _reason(session, checked, feed):
 def _picture(path, offset):
     """The file name that a record holds; '' where the record is broken too much to tell."""
     try:
-        return schema.read_raw(records.read(path, offset)).filename
+        return schema.parse_raw(records.read_record(path, offset)).filename
     except (OSError, DecodeError):
         return ''
 
@@ -84,10 +84,10 @@ def _list(broken):
     return '; '.join(map(str, broken[:_NAMED])) + more
 
 
-def leave_out(dataset, most):
+def remove_broken_records(dataset, most):
     """The `Dataset` without its broken records, each of which is named; UserError if there are more than `most`."""
     log.info('checking the %d records of %s %s', dataset.num_examples, dataset.name, dataset.split)
-    broken = find(dataset)
+    broken = find_broken_records(dataset)
     if len(broken) > most:
         raise UserError(f'{len(broken)} records are broken, more than --max_broken_records={most}: {_list(broken)}')
     log.info('%d of %d records are broken', len(broken), dataset.num_examples)
@@ -101,13 +101,13 @@ def leave_out(dataset, most):
 
 
 @contextlib.contextmanager
-def named(dataset, advice='convert the data anew'):
+def report_broken_records(dataset, advice='convert the data anew'):
     """In its block, an error of the graph that comes from broken records becomes a UserError that names them."""
     try:
         yield
     except INPUT_ERRORS as error:
         log.info('stopped by an error; looking for broken records')
-        broken = find(dataset)
+        broken = find_broken_records(dataset)
         if not broken:
             raise
         raise UserError(f'the data set holds broken records: {_list(broken)}; '

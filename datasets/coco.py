@@ -21,7 +21,7 @@ _KEPT = frozenset(['images', 'annotations', 'categories', 'id', 'file_name', 'wi
                    'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
 
 
-class CocoFolder(SplitFiles):
+class CocoSource(SplitFiles):
     """A folder with COCO JSON, or one such file, as a source; see `datasets.formats.Source`."""
     kind = 'COCO JSON'
     layout = f'COCO (annotations/instances_<split>.json or <split>/{_ROBOFLOW})'
@@ -141,7 +141,7 @@ def _categories(path, content):
 
 def _read_picture(path, folders, image, items, on_bad_box=None):
     """The `Annotation` of an image; items: (class name or None, annotation)."""
-    image_path = images.find(image['file_name'], folders, path)
+    image_path = images.find_image(image['file_name'], folders, path)
     jpeg = images.read_jpeg(image_path)
     said = image.get('width', jpeg.width), image.get('height', jpeg.height)
     if said != (jpeg.width, jpeg.height):

@@ -20,7 +20,7 @@ _ALSO = {'image': ('filename', 'file_name', 'image_path', 'path', 'file', 'img')
 _ROBOFLOW = '_annotations.csv'   # one in the folder of each split
 
 
-class CsvFolder(SplitFiles):
+class CsvSource(SplitFiles):
     """A folder with a CSV for each split, or one such file, as a source; see `datasets.formats.Source`."""
     kind = '.csv'
     layout = 'CSV (<split>.csv with image,xmin,ymin,xmax,ymax,class)'
@@ -104,7 +104,7 @@ def _is_number(cell):
 
 def _read_picture(path, folders, name, boxes, on_bad_box=None):
     """The `Annotation` of a picture."""
-    image_path = images.find(name, folders, path)
+    image_path = images.find_image(name, folders, path)
     jpeg = images.read_jpeg(image_path)
 
     def to_truth(row):

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from common.errors import UserError
-from datasets import facts as facts_lib
+from datasets import dataset_info
 from datasets import records, voc
 
 # Names that public scripts pass -> prefix of the files that public converters write.
@@ -45,12 +45,12 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
         raise UserError('no --dataset_dir given: pass the folder that tf_convert_data.py wrote')
     if not os.path.isdir(folder):
         raise UserError(f'the dataset_dir {folder} does not exist; make it with tf_convert_data.py')
-    facts = facts_lib.read_facts(folder)
+    facts = dataset_info.read_info(folder)
     if facts:
         name, files = _described(facts, dataset_name, split, folder)
     else:
         name, files = dataset_name, _undescribed(dataset_name, split, folder)
-    offsets, checksums = zip(*(records.index(path) for path in files), strict=True)
+    offsets, checksums = zip(*(records.index_records(path) for path in files), strict=True)
     _check_counts(facts, split, files, offsets)
     classes = _class_names(facts, dataset_name, folder, num_classes)
     dataset = Dataset(name, split, files, list(offsets), classes, _fingerprint(checksums, classes),
@@ -65,7 +65,7 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
 
 def split_names(dataset_name, folder):
     """Names of the splits in a folder, by its dataset.json or by the files of public converters."""
-    facts = facts_lib.read_facts(folder)
+    facts = dataset_info.read_info(folder)
     if facts:
         return list(facts['splits'])
     prefix = re.escape(PUBLIC_PREFIXES.get(dataset_name, dataset_name))
@@ -88,7 +88,7 @@ def _described(facts, dataset_name, split, folder):
     files = [os.path.join(folder, shard) for shard in sorted(facts['splits'][split]['shards'])]
     missing = [path for path in files if not os.path.exists(path)]
     if missing:
-        raise UserError(f'{missing[0]} is missing, but {facts_lib.FACTS} beside it names it; '
+        raise UserError(f'{missing[0]} is missing, but {dataset_info.INFO_FILE} beside it names it; '
                         f'convert the data anew')
     return facts['name'], files
 
@@ -96,7 +96,7 @@ def _described(facts, dataset_name, split, folder):
 def _undescribed(dataset_name, split, folder):
     """Files of a split by the pattern of public converters."""
     if not dataset_name:
-        raise UserError(f'{folder} holds no {facts_lib.FACTS}: name the data set with --dataset_name, or convert '
+        raise UserError(f'{folder} holds no {dataset_info.INFO_FILE}: name the data set with --dataset_name, or convert '
                         f'it with tf_convert_data.py')
     prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
     pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
@@ -117,19 +117,19 @@ def _check_counts(facts, split, files, offsets):
     for path, found in zip(files, offsets, strict=True) if facts else ():
         expected = facts['splits'][split]['shards'][os.path.basename(path)]
         if len(found) != expected:
-            raise UserError(f'{path} holds {len(found)} records, but {facts_lib.FACTS} says {expected}; '
+            raise UserError(f'{path} holds {len(found)} records, but {dataset_info.INFO_FILE} says {expected}; '
                             f'convert the data anew')
 
 
 def _class_names(facts, dataset_name, folder, num_classes):
-    labels = os.path.join(folder, facts_lib.LABELS)
+    labels = os.path.join(folder, dataset_info.LABELS_FILE)
     if facts:
         return facts['classes']
     if os.path.exists(labels):
-        return facts_lib.read_labels(labels)
+        return dataset_info.read_labels(labels)
     if dataset_name.startswith(('pascalvoc', 'voc')):
         return list(voc.CLASSES)
     if num_classes < 2:
-        raise UserError(f'{folder} has no {facts_lib.LABELS}: pass --num_classes (background included), '
-                        f'or put a {facts_lib.LABELS} there with a line id:name for each class')
+        raise UserError(f'{folder} has no {dataset_info.LABELS_FILE}: pass --num_classes (background included), '
+                        f'or put a {dataset_info.LABELS_FILE} there with a line id:name for each class')
     return [f'class_{label}' for label in range(1, num_classes)]

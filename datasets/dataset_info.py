@@ -4,13 +4,13 @@ import os
 from common.errors import UserError
 from common.files import read_json, write_atomically, write_json
 
-LABELS, FACTS = 'labels.txt', 'dataset.json'
+LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
 
 
 def write_labels(folder, names):
     """labels.txt for class names, the first of which has label 1; 0 is the background."""
     lines = [f'{label}:{name}' for label, name in enumerate(['background', *names])]
-    write_atomically(os.path.join(folder, LABELS), '\n'.join(lines) + '\n')
+    write_atomically(os.path.join(folder, LABELS_FILE), '\n'.join(lines) + '\n')
 
 
 def read_labels(path):
@@ -37,11 +37,11 @@ def read_labels(path):
     return names
 
 
-def read_facts(folder):
+def read_info(folder):
     """The content of dataset.json, or None where there is none (records of other converters)."""
-    facts = read_json(os.path.join(folder, FACTS), 'convert the data anew')
+    facts = read_json(os.path.join(folder, INFO_FILE), 'convert the data anew')
     if facts is not None and not (isinstance(facts, dict) and {'name', 'classes', 'splits'} <= facts.keys()):
-        raise UserError(f'{os.path.join(folder, FACTS)} is none of this project; convert the data anew')
+        raise UserError(f'{os.path.join(folder, INFO_FILE)} is none of this project; convert the data anew')
     return facts
 
 
@@ -51,8 +51,8 @@ def write_split(folder, name, classes, split, shards, source_ids=None, **more):
     shards: file name -> number of examples. source_ids: what the source calls each class, a list of int in the order of
     `classes`, or None. more: further facts of the split.
     """
-    facts = read_facts(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
+    facts = read_info(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
     if source_ids:
         facts['source_ids'] = list(source_ids)
     facts['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **more}
-    write_json(os.path.join(folder, FACTS), facts)
+    write_json(os.path.join(folder, INFO_FILE), facts)

@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 # In the order in which they are tried: folders in VOC layout often hold other tables too.
-FORMATS = {'voc': voc.VocFolder, 'coco': coco.CocoFolder, 'yolo': yolo.YoloFolder, 'csv': csv_boxes.CsvFolder}
+FORMATS = {'voc': voc.VocSource, 'coco': coco.CocoSource, 'yolo': yolo.YoloSource, 'csv': csv_boxes.CsvSource}
 
 
 class Divided:

@@ -13,7 +13,7 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _ORIENTATION = 0x0112   # EXIF
 
 
-class BadPicture(UserError):
+class BadImage(UserError):
     """A file that is no picture, or not a whole one."""
 
 
@@ -38,7 +38,7 @@ def read_jpeg(path, upright=False):
     return to_jpeg(content, path, upright)
 
 
-def expand(names, extensions=EXTENSIONS, what='picture'):
+def expand_paths(names, extensions=EXTENSIONS, what='picture'):
     """Paths of the pictures that files, folders and globs name, each once; UserError where a name means nothing.
 
     extensions: of the files of a folder that are wanted; what: what such a file is, for the sentence.
@@ -56,7 +56,7 @@ def expand(names, extensions=EXTENSIONS, what='picture'):
     return list(dict.fromkeys(found))
 
 
-def find(name, folders, who):
+def find_image(name, folders, who):
     """The path of the picture that annotations call `name`: in the first of these folders that has it.
 
     Tools write paths of machines where they ran, so the last part of the name alone is looked for too. who: what names
@@ -73,7 +73,7 @@ def find(name, folders, who):
 
 
 def to_jpeg(content, path, upright=False):
-    """`Jpeg` of a file's bytes; BadPicture naming `path` where they are no whole picture."""
+    """`Jpeg` of a file's bytes; BadImage naming `path` where they are no whole picture."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             turned = upright and image.getexif().get(_ORIENTATION, 1) != 1
@@ -85,9 +85,9 @@ def to_jpeg(content, path, upright=False):
                 return Jpeg(content, height, width)
             return _encode(_to_rgb(ImageOps.exif_transpose(image) if turned else image))
     except UnidentifiedImageError as error:
-        raise BadPicture(f'{path}: is no picture that can be read; replace or remove it') from error
+        raise BadImage(f'{path}: is no picture that can be read; replace or remove it') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadPicture(f'{path}: does not decode ({error}); replace or remove it') from error
+        raise BadImage(f'{path}: does not decode ({error}); replace or remove it') from error
 
 
 def _to_rgb(image):

@@ -56,7 +56,7 @@ class ShardWriter:
         return dict(self._counts)
 
 
-def read(path, offset):
+def read_record(path, offset):
     """The bytes of the record at a byte offset of a file, its checksum not tested."""
     with open(path, 'rb') as file:
         file.seek(offset)
@@ -65,7 +65,7 @@ def read(path, offset):
         return file.read(length)
 
 
-def index(path):
+def index_records(path):
     """Byte offset [n] int64 and checksum [n] uint32 of every record; UserError where the file ends within one.
 
     The checksums are those that stand in the file: together they tell one content from another.

@@ -84,7 +84,7 @@ def with_boxes(chosen, record):
     return {**record, **{name: tf.gather(record[name], places) for name in _OF_BOXES}}
 
 
-class Raw(NamedTuple):
+class RawRecord(NamedTuple):
     """A record as its converter wrote it, nothing checked nor changed: lists of values, empty where it lacks them."""
     filename: str
     encoded: bytes
@@ -94,8 +94,8 @@ class Raw(NamedTuple):
     sides: list      # four lists: ymin, xmin, ymax, xmax
 
 
-def read_raw(serialized):
-    """The `Raw` record of serialized bytes; DecodeError (of protobuf) where they are no tf.train.Example."""
+def parse_raw(serialized):
+    """The `RawRecord` record of serialized bytes; DecodeError (of protobuf) where they are no tf.train.Example."""
     features = tf.train.Example.FromString(serialized).features.feature
 
     def values(key):
@@ -104,5 +104,5 @@ def read_raw(serialized):
 
     def text(key):
         return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
-    return Raw(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
+    return RawRecord(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
                values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'), [values(_BBOX + side) for side in _SIDES])

@@ -49,7 +49,7 @@ def _mask(name, side, height, width, left, top):
     return np.asarray(fine.resize((width, height), Image.BOX), np.float32) / 255
 
 
-def picture(rng):
+def draw_image(rng):
     """A picture [height, width, 3] uint8 and its objects: (name, xmin, ymin, xmax, ymax, hidden, truncated).
 
     Coordinates are VOC's: whole pixels from 1, both ends included; hidden is the share that others cover.
@@ -88,7 +88,7 @@ def _xml(filename, shape, objects):
     return '\n'.join([*lines, '</annotation>', ''])
 
 
-def write(folder, seed=0, splits=None):
+def write_dataset(folder, seed=0, splits=None):
     """Writes the data set; splits: name -> number of pictures."""
     splits = splits or SPLITS
     for name in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
@@ -97,7 +97,7 @@ def write(folder, seed=0, splits=None):
         rng = np.random.RandomState([seed, index])
         identifiers = [f'{split}_{number:04d}' for number in range(count)]
         for identifier in identifiers:
-            pixels, objects = picture(rng)
+            pixels, objects = draw_image(rng)
             Image.fromarray(pixels).save(os.path.join(folder, 'JPEGImages', f'{identifier}.jpg'), quality=88)
             with open(os.path.join(folder, 'Annotations', f'{identifier}.xml'), 'w', encoding='utf-8') as file:
                 file.write(_xml(f'{identifier}.jpg', pixels.shape, objects))
@@ -109,4 +109,4 @@ def write(folder, seed=0, splits=None):
 if __name__ == '__main__':
     if not 2 <= len(sys.argv) <= 3:
         sys.exit(__doc__)
-    write(sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 0)
+    write_dataset(sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 0)

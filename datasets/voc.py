@@ -18,7 +18,7 @@ CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat'
            'tvmonitor')
 
 
-class VocFolder:
+class VocSource:
     """A folder in VOC layout, as a source; see `datasets.formats.Source`."""
     layout = 'VOC (Annotations/*.xml, JPEGImages/)'
     ordered = False
@@ -43,7 +43,7 @@ class VocFolder:
 
     def unlabelled(self, split):
         """Likewise, without their boxes: no XML file is read."""
-        return {name: functools.partial(read_picture, self._folder, name) for name in read_split(self._folder, split)}
+        return {name: functools.partial(read_unlabeled, self._folder, name) for name in read_split(self._folder, split)}
 
     def class_names(self, splits):
         """Classes that stand in the XML files of these splits, sorted."""
@@ -131,7 +131,7 @@ def read_annotation(folder, identifier, on_bad_box=None):
     return annotate(image_path, jpeg, root.iter('object'), to_truth, on_bad_box)
 
 
-def read_picture(folder, identifier, on_bad_box=None):
+def read_unlabeled(folder, identifier, on_bad_box=None):
     """The `Annotation` of one picture without its boxes, of which nothing is read."""
     del on_bad_box
     image_path = _image_path(folder, identifier)

@@ -17,7 +17,7 @@ _CLASSES = ('classes.txt', 'labels/classes.txt', 'labels/train/classes.txt', 'ob
 _SPLITS = ('train', 'val', 'valid', 'test')   # keys of a data.yaml
 
 
-class YoloFolder:
+class YoloSource:
     """A folder of YOLO text, as a source; see `datasets.formats.Source`."""
     layout = 'YOLO (data.yaml or classes.txt, images/<split>/, labels/<split>/)'
     ordered = True

@@ -1,4 +1,4 @@
-"""The pictures that show an integer net what its numbers reach: encoded, as many as are wanted, spread over all."""
+"""Images for the calibration of integer nets, from records or image files."""
 import glob
 import os
 
@@ -8,24 +8,32 @@ from common.errors import UserError
 from datasets import images, records, schema
 
 
-def from_records(folder, split, most):
-    """Encoded pictures of the records of a split, `most` at most; whatever classes they show. UserError if none."""
+def load_from_records(dataset_dir, split, max_images):
+    """Return the encoded images (bytes) of at most `max_images` records of a split.
+
+    The records are spread evenly over all shards.
+
+    Raises:
+        UserError: If the folder has no records of the split.
+    """
     pattern = f'*_{split}_*.tfrecord'
-    paths = sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
-    places = [(path, offset) for path in paths for offset in records.index(path)[0]]
-    if not places:
-        raise UserError(f'{folder} has no records to calibrate with in files such as {pattern}; correct '
-                        f'--calibration_dataset_dir or --calibration_split')
-    return [schema.read_raw(records.read(*place)).encoded for place in spread(places, most)]
+    paths = sorted(glob.glob(os.path.join(glob.escape(dataset_dir), pattern)))
+    locations = [(path, offset) for path in paths for offset in records.index_records(path)[0]]
+    if not locations:
+        raise UserError(f'{dataset_dir} has no records for the calibration in files named '
+                        f'{pattern}. Correct --calibration_dataset_dir or --calibration_split.')
+    return [schema.parse_raw(records.read_record(path, offset)).encoded
+            for path, offset in pick_evenly(locations, max_images)]
 
 
-def from_files(paths, most):
-    """Encoded pictures of files."""
-    return [images.read_jpeg(path, upright=True).encoded for path in spread(paths, most)]
+def load_from_files(paths, max_images):
+    """Return the encoded images (bytes) of at most `max_images` files, spread evenly."""
+    return [images.read_jpeg(path, upright=True).encoded
+            for path in pick_evenly(paths, max_images)]
 
 
-def spread(values, most):
-    """So many of a list, from its first to its last at even distances; all where there are fewer."""
-    if len(values) <= most:
+def pick_evenly(values, count):
+    """Return at most `count` elements of a list at equal distances, from the first to the last."""
+    if len(values) <= count:
         return list(values)
-    return [values[place] for place in np.linspace(0, len(values) - 1, most).round().astype(int)]
+    return [values[index] for index in np.linspace(0, len(values) - 1, count).round().astype(int)]

@@ -1,4 +1,4 @@
-"""SavedModel, as TensorFlow Serving and every TensorFlow load it: variables beside the graph."""
+"""SavedModel, the format of TensorFlow Serving: the graph, and the weights as variables."""
 import os
 
 import tensorflow.compat.v1 as tf
@@ -7,18 +7,20 @@ from datasets import dataset_info
 from exporting import graph
 from run_folder import trained_model
 
-_EXTRA = 'assets.extra'   # where Estimators, too, put files that are not for the graph
+_EXTRA_ASSETS = 'assets.extra'   # the folder for files that the graph does not read
 
 
 def export(path, job):
-    """Writes the folder, with labels.txt among its extra assets."""
-    with graph.session() as session:
-        ways = graph.signatures(job)
+    """Write the SavedModel folder, with labels.txt among its extra assets."""
+    with graph.new_session() as session:
+        signatures = graph.build_signatures(job)
         trained_model.make_restore_fn(job.model, job.use_averages)(session)
         builder = tf.saved_model.Builder(path)
         builder.add_meta_graph_and_variables(
             session, [tf.saved_model.SERVING],
-            {name: tf.saved_model.predict_signature_def(*way) for name, way in ways.items()})
+            {name: tf.saved_model.predict_signature_def(inputs, outputs)
+             for name, (inputs, outputs) in signatures.items()})
         builder.save()
-    os.mkdir(os.path.join(path, _EXTRA))
-    dataset_info.write_labels(os.path.join(path, _EXTRA), job.model.class_names)
+    extra_assets = os.path.join(path, _EXTRA_ASSETS)
+    os.mkdir(extra_assets)
+    dataset_info.write_labels(extra_assets, job.model.class_names)

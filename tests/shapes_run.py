@@ -7,7 +7,7 @@ from datasets import shapes
 
 def write_shapes(folder, **splits):
     """The embedded data set, small, in `voc` and `records` of a folder; splits: name -> number of pictures."""
-    shapes.write(str(folder / 'voc'), splits=splits)
+    shapes.write_dataset(str(folder / 'voc'), splits=splits)
     scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc', f'--output_dir={folder}/records',
                     '--dataset_name=shapes', '--num_shards=2')
     return folder

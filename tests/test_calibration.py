@@ -1,5 +1,5 @@
 import pytest
-from pictures import write_picture
+from image_files import write_image
 
 from common.errors import UserError
 from datasets import images, records, schema
@@ -26,6 +26,6 @@ def test_no_records(tmp_path):
 
 
 def test_pictures_of_files(tmp_path):
-    paths = [write_picture(tmp_path / name) for name in ('a.jpg', 'b.png')]
+    paths = [write_image(tmp_path / name) for name in ('a.jpg', 'b.png')]
     first, second = calibration.from_files([str(path) for path in paths], 9)
     assert first == paths[0].read_bytes() and images.to_jpeg(second, 'b').width == 100

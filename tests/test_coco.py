@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from pictures import write_picture
+from image_files import write_image
 
 from common.errors import UserError
 from datasets import coco
@@ -14,12 +14,12 @@ BOX = {'id': 7, 'image_id': 5, 'category_id': 18, 'bbox': [10, 20, 40, 40], 'are
 def write(folder, annotations=(BOX,), images=None, path='annotations/instances_train2017.json',
           picture='train2017/a.jpg', **more):
     """One picture of 100x80 with the id 5, and a JSON that is changed as wanted."""
-    write_picture(folder / picture)
+    write_image(folder / picture)
     content = {'images': images or [{'id': 5, 'file_name': 'a.jpg', 'width': 100, 'height': 80}],
                'annotations': list(annotations), 'categories': CATEGORIES, **more}
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text(json.dumps(content))
-    return coco.CocoFolder(str(folder))
+    return coco.CocoSource(str(folder))
 
 
 def read(source, split='train2017', on_bad_box=None):
@@ -57,15 +57,15 @@ def test_a_name_with_two_numbers_has_none(tmp_path):
     ('valid/_annotations.coco.json', 'valid/a.jpg', 'valid'), ('_annotations.coco.json', 'a.jpg', None)])
 def test_where_tools_put_things(tmp_path, path, picture, split):
     source = write(tmp_path, path=path, picture=picture)
-    assert coco.CocoFolder.recognises(str(tmp_path)) and source.split_names() == ([split] if split else [])
+    assert coco.CocoSource.recognises(str(tmp_path)) and source.split_names() == ([split] if split else [])
     assert read(source, split).image_path == str(tmp_path / picture)
-    assert read(coco.CocoFolder(str(tmp_path / path)), split if split != 'valid' else None).names == ['dog']
+    assert read(coco.CocoSource(str(tmp_path / path)), split if split != 'valid' else None).names == ['dog']
 
 
 def test_captions_beside_the_instances_are_passed_over(tmp_path):
     write(tmp_path)
     (tmp_path / 'annotations/captions_train2017.json').write_text('{}')
-    assert coco.CocoFolder(str(tmp_path)).split_names() == ['train2017']
+    assert coco.CocoSource(str(tmp_path)).split_names() == ['train2017']
 
 
 def test_pictures_without_boxes_and_what_a_tool_does_not_say(tmp_path):
@@ -112,7 +112,7 @@ def test_wrong_files(tmp_path, more, message):
     path = tmp_path / 'annotations/instances_train2017.json'
     path.write_text(json.dumps({**json.loads(path.read_text()), **more}))
     with pytest.raises(UserError, match=message):
-        read(coco.CocoFolder(str(tmp_path)))
+        read(coco.CocoSource(str(tmp_path)))
 
 
 def test_pictures_without_labels(tmp_path):
@@ -122,17 +122,17 @@ def test_pictures_without_labels(tmp_path):
     content = json.loads(path.read_text())
     del content['annotations']
     (tmp_path / 'annotations/image_info_test2017.json').write_text(json.dumps(content))
-    source = coco.CocoFolder(str(tmp_path / 'annotations/image_info_test2017.json'))
+    source = coco.CocoSource(str(tmp_path / 'annotations/image_info_test2017.json'))
     assert source.split_names() == ['test2017'] and source.class_names(['test2017']) == ['car', 'dog']
     found = source.unlabelled('test2017')['a.jpg']()
     assert (found.boxes, found.source_id, found.width) == ([], '5', 100)
     (tmp_path / 'annotations/image_info_test-dev2017.json').write_text(json.dumps(content))
     (tmp_path / 'test2017').mkdir()
     (tmp_path / 'images/a.jpg').rename(tmp_path / 'test2017/a.jpg')   # where COCO has those of test-dev too
-    development = coco.CocoFolder(str(tmp_path / 'annotations/image_info_test-dev2017.json'))
+    development = coco.CocoSource(str(tmp_path / 'annotations/image_info_test-dev2017.json'))
     assert development.unlabelled('test-dev2017')['a.jpg']().width == 100
     (tmp_path / 'test2017/a.jpg').rename(tmp_path / 'images/a.jpg')
-    assert coco.CocoFolder(str(tmp_path)).unlabelled('train2017')['a.jpg']().names == []     # whatever is known
+    assert coco.CocoSource(str(tmp_path)).unlabelled('train2017')['a.jpg']().names == []     # whatever is known
     with pytest.raises(UserError, match="it has no list 'annotations'; .* --without_labels converts the pictures"):
         source.pictures('test2017')
 
@@ -143,11 +143,11 @@ def test_files_that_are_no_coco_json(tmp_path):
         source.pictures('val')
     (tmp_path / 'annotations/instances_train2017.json').write_text('{"images": [')
     with pytest.raises(UserError, match='cannot be read as JSON'):
-        coco.CocoFolder(str(tmp_path)).pictures('train2017')
+        coco.CocoSource(str(tmp_path)).pictures('train2017')
 
 
 def test_real_crowds(shared):
-    source = coco.CocoFolder(str(shared / 'data/coco_small'))
+    source = coco.CocoSource(str(shared / 'data/coco_small'))
     found = [read() for read in source.pictures('val2017').values()]
     assert (len(found), sum(len(one.boxes) for one in found), sum(sum(one.iscrowd) for one in found)) == (24, 297, 5)
     assert len(source.class_names(['val2017'])) == 80 and source.source_ids(['val2017'])['toothbrush'] == 90

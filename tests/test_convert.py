@@ -3,7 +3,7 @@ import tensorflow.compat.v1 as tf
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
-from datasets import convert, dataset_factory, facts, voc
+from datasets import convert, dataset_factory, dataset_info, voc
 from datasets.annotation import Annotation
 
 
@@ -27,7 +27,7 @@ def test_all_pictures_in_order_over_the_shards(folder, tmp_path):
     assert convert_pets(folder, tmp_path / 'out', num_shards=2) == 3
     dataset = dataset_factory.get_dataset('pets', 'train', str(tmp_path / 'out'))
     assert filenames(dataset) == ['a.jpg', 'b.jpg', 'c.jpg'] and len(dataset.files) == 2
-    assert facts.read_facts(tmp_path / 'out')['splits']['train']['boxes'] == 3
+    assert dataset_info.read_info(tmp_path / 'out')['splits']['train']['boxes'] == 3
 
 
 def test_an_unknown_class_is_named_and_nothing_is_written(folder, tmp_path):
@@ -51,7 +51,7 @@ def test_crowds_and_areas_follow_their_boxes(tmp_path):
     told = []
     convert.convert_split([picture], 1, str(tmp_path), 'pets', 'train', ['cat'], [], left_out=told,
                           source_ids=[17], seed=3)
-    found = facts.read_facts(tmp_path)
+    found = dataset_info.read_info(tmp_path)
     assert found['source_ids'] == [17] and found['splits']['train']['seed'] == 3
     shard, = found['splits']['train']['shards']
     record = next(tf.io.tf_record_iterator(str(tmp_path / shard)))

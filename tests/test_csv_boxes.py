@@ -1,5 +1,5 @@
 import pytest
-from pictures import write_picture
+from image_files import write_image
 
 from common.errors import UserError
 from datasets import csv_boxes
@@ -10,10 +10,10 @@ HEADER = 'image,xmin,ymin,xmax,ymax,class\n'
 def write(folder, text, name='train.csv', pictures=('a.jpg',)):
     """A CSV, and pictures of 100x80."""
     for picture in pictures:
-        write_picture(folder / picture)
+        write_image(folder / picture)
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)
-    return csv_boxes.CsvFolder(str(folder))
+    return csv_boxes.CsvSource(str(folder))
 
 
 def read(source, split='train', on_bad_box=None):

@@ -9,7 +9,7 @@ from PIL import Image
 from voc_folder import box_xml, write_voc
 
 import scripts
-from datasets import dataset_factory, doctor, facts, reading, records, voc
+from datasets import dataset_factory, dataset_check, dataset_info, parallel_reading, records, voc
 
 BBOX = 'image/object/bbox/'
 
@@ -21,11 +21,11 @@ def told(examination):
 
 def examine(folder, classes=('cat',), **splits):
     """The examination of some pictures of a folder; splits: name -> identifiers."""
-    examination = doctor.Examination(classes, 300)
+    examination = dataset_check.Examination(classes, 300)
     for split, identifiers in splits.items():
         for identifier in identifiers:
             read = functools.partial(voc.read_annotation, str(folder), identifier)
-            doctor.examine(examination, split, reading.attempt(read))
+            dataset_check.examine(examination, split, parallel_reading.attempt(read))
     return examination
 
 
@@ -64,7 +64,7 @@ def test_what_files_can_be(tmp_path, spoil, expected):
 def test_nothing_is_wrong(tmp_path):
     folder = write_voc(tmp_path, {'one': box_xml(more='<difficult>1</difficult>') + box_xml(xmin=0, xmax=101)})
     examination = examine(folder, train=['one'])
-    assert examination.findings() == [] and not examination.has_errors() and doctor.finding_lines(examination, 9) == []
+    assert examination.findings() == [] and not examination.has_errors() and dataset_check.finding_lines(examination, 9) == []
     assert examination.classes == {'cat': {'train': [2, 1, 1]}}
     np.testing.assert_allclose(examination.all_boxes(), [[.25, .1, .75, .5], [.25, 0, .75, 1]])   # cut to the picture
 
@@ -93,10 +93,10 @@ def test_the_same_picture_in_two_splits(tmp_path):
 def test_the_lines_of_a_report(tmp_path):
     folder = write_voc(tmp_path, {name: box_xml('dog') + box_xml('cat') for name in 'abc'})
     examination = examine(folder, train='abc')
-    assert doctor.class_table(examination) == [
+    assert dataset_check.class_table(examination) == [
         'class      train: boxes pictures difficult', 'cat                   3        3         0',
         'dog                   3        3         0']
-    lines = doctor.finding_lines(examination, 2)
+    lines = dataset_check.finding_lines(examination, 2)
     assert lines[0] == 'error: 3 labels that are not in the list' and lines[3] == '  and 1 more' and len(lines) == 4
     assert lines[1] == f"  train: {tmp_path}/JPEGImages/a.jpg holds a 'dog'"
 
@@ -115,14 +115,14 @@ def write_record(folder, **change):
                for key, value in values.items() if value}
     with records.ShardWriter(str(folder), 'pets', 'train', 1) as writer:
         writer.write(0, tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
-    facts.write_split(str(folder), 'pets', ['cat'], 'train', writer.counts)
+    dataset_info.write_split(str(folder), 'pets', ['cat'], 'train', writer.counts)
     return dataset_factory.get_dataset('', 'train', str(folder))
 
 
 def examine_all(dataset):
     """The examination of all records of a data set."""
-    examination = doctor.Examination(dataset.class_names, 300)
-    for look in doctor.examine_records(examination, dataset):
+    examination = dataset_check.Examination(dataset.class_names, 300)
+    for look in dataset_check.examine_records(examination, dataset):
         look()
     return examination
 

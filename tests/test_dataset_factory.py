@@ -3,7 +3,7 @@ import json
 import pytest
 
 from common.errors import UserError
-from datasets import dataset_factory, facts, records
+from datasets import dataset_factory, dataset_info, records
 
 
 @pytest.fixture
@@ -12,8 +12,8 @@ def folder(tmp_path):
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 2) as writer:
         for index in range(3):
             writer.write(index % 2, b'record')
-    facts.write_labels(tmp_path, ['cat', 'dog'])
-    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', writer.counts)
+    dataset_info.write_labels(tmp_path, ['cat', 'dog'])
+    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', writer.counts)
     return tmp_path
 
 
@@ -28,7 +28,7 @@ def test_by_its_facts(folder):
 
 
 def test_what_the_source_calls_the_classes(folder):
-    facts.write_split(folder, 'pets', ['cat', 'dog'], 'train', {
+    dataset_info.write_split(folder, 'pets', ['cat', 'dog'], 'train', {
         f'pets_train_0000{shard}-of-00002.tfrecord': count for shard, count in ((0, 2), (1, 1))}, source_ids=[17, 18])
     assert get(folder).source_ids == [17, 18]
 

@@ -1,20 +1,20 @@
 import pytest
 
 from common.errors import UserError
-from datasets import facts
+from datasets import dataset_info
 
 
 def test_labels_there_and_back(tmp_path):
-    facts.write_labels(tmp_path, ['cat', 'dog'])
+    dataset_info.write_labels(tmp_path, ['cat', 'dog'])
     assert (tmp_path / 'labels.txt').read_text() == '0:background\n1:cat\n2:dog\n'
-    assert facts.read_labels(tmp_path / 'labels.txt') == ['cat', 'dog']
+    assert dataset_info.read_labels(tmp_path / 'labels.txt') == ['cat', 'dog']
 
 
 @pytest.mark.parametrize('text', [
     'cat\ndog\n', '2:dog\n1:cat\n', '\ufeff1:cat\r\n\r\n2: dog \r\n', 'background\ncat\ndog'])
 def test_other_ways_to_write_labels(tmp_path, text):
     (tmp_path / 'classes.txt').write_text(text, encoding='utf-8')
-    assert facts.read_labels(tmp_path / 'classes.txt') == ['cat', 'dog']
+    assert dataset_info.read_labels(tmp_path / 'classes.txt') == ['cat', 'dog']
 
 
 @pytest.mark.parametrize('text, message', [
@@ -22,37 +22,37 @@ def test_other_ways_to_write_labels(tmp_path, text):
 def test_wrong_labels(tmp_path, text, message):
     (tmp_path / 'classes.txt').write_text(text)
     with pytest.raises(UserError, match=message):
-        facts.read_labels(tmp_path / 'classes.txt')
+        dataset_info.read_labels(tmp_path / 'classes.txt')
 
 
 def test_labels_that_cannot_be_read(tmp_path):
     (tmp_path / 'latin').write_bytes('1:Hündin'.encode('latin-1'))
     with pytest.raises(UserError, match='not UTF-8'):
-        facts.read_labels(tmp_path / 'latin')
+        dataset_info.read_labels(tmp_path / 'latin')
     with pytest.raises(UserError, match='cannot be read'):
-        facts.read_labels(tmp_path / 'gone')
+        dataset_info.read_labels(tmp_path / 'gone')
 
 
 def test_splits_gather_in_one_file(tmp_path):
-    facts.write_split(tmp_path, 'pets', ['cat'], 'train', {'a': 2, 'b': 3}, boxes=9)
-    facts.write_split(tmp_path, 'pets', ['cat'], 'val', {'c': 1})
-    assert facts.read_facts(tmp_path) == {
+    dataset_info.write_split(tmp_path, 'pets', ['cat'], 'train', {'a': 2, 'b': 3}, boxes=9)
+    dataset_info.write_split(tmp_path, 'pets', ['cat'], 'val', {'c': 1})
+    assert dataset_info.read_info(tmp_path) == {
         'name': 'pets', 'classes': ['cat'],
         'splits': {'train': {'examples': 5, 'shards': {'a': 2, 'b': 3}, 'boxes': 9},
                    'val': {'examples': 1, 'shards': {'c': 1}}}}
 
 
 def test_what_the_source_calls_the_classes(tmp_path):
-    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', {'a': 2}, source_ids=[17, 18])
-    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', {'b': 2})
-    assert facts.read_facts(tmp_path)['source_ids'] == [17, 18]
+    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', {'a': 2}, source_ids=[17, 18])
+    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', {'b': 2})
+    assert dataset_info.read_info(tmp_path)['source_ids'] == [17, 18]
 
 
 def test_no_facts_and_broken_facts(tmp_path):
-    assert facts.read_facts(tmp_path) is None
+    assert dataset_info.read_info(tmp_path) is None
     (tmp_path / 'dataset.json').write_text('{"name": "other"}')
     with pytest.raises(UserError, match='is none of this project'):
-        facts.read_facts(tmp_path)
+        dataset_info.read_info(tmp_path)
     (tmp_path / 'dataset.json').write_text('{')
     with pytest.raises(UserError, match='convert the data anew'):
-        facts.read_facts(tmp_path)
+        dataset_info.read_info(tmp_path)

@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from conftest import ROOT
 from PIL import Image
 
-from datasets import facts, shapes
+from datasets import dataset_info, shapes
 from run_folder import run_config
 
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
@@ -154,7 +154,7 @@ def test_what_is_not_run_here_is_run_there_or_says_what_it_needs():
 def put_in(part):
     """What stands in an f-string, as the documents write it: names of files as they are, … for all else."""
     value = getattr(part, 'value', None)
-    names = {'FACTS': facts.FACTS, 'LABELS': facts.LABELS, 'CONFIG': run_config.CONFIG_FILE}
+    names = {'FACTS': dataset_info.INFO_FILE, 'LABELS': dataset_info.LABELS_FILE, 'CONFIG_FILE': run_config.CONFIG_FILE}
     return value if isinstance(value, str) else names.get(getattr(value, 'attr', getattr(value, 'id', '')), '…')
 
 
@@ -184,7 +184,7 @@ def test_what_is_quoted_for_troubleshooting_is_what_the_code_says():
 def place(tmp_path_factory):
     """A folder with what the documents take for granted: data in several layouts, pictures."""
     folder = tmp_path_factory.mktemp('place')
-    shapes.write(str(folder / 'my_data'), splits={'train': 8, 'val': 3, 'test': 2})
+    shapes.write_dataset(str(folder / 'my_data'), splits={'train': 8, 'val': 3, 'test': 2})
     shutil.copytree(folder / 'my_data', folder / 'undivided')
     shutil.rmtree(folder / 'undivided/ImageSets')
     for voc in ('VOCdevkit/VOC2007', 'VOCdevkit/VOC2012', 'BCCD', 'COCO', 'runs/shapes/voc'):

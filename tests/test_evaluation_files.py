@@ -1,8 +1,8 @@
 import pytest
 from evaluated import SQUARE, gathered, picture
-from pictures import write_picture
+from image_files import write_image
 
-from datasets import dataset_factory, facts, records, schema, voc
+from datasets import dataset_factory, dataset_info, records, schema, voc
 from metrics.evaluation import Evaluation
 from visualization import evaluation_files
 
@@ -12,9 +12,9 @@ def dataset(tmp_path):
     """Three pictures of different sizes in two files."""
     with records.ShardWriter(str(tmp_path), 'pets', 'val', 2) as writer:
         for number in range(3):
-            path = write_picture(tmp_path / f'JPEGImages/{number}.jpg', (30 + number, 20))
-            writer.write(number // 2, schema.serialize(voc.read_picture(str(tmp_path), path.stem), {}))
-    facts.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', writer.counts)
+            path = write_image(tmp_path / f'JPEGImages/{number}.jpg', (30 + number, 20))
+            writer.write(number // 2, schema.serialize(voc.read_unlabeled(str(tmp_path), path.stem), {}))
+    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', writer.counts)
     return dataset_factory.get_dataset('', 'val', str(tmp_path))
 
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from pictures import write_picture
+from image_files import write_image
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
@@ -12,7 +12,7 @@ HALF = {'train': .5, 'val': .5}
 
 def write_coco(folder, numbers, name='instances_train'):
     """A picture without boxes; numbers: of the categories cat, dog and so on, as given."""
-    write_picture(folder / 'images/a.jpg')
+    write_image(folder / 'images/a.jpg')
     (folder / 'annotations').mkdir(exist_ok=True)
     (folder / f'annotations/{name}.json').write_text(json.dumps({
         'images': [{'id': 1, 'file_name': 'a.jpg'}], 'annotations': [],
@@ -23,17 +23,17 @@ def write_coco(folder, numbers, name='instances_train'):
 def write_csv(folder, name='boxes.csv', count=4, label='cat'):
     """A CSV of so many pictures of a box each."""
     for i in range(count):
-        write_picture(folder / f'{i}.jpg')
+        write_image(folder / f'{i}.jpg')
     (folder / name).write_text(''.join(f'{i}.jpg,0,0,9,9,{label}\n' for i in range(count)))
     return folder
 
 
 @pytest.mark.parametrize('files, kind', [
-    (['Annotations/a.xml', 'JPEGImages/a.jpg', 'test.csv'], voc.VocFolder),
-    (['annotations/instances_train.json'], coco.CocoFolder), (['train/_annotations.coco.json'], coco.CocoFolder),
-    (['data.yaml'], yolo.YoloFolder),
-    (['labels/train/a.txt'], yolo.YoloFolder), (['train/labels/a.txt'], yolo.YoloFolder),
-    (['train.csv'], csv_boxes.CsvFolder), (['train/_annotations.csv'], csv_boxes.CsvFolder)])
+    (['Annotations/a.xml', 'JPEGImages/a.jpg', 'test.csv'], voc.VocSource),
+    (['annotations/instances_train.json'], coco.CocoSource), (['train/_annotations.coco.json'], coco.CocoSource),
+    (['data.yaml'], yolo.YoloSource),
+    (['labels/train/a.txt'], yolo.YoloSource), (['train/labels/a.txt'], yolo.YoloSource),
+    (['train.csv'], csv_boxes.CsvSource), (['train/_annotations.csv'], csv_boxes.CsvSource)])
 def test_which_format_a_folder_has(tmp_path, files, kind):
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,13 +60,13 @@ def test_formats_whose_labels_are_always_there(tmp_path):
 
 def test_a_note_beside_yolo_text_is_no_coco(tmp_path):
     """As Label Studio writes it."""
-    write_picture(tmp_path / 'images/cam1/a.jpg')
+    write_image(tmp_path / 'images/cam1/a.jpg')
     (tmp_path / 'labels/cam1').mkdir(parents=True)
     (tmp_path / 'labels/cam1/a.txt').write_text('0 0.5 0.5 0.2 0.2')
     (tmp_path / 'classes.txt').write_text('cat')
     (tmp_path / 'notes.json').write_text('{"categories": []}')
     source = formats.find(str(tmp_path))
-    assert isinstance(source, yolo.YoloFolder)
+    assert isinstance(source, yolo.YoloSource)
     assert source.split_names() == [] and list(source.pictures(None)) == ['images/cam1/a.jpg']   # cam1 is no split
 
 

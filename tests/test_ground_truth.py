@@ -1,4 +1,4 @@
-from datasets import dataset_factory, facts, records, schema, truths
+from datasets import dataset_factory, dataset_info, records, schema, ground_truth
 from datasets.annotation import Annotation
 
 
@@ -11,6 +11,6 @@ def test_boxes_of_all_records_without_crowds(tmp_path):
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 2) as writer:
         for i, one in enumerate(pictures):
             writer.write(i % 2, schema.serialize(one, {'cat': 1}))
-    facts.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
+    dataset_info.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
     dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
-    assert truths.read_boxes(dataset).tolist() == [[0, 0, .5, 1], [.25, 0, 1, 1]]
+    assert ground_truth.read_boxes(dataset).tolist() == [[0, 0, .5, 1], [.25, 0, 1, 1]]

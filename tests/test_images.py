@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from pictures import write_picture
+from image_files import write_image
 from PIL import Image
 
 from common.errors import UserError
@@ -60,19 +60,19 @@ def test_a_missing_file(tmp_path):
 
 def test_files_folders_and_globs(tmp_path):
     for name in ('a/2.jpg', 'a/1.PNG', 'b/3.jpg'):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     (tmp_path / 'a/notes.txt').write_text('')
-    found = images.expand([f'{tmp_path}/a', f'{tmp_path}/*/*.jpg', f'{tmp_path}/a/2.jpg'])
+    found = images.expand_paths([f'{tmp_path}/a', f'{tmp_path}/*/*.jpg', f'{tmp_path}/a/2.jpg'])
     assert [path[len(str(tmp_path)):] for path in found] == ['/a/1.PNG', '/a/2.jpg', '/b/3.jpg']
     with pytest.raises(UserError, match="c.jpg' is no picture, no folder with any, and no glob that matches one"):
-        images.expand([f'{tmp_path}/c.jpg'])
+        images.expand_paths([f'{tmp_path}/c.jpg'])
 
 
 def test_the_very_name_comes_before_the_same_name_in_another_folder(tmp_path):
     for name in ('train/1.jpg', 'images/cam1/1.jpg', 'images/cam2/1.jpg'):
-        write_picture(tmp_path / name)
+        write_image(tmp_path / name)
     folders = [f'{tmp_path}/train', f'{tmp_path}/images']
-    assert images.find('cam2\\1.jpg', folders, 'a') == f'{tmp_path}/images/cam2/1.jpg'
-    assert images.find('/home/me/1.jpg', folders, 'a') == f'{tmp_path}/train/1.jpg'   # a path of another machine
+    assert images.find_image('cam2\\1.jpg', folders, 'a') == f'{tmp_path}/images/cam2/1.jpg'
+    assert images.find_image('/home/me/1.jpg', folders, 'a') == f'{tmp_path}/train/1.jpg'   # a path of another machine
     with pytest.raises(UserError, match="a names the picture 'cam1/2.jpg', which is in none of"):
-        images.find('cam1/2.jpg', folders, 'a')
+        images.find_image('cam1/2.jpg', folders, 'a')

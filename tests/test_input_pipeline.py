@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from datasets import dataset_factory, facts, input_pipeline, records, schema
+from datasets import dataset_factory, dataset_info, input_pipeline, records, schema
 from datasets.annotation import Annotation
 from datasets.input_pipeline import ExampleOrder
 
@@ -14,7 +14,7 @@ def make_dataset(folder, num_records=7, num_shards=3):
             annotation = Annotation(str(i), b'', 1, 1, [(0, 0, 1, 1)] * i, ['cat'] * i,
                                     [False] * i, [False] * i)
             writer.write(i * num_shards // num_records, schema.serialize(annotation, {'cat': 1}))
-    facts.write_split(folder, 'pets', ['cat'], 'train', writer.counts)
+    dataset_info.write_split(folder, 'pets', ['cat'], 'train', writer.counts)
     return dataset_factory.get_dataset('', 'train', str(folder))
 
 
@@ -94,7 +94,7 @@ def test_only_evaluation_batches_contain_crowd_boxes(tmp_path):
                             [False] * 2, [False] * 2, [True, False], [7., 8.], '4711')
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
         writer.write(0, schema.serialize(annotation, {'cat': 1}))
-    facts.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
+    dataset_info.write_split(tmp_path, 'pets', ['cat'], 'train', writer.counts)
     dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
     step = tf.train.create_global_step()
     training = input_pipeline.training_batches(

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from pictures import write_picture
+from image_files import write_image
 
 import scripts
 from datasets import dataset_factory
@@ -33,7 +33,7 @@ def test_coco_through_conversion_training_and_evaluation(shared, tmp_path):
 
 def test_yolo_without_lists(tmp_path):
     for i in range(10):
-        write_picture(tmp_path / f'mine/images/{i}.jpg', (100, 80 + i))
+        write_image(tmp_path / f'mine/images/{i}.jpg', (100, 80 + i))
         (tmp_path / 'mine/labels').mkdir(exist_ok=True)
         (tmp_path / f'mine/labels/{i}.txt').write_text(f'{i % 2} 0.5 0.5 0.2 {0.2 if i < 9 else 2.}\n')
     (tmp_path / 'mine/classes.txt').write_text('cat\ndog\n')
@@ -55,7 +55,7 @@ def test_anchors_for_own_boxes(tmp_path):
     folder, out = tmp_path / 'mine', tmp_path / 'anchors.txt'
     for split in ('train', 'val'):
         for i in range(3):
-            write_picture(folder / f'{split}{i}.jpg', (90, 90))
+            write_image(folder / f'{split}{i}.jpg', (90, 90))
         (folder / f'{split}.csv').write_text(''.join(
             f'{split}{i}.jpg,{x},{x},{x + 9},{x + 9},cat\n' for i in range(3) for x in range(10, 70, 7)))
     scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}', f'--output_dir={tmp_path}/records')

@@ -5,7 +5,7 @@ import pytest
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
-from datasets import reading, voc
+from datasets import parallel_reading, voc
 from datasets.annotation import BadBox
 
 
@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 
 def test_what_can_come_of_a_picture(folder):
-    good, bad, unread = reading.outcomes(readers(folder, 'good', 'bad', 'unread'))
+    good, bad, unread = parallel_reading.outcomes(readers(folder, 'good', 'bad', 'unread'))
     assert len(good.annotation.boxes) == 1 and good.bad_boxes == [] and good.error is None
     assert len(bad.annotation.boxes) == 1 and [error.kind for error in bad.bad_boxes] == ['outside']
     assert unread.annotation is None and 'not well-formed XML' in str(unread.error)
@@ -28,17 +28,17 @@ def test_what_can_come_of_a_picture(folder):
 
 def test_bad_boxes_are_raised_or_told(folder):
     with pytest.raises(BadBox, match='outside'):
-        list(reading.annotations(readers(folder, 'good', 'bad')))
+        list(parallel_reading.annotations(readers(folder, 'good', 'bad')))
     told = []
-    assert len(list(reading.annotations(readers(folder, 'good', 'bad'), on_bad_box=told.append))) == 2
+    assert len(list(parallel_reading.annotations(readers(folder, 'good', 'bad'), on_bad_box=told.append))) == 2
     assert len(told) == 1
     with pytest.raises(UserError, match='not well-formed XML'):
-        list(reading.annotations(readers(folder, 'unread'), on_bad_box=told.append))
+        list(parallel_reading.annotations(readers(folder, 'unread'), on_bad_box=told.append))
 
 
 def test_several_processes_read_the_same_in_the_same_order(folder):
     several = readers(folder, *['good', 'bad', 'unread'] * 150)
-    alone, together = (list(reading.outcomes(several, workers)) for workers in (1, 2))
+    alone, together = (list(parallel_reading.outcomes(several, workers)) for workers in (1, 2))
     assert [one.annotation for one in alone] == [one.annotation for one in together]
     assert [str(one.error) for one in alone] == [str(one.error) for one in together]
     assert [[(e.kind, str(e)) for e in one.bad_boxes] for one in alone] == [
@@ -53,7 +53,7 @@ def test_no_more_is_read_than_is_waited_for(folder):
             for item in super().__iter__():
                 drawn.append(item)
                 yield item
-    found = reading.outcomes(Counting(readers(folder, *['good'] * 400)), 2)
+    found = parallel_reading.outcomes(Counting(readers(folder, *['good'] * 400)), 2)
     for _ in range(10):
         next(found)
     assert len(drawn) == 10 - 1 + 8 * 2      # eight ahead for each of two processes
@@ -62,7 +62,7 @@ def test_no_more_is_read_than_is_waited_for(folder):
 
 def test_a_process_that_is_killed(folder):
     with pytest.raises(UserError, match='was killed, out of memory perhaps: pass a smaller --num_workers'):
-        list(reading.outcomes(readers(folder, 'good') * 400 + [functools.partial(_die, os.getpid())], 2))
+        list(parallel_reading.outcomes(readers(folder, 'good') * 400 + [functools.partial(_die, os.getpid())], 2))
 
 
 def _die(parent, on_bad_box):

@@ -40,7 +40,7 @@ def test_a_conversion_broken_off_leaves_what_was_there(tmp_path):
 def test_offsets_by_hand(tmp_path):
     write(tmp_path, [b'12345', b'', b'678'], num_shards=1)     # 16 bytes of frame around each
     path = str(next(tmp_path.iterdir()))
-    offsets, checksums = records.index(path)
+    offsets, checksums = records.index_records(path)
     np.testing.assert_array_equal(offsets, [0, 21, 37])
     assert offsets.dtype == np.int64 and len(set(checksums)) == 3
 
@@ -51,9 +51,9 @@ def test_a_file_cut_short(tmp_path, keep):
     path = next(tmp_path.iterdir())
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match='cut short or no TFRecord file: record 2 at byte 37'):
-        records.index(str(path))
+        records.index_records(str(path))
 
 
 def test_an_empty_file_holds_no_records(tmp_path):
     (tmp_path / 'empty').write_bytes(b'')
-    assert records.index(str(tmp_path / 'empty'))[0].shape == (0,)
+    assert records.index_records(str(tmp_path / 'empty'))[0].shape == (0,)

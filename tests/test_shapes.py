@@ -7,7 +7,7 @@ from datasets import shapes, voc
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('shapes')
-    shapes.write(str(path), seed=3, splits={'train': 12, 'test': 4})
+    shapes.write_dataset(str(path), seed=3, splits={'train': 12, 'test': 4})
     return path
 
 
@@ -20,7 +20,7 @@ def test_a_voc_folder_with_annotations_that_can_be_read(folder):
 
 
 def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
-    shapes.write(str(tmp_path), seed=3, splits={'train': 12, 'test': 4})
+    shapes.write_dataset(str(tmp_path), seed=3, splits={'train': 12, 'test': 4})
     for path in sorted(folder.rglob('*.*')):
         assert path.read_bytes() == (tmp_path / path.relative_to(folder)).read_bytes()
 
@@ -32,7 +32,7 @@ def test_splits_do_not_share_pictures(folder):
 
 
 def test_boxes_are_tight():
-    pixels, objects = shapes.picture(np.random.RandomState(1))
+    pixels, objects = shapes.draw_image(np.random.RandomState(1))
     for _, xmin, ymin, xmax, ymax, hidden, _ in objects:
         assert 1 <= xmin <= xmax <= pixels.shape[1] and 1 <= ymin <= ymax <= pixels.shape[0]
         assert 0 <= hidden <= shapes._MOST_HIDDEN + .01

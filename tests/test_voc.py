@@ -71,7 +71,7 @@ def test_other_extensions_and_the_name_in_the_xml(tmp_path):
 
 def test_pictures_without_labels_need_no_xml(tmp_path):
     folder = write_voc(tmp_path, {'one': box_xml()}, split='test')
-    source = voc.VocFolder(str(folder))
+    source = voc.VocSource(str(folder))
     (folder / 'Annotations/one.xml').unlink()
     found = source.unlabelled('test')['one']()
     assert found.boxes == found.names == [] and (found.height, found.width) == (80, 100)

@@ -1,5 +1,5 @@
 import pytest
-from pictures import write_picture
+from image_files import write_image
 
 from common.errors import UserError
 from datasets import yolo
@@ -7,13 +7,13 @@ from datasets import yolo
 
 def write(folder, labels='1 0.3 0.5 0.4 0.5', picture='images/train/a.jpg', text='labels/train/a.txt', **files):
     """One picture of 100x80 and its boxes; files: name with _ for . -> content, `classes_txt` if nothing else."""
-    write_picture(folder / picture)
+    write_image(folder / picture)
     if labels is not None:
         (folder / text).parent.mkdir(parents=True, exist_ok=True)
         (folder / text).write_text(labels)
     for name, content in (files or {'classes_txt': 'cat\ndog\n'}).items():
         (folder / name.replace('_', '.')).write_text(content)
-    return yolo.YoloFolder(str(folder))
+    return yolo.YoloSource(str(folder))
 
 
 def read(source, split='train', on_bad_box=None):
@@ -38,7 +38,7 @@ def test_numbers_off_by_rounding_are_cut(tmp_path):
     ('a.jpg', 'a.txt', None), ('images/train/a.jpg', 'images/train/a.txt', 'train')])
 def test_where_tools_put_things(tmp_path, picture, text, split):
     source = write(tmp_path / 'images', picture=picture, text=text)   # a folder above that is called images too
-    assert yolo.YoloFolder.recognises(str(tmp_path / 'images'))
+    assert yolo.YoloSource.recognises(str(tmp_path / 'images'))
     assert source.split_names() == ([split] if split else []) and list(source.pictures(split)) == [picture]
     assert read(source, split).names == ['dog']
 
@@ -57,7 +57,7 @@ def test_names_that_yaml_would_take_for_something_else(tmp_path):
 def test_classes_beside_the_labels(tmp_path):
     write(tmp_path)
     (tmp_path / 'classes.txt').rename(tmp_path / 'labels/classes.txt')
-    assert yolo.YoloFolder(str(tmp_path)).class_names([]) == ['cat', 'dog']
+    assert yolo.YoloSource(str(tmp_path)).class_names([]) == ['cat', 'dog']
 
 
 @pytest.mark.parametrize('value', ['images/train', '../images/train', './images/train', 'list.txt', '[images/train]'])
@@ -68,8 +68,8 @@ def test_splits_of_a_yaml(tmp_path, value):
 
 
 def test_a_picture_without_a_file_of_boxes(tmp_path):
-    write_picture(tmp_path / 'images/train/b.jpg')
-    write_picture(tmp_path / 'images/train/c.jpg')
+    write_image(tmp_path / 'images/train/b.jpg')
+    write_image(tmp_path / 'images/train/c.jpg')
     (tmp_path / 'images/train/._a.jpg').write_bytes(b'what another system keeps beside a file')
     source = write(tmp_path)
     (tmp_path / 'labels/train/c.txt').write_text('')

@@ -37,7 +37,7 @@ def encoded(dataset, index):
     """The bytes of a picture of a `Dataset`, as its record holds them."""
     for path, offsets in zip(dataset.files, dataset.offsets, strict=True):
         if index < len(offsets):
-            return schema.read_raw(records.read(path, offsets[index])).encoded
+            return schema.parse_raw(records.read_record(path, offsets[index])).encoded
         index -= len(offsets)
     raise IndexError(f'there are no {index} more pictures')
 
