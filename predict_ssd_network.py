@@ -1,6 +1,7 @@
-"""Finds objects in pictures and videos: writes each with boxes, names and scores, and all detections as JSON.
+r"""Detect objects in images and videos; write them as drawn images and videos and as JSON.
 
-python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found photo.jpg folder 'more/*.png' clip.mp4
+python predict_ssd_network.py --checkpoint_path=runs/voc2007 --output_dir=found \
+    photo.jpg folder 'more/*.png' clip.mp4
 """
 import functools
 import itertools
@@ -17,133 +18,192 @@ from nets import anchor_presets
 from visualization import video
 
 _RESULTS = 'detections.json'
-_VIDEO = ('.mp4', '.partial.mp4')   # endings of a drawn video, at the end and before
-_MOST_OF = .9   # of the frames that a file says to have, which may be an estimate
+_VIDEO_SUFFIXES = ('.mp4', '.partial.mp4')   # of a complete and of an incomplete drawn video
+# A video with fewer than this share of the frames that its header declares is reported as damaged.
+# The header may be an estimate.
+_MIN_FRAMES_READ = .9
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('checkpoint_path', None, 'Checkpoint: a file, or a folder (its latest).')
-flags.DEFINE_list('images', [], 'Pictures and videos: files, folders, globs, with commas; or without a flag, with '
-                  'spaces.')
-flags.DEFINE_string('output_dir', 'predictions', 'Folder for the drawn pictures and videos, and the JSON files.')
-flags.DEFINE_integer('max_images', None, 'Takes only the first so many pictures, and frames of each video.',
+
+# Input and output.
+flags.DEFINE_string('checkpoint_path', None,
+                    'Checkpoint of the net: a file, or a folder, whose latest checkpoint is used.')
+flags.DEFINE_list('images', [],
+                  'Comma-separated images and videos: files, folders or globs. They can also be '
+                  'given without a flag, separated by spaces.')
+flags.DEFINE_string('output_dir', 'predictions',
+                    'Folder for the drawn images and videos and the JSON files.')
+flags.DEFINE_integer('max_images', None,
+                     'Maximum number of images, and of frames per video. Default: all.',
                      lower_bound=1)
-flags.DEFINE_string('model_name', '', 'The net; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_string('anchor_preset', '', 'Sizes of its anchors (voc, coco, a file of your own); needed where '
-                    'no config.json lies beside the checkpoint.')
-flags.DEFINE_string('labels_file', '', 'Class names; needed where no config.json lies beside the checkpoint.')
-flags.DEFINE_bool('use_moving_averages', True, 'Uses the moving averages of the weights where there are.')
-flags.DEFINE_float('min_score', .5, 'Least score of a detection.', lower_bound=0, upper_bound=1)
-flags.DEFINE_float('nms_threshold', .45, 'Overlap from which a detection suppresses another.', lower_bound=0,
-                   upper_bound=1)
-flags.DEFINE_list('classes', [], 'Names of the classes to look for, with commas; without it, all.')
-flags.DEFINE_integer('max_detections', 200, 'Most detections of a picture or frame, the best of --classes.',
-                     lower_bound=1)
-flags.DEFINE_integer('batch_size', 8, 'Pictures or frames in a batch.', lower_bound=1)
-flags.DEFINE_float('gpu_memory_fraction', .8, 'Share of the GPU\'s memory to take.', lower_bound=.01, upper_bound=1)
+
+# Net.
+flags.DEFINE_string('model_name', '',
+                    'Name of the net. Required only if no config.json is beside the checkpoint.')
+flags.DEFINE_string('anchor_preset', '',
+                    'Anchor sizes: voc, coco or a file. Required only if no config.json is beside '
+                    'the checkpoint.')
+flags.DEFINE_string('labels_file', '',
+                    'File of class names, one per line. Required only if no config.json is beside '
+                    'the checkpoint.')
+flags.DEFINE_bool('use_moving_averages', True,
+                  'Use the moving averages of the weights, if the checkpoint has them.')
+flags.DEFINE_integer('batch_size', 8, 'Number of images or frames per batch.', lower_bound=1)
+flags.DEFINE_float('gpu_memory_fraction', .8, 'Fraction of the GPU memory to use.',
+                   lower_bound=.01, upper_bound=1)
+
+# Post-processing.
+flags.DEFINE_float('min_score', .5, 'Minimum score of a detection.', lower_bound=0, upper_bound=1)
+flags.DEFINE_float('nms_threshold', .45,
+                   'IoU above which non-maximum suppression removes the box with the lower score.',
+                   lower_bound=0, upper_bound=1)
+flags.DEFINE_list('classes', [], 'Comma-separated names of the classes to detect. Default: all.')
+flags.DEFINE_integer('max_detections', 200,
+                     'Maximum number of detections per image or frame. Those with the highest '
+                     'scores are kept.', lower_bound=1)
 
 
 def check_flags(arguments):
-    """Refuses what can be known to be wrong before TensorFlow is loaded."""
+    """Raise UserError for invalid flags and inputs that can be detected without TensorFlow.
+
+    Args:
+        arguments: Arguments that are no flags, additional values of --images.
+    """
     app.require_flags(FLAGS, 'checkpoint_path')
     if FLAGS.anchor_preset:
         anchor_presets.read(FLAGS.anchor_preset)
-    FLAGS.images = [*FLAGS.images, *arguments]
-    if not FLAGS.images:
-        raise UserError('no pictures or videos given; name files, folders or globs behind the flags')
-    for path in find_inputs()[1]:
+    if not FLAGS.images and not arguments:
+        raise UserError('no images or videos to process. Name files, folders or globs after the '
+                        'flags.')
+    for path in find_inputs(arguments)[1]:
         video.import_cv2(path)
 
 
-def find_inputs():
-    """(pictures, videos): the paths of all that --images names, each once."""
+def find_inputs(arguments):
+    """Return the paths of all images and of all videos to process, without duplicates."""
     from datasets import images
-    found = images.expand_paths(FLAGS.images, images.EXTENSIONS + video.EXTENSIONS, 'picture or video')
-    return ([path for path in found if not video.is_video(path)][:FLAGS.max_images],
-            [path for path in found if video.is_video(path)])
+    paths = images.expand_paths([*FLAGS.images, *arguments], images.EXTENSIONS + video.EXTENSIONS,
+                                'image or video')
+    return ([path for path in paths if not video.is_video(path)][:FLAGS.max_images],
+            [path for path in paths if video.is_video(path)])
 
 
-def output_paths(paths):
-    """Path -> that of what is drawn of it: its own name with .jpg or .mp4, numbered where two would be alike."""
-    # Beside each video lies a JSON of its name, and before it is whole, both are called partial.
-    drawn, used = {}, {_RESULTS.replace('.json', ending) for ending in _VIDEO}
+def choose_output_paths(paths):
+    """Return a dict from each input path to the path of its drawn image (.jpg) or video (.mp4).
+
+    A drawn file has the name of its input, with a number if two inputs have the same name.
+    """
+    # Beside a drawn video there is a JSON file of the same name, so that no video may take the name
+    # of detections.json or of its partial file.
+    output_paths = {}
+    used = {_RESULTS.replace('.json', suffix) for suffix in _VIDEO_SUFFIXES}
     for path in paths:
         stem = name = os.path.splitext(os.path.basename(path))[0]
-        endings, number = _VIDEO if video.is_video(path) else ('.jpg',), 1
-        while any(name + ending in used for ending in endings):
+        suffixes, number = _VIDEO_SUFFIXES if video.is_video(path) else ('.jpg',), 1
+        while any(name + suffix in used for suffix in suffixes):
             number += 1
             name = f'{stem}_{number}'
-        used.update(name + ending for ending in endings)
-        drawn[path] = os.path.join(FLAGS.output_dir, name + endings[0])
-    return drawn
+        used.update(name + suffix for suffix in suffixes)
+        output_paths[path] = os.path.join(FLAGS.output_dir, name + suffixes[0])
+    return output_paths
 
 
-def refuse_overwriting(drawn):
-    """UserError where a drawn picture or video would take the place of a given one."""
-    given = {os.path.realpath(path) for path in drawn}
-    for path in drawn.values():
-        if given & {os.path.realpath(path), os.path.realpath(files.partial_path(path))}:
-            raise UserError(f'what is drawn would overwrite {path} itself; choose another --output_dir')
+def check_no_input_is_overwritten(output_paths):
+    """Raise UserError if a drawn file would overwrite an input.
+
+    Args:
+        output_paths: Dict as returned by `choose_output_paths`.
+    """
+    inputs = {os.path.realpath(path) for path in output_paths}
+    for path in output_paths.values():
+        if inputs & {os.path.realpath(path), os.path.realpath(files.partial_path(path))}:
+            raise UserError(f'the output would overwrite the input {path}. Choose another '
+                            f'--output_dir.')
 
 
-def readable(paths, read):
-    """(path, read(path)) of every file that can be read; what cannot is said and left out."""
+def read_or_skip(paths, read):
+    """Yield (path, read(path)) of each file; log and skip a file if `read` raises UserError."""
     for path in paths:
         try:
             yield path, read(path)
         except UserError as error:
-            log.info('left out: %s', error)
+            log.info('skipped: %s', error)
 
 
-class Speed:
-    """Images a second from the end of the first batch on, which warms up."""
+class Throughput:
+    """Counter of images per second. The first batch is not counted: TensorFlow warms up."""
 
     def __init__(self):
-        self._images, self._start, self._end = 0, None, None
+        self._num_images, self._start, self._end = 0, None, None
 
-    def add(self, images):
-        """A batch of so many is done."""
+    def add(self, num_images):
+        """Count a completed batch."""
         self._end = time.monotonic()
         if self._start is None:
             self._start = self._end
         else:
-            self._images += images
+            self._num_images += num_images
 
     def __str__(self):
-        return f', {self._images / (self._end - self._start):.1f} images/s' if self._images else ''
+        """Return text to append to a log line; '' if there was only one batch."""
+        if not self._num_images:
+            return ''
+        return f', {self._num_images / (self._end - self._start):.1f} images/s'
 
 
-def build(model, labels):
-    """Two functions (session, list) -> `Detections` of NumPy arrays: of encoded pictures, and of frames' pixels."""
+def build_net(model, labels):
+    """Build the net in the default graph.
+
+    Args:
+        model: `run_folder.trained_model.Model`.
+        labels: Labels of the classes to detect, or None for all.
+
+    Returns:
+        Two functions (session, batch) -> `Detections` of NumPy arrays. A batch of the first is a
+        list of encoded images (bytes), a batch of the second is a list of frames, [H, W, 3] uint8
+        RGB.
+    """
     import tensorflow.compat.v1 as tf
 
     from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
     size, mean = model.params.image_size, model.params.mean
-    encoded, pixels = tf.placeholder(tf.string, [None]), tf.placeholder(tf.uint8, [None, None, None, 3])
+    encoded = tf.placeholder(tf.string, [None])
+    pixels = tf.placeholder(tf.uint8, [None, None, None, 3])
     with tf.device('/device:CPU:0'):
-        from_encoded = ssd_preprocessing.resize_for_eval(encoded, size, mean)
-        from_pixels = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
-    images = tf.placeholder(tf.uint8, [None, size, size, 3])
-    detections = trained_model.detect(images, model, labels, PostProcessingOptions(
+        resized_images = ssd_preprocessing.resize_for_eval(encoded, size, mean)
+        resized_frames = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
+    net_input = tf.placeholder(tf.uint8, [None, size, size, 3])
+    detections = trained_model.detect(net_input, model, labels, PostProcessingOptions(
         select_threshold=FLAGS.min_score, nms_threshold=FLAGS.nms_threshold,
         keep_top_k=FLAGS.max_detections))
 
-    def find_in_pictures(session, batch):
-        return session.run(detections, {images: session.run(from_encoded, {encoded: batch})})
+    def detect_in_images(session, batch):
+        resized = session.run(resized_images, {encoded: batch})
+        return session.run(detections, {net_input: resized})
 
-    def find_in_frames(session, batch):
-        # One by one, so that no frame's pixels lie in memory more often than they must.
-        return session.run(detections, {images: [session.run(from_pixels, {pixels: [frame]})[0] for frame in batch]})
-    return find_in_pictures, find_in_frames
+    def detect_in_frames(session, batch):
+        # Resizing frame by frame avoids a copy of all frames of the batch in full size.
+        resized = [session.run(resized_frames, {pixels: [frame]})[0] for frame in batch]
+        return session.run(detections, {net_input: resized})
+    return detect_in_images, detect_in_frames
 
 
-def as_json(found, index, height, width, class_names):
-    """The detections of one picture of a batch, best first; boxes relative and in pixels."""
+def detections_as_json(batch, index, height, width, class_names):
+    """Return the detections of one image as a list of dicts, best first.
+
+    Args:
+        batch: `Detections` of a batch, NumPy arrays.
+        index: Index of the image in the batch.
+        height, width: Size of the image in pixels.
+        class_names: Class names, label 1 first.
+    """
+    count = batch.count[index]
+    boxes, scores, labels = (field[index, :count].tolist()
+                             for field in (batch.boxes, batch.scores, batch.labels))
     detections = []
-    for box, score, label in zip(*(field[index, :found.count[index]].tolist()
-                                   for field in (found.boxes, found.scores, found.labels)), strict=True):
-        ymin, xmin, ymax, xmax = box
+    for (ymin, xmin, ymax, xmax), score, label in zip(boxes, scores, labels, strict=True):
         detections.append({'class': class_names[label - 1], 'label': label, 'score': score,
                            'box': {'ymin': ymin, 'xmin': xmin, 'ymax': ymax, 'xmax': xmax},
                            'pixels': {'ymin': ymin * height, 'xmin': xmin * width,
@@ -152,104 +212,153 @@ def as_json(found, index, height, width, class_names):
 
 
 def draw(image, detections):
-    """A PIL image with its detections."""
+    """Return a copy of a PIL image with the detections (as JSON) drawn on it."""
     from visualization import drawing
     return drawing.draw_detections(image, [list(d['box'].values()) for d in detections],
                                    [f'{d["class"]} {d["score"]:.2f}' for d in detections],
                                    [d['label'] for d in detections])
 
 
-def write_picture(path, jpeg, detections):
-    """The picture with its detections drawn."""
+def write_drawn_image(path, encoded, detections):
+    """Draw detections on an encoded image and write it as JPEG."""
     import io
 
     from PIL import Image
 
     from visualization import drawing
-    files.write_atomically(path, drawing.encode_jpeg(draw(Image.open(io.BytesIO(jpeg.encoded)), detections)))
+    image = draw(Image.open(io.BytesIO(encoded)), detections)
+    files.write_atomically(path, drawing.encode_jpeg(image))
 
 
-def predict_pictures(find, drawn, class_names, speed):
-    """Draws detections onto pictures; returns them, path -> list. drawn: path -> that of the drawn picture."""
+def predict_images(detect, output_paths, class_names, throughput):
+    """Detect objects in images; write the drawn images and detections.json.
+
+    Args:
+        detect: Function from a list of encoded images to `Detections`.
+        output_paths: Dict from the path of each image to the path of its drawn image.
+        class_names: Class names, label 1 first.
+        throughput: `Throughput` to count the images with.
+
+    Returns:
+        Dict from the path of each readable image to its list of detections.
+    """
     from tqdm import tqdm
 
     from datasets import images
-    paths = iter(drawn)
-    with files.write_json_on_exit(os.path.join(FLAGS.output_dir, _RESULTS), 'pictures') as results, \
-         tqdm(total=len(drawn), unit=' pictures') as progress:
+    paths = iter(output_paths)
+    read = functools.partial(images.read_jpeg, apply_orientation=True)
+    results_path = os.path.join(FLAGS.output_dir, _RESULTS)
+    with files.write_json_on_exit(results_path, 'images') as results, \
+         tqdm(total=len(output_paths), unit=' images') as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
-            batch = list(readable(batch_paths, functools.partial(images.read_jpeg, upright=True)))
+            batch = list(read_or_skip(batch_paths, read))
             if batch:
-                found = find([jpeg.encoded for _, jpeg in batch])
+                batch_detections = detect([jpeg.encoded for _, jpeg in batch])
                 for index, (path, jpeg) in enumerate(batch):
-                    detections = as_json(found, index, jpeg.height, jpeg.width, class_names)
-                    write_picture(drawn[path], jpeg, detections)
+                    detections = detections_as_json(batch_detections, index, jpeg.height,
+                                                    jpeg.width, class_names)
+                    write_drawn_image(output_paths[path], jpeg.encoded, detections)
                     results[path] = detections
-                speed.add(len(batch))
+                throughput.add(len(batch))
             progress.update(len(batch_paths))
     return results
 
 
-def predict_video(find, reader, path, drawn, class_names, speed):
-    """Draws detections onto the frames of a video; returns (frames, detections), how many."""
+def predict_video(detect, reader, path, output_path, class_names, throughput):
+    """Detect objects in a video; write the drawn video and its JSON file.
+
+    Args:
+        detect: Function from a list of frames, [H, W, 3] uint8 RGB, to `Detections`.
+        reader: `video.Reader` of the video; it is closed at the end.
+        path: Path of the video.
+        output_path: Path of the drawn video.
+        class_names: Class names, label 1 first.
+        throughput: `Throughput` to count the frames with.
+
+    Returns:
+        Number of frames, and number of detections in all frames.
+    """
     import numpy as np
     from PIL import Image
     from tqdm import tqdm
-    count = total = 0
-    facts = {'video': path, 'width': reader.width, 'height': reader.height, 'fps': reader.fps}
-    expected = min(reader.num_frames, FLAGS.max_images or reader.num_frames)
-    with reader, video.Writer(drawn, facts, reader.height, reader.width, reader.fps) as writer, \
-         tqdm(total=expected or None, desc=os.path.basename(path), unit=' frames') as progress:
+    num_frames = num_detections = 0
+    metadata = {'video': path, 'width': reader.width, 'height': reader.height, 'fps': reader.fps}
+    expected_frames = min(reader.num_frames, FLAGS.max_images or reader.num_frames)
+    with reader, \
+         video.Writer(output_path, metadata, reader.height, reader.width, reader.fps) as writer, \
+         tqdm(total=expected_frames or None, desc=os.path.basename(path),
+              unit=' frames') as progress:
         frames = itertools.islice(reader, FLAGS.max_images)
         while batch := list(itertools.islice(frames, FLAGS.batch_size)):
-            found = find([frame.pixels for frame in batch])
+            batch_detections = detect([frame.pixels for frame in batch])
             for index, frame in enumerate(batch):
-                detections = as_json(found, index, reader.height, reader.width, class_names)
-                writer.add(frame.time, np.asarray(draw(Image.fromarray(frame.pixels), detections)), detections)
-                total += len(detections)
-            count += len(batch)
-            speed.add(len(batch))
+                detections = detections_as_json(batch_detections, index, reader.height,
+                                                reader.width, class_names)
+                drawn = draw(Image.fromarray(frame.pixels), detections)
+                writer.add(frame.time, np.asarray(drawn), detections)
+                num_detections += len(detections)
+            num_frames += len(batch)
+            throughput.add(len(batch))
             progress.update(len(batch))
-    if count < _MOST_OF * expected:
-        log.info('%s: only %d of about %d frames can be read; the rest seems broken', path, count, expected)
-    return count, total
+    if num_frames < _MIN_FRAMES_READ * expected_frames:
+        log.info('%s: only %d of about %d frames can be read; the file seems to be damaged', path,
+                 num_frames, expected_frames)
+    return num_frames, num_detections
 
 
-def main():
-    """Builds the net on pictures and frames, and goes through all that is given, batch by batch."""
+def resolve_model():
+    """Return the `Model` of the checkpoint, and the labels of --classes, None for all."""
+    from datasets import dataset_info
+    from run_folder import trained_model
+    class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
+    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name,
+                                        FLAGS.anchor_preset, class_names)
+    if not FLAGS.classes:
+        return model, None
+    return model, trained_model.labels_from_names(FLAGS.classes, model.class_names)
+
+
+def main(arguments):
+    """Process all images, then the videos one by one.
+
+    Args:
+        arguments: Arguments that are no flags, additional values of --images.
+
+    Returns:
+        Exit code: 2 if none of the inputs could be read.
+    """
     import tensorflow.compat.v1 as tf
 
-    from datasets import dataset_info
     from deployment import model_deploy
     from run_folder import trained_model
 
-    class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset, class_names)
-    labels = trained_model.labels_from_names(FLAGS.classes, model.class_names) if FLAGS.classes else None
-    pictures, videos = find_inputs()
-    drawn = output_paths(pictures + videos)
-    refuse_overwriting(drawn)
-    find_in_pictures, find_in_frames = build(model, labels)
+    model, labels = resolve_model()
+    image_paths, video_paths = find_inputs(arguments)
+    output_paths = choose_output_paths(image_paths + video_paths)
+    check_no_input_is_overwritten(output_paths)
+    detect_in_images, detect_in_frames = build_net(model, labels)
     restore = trained_model.make_restore_fn(model, FLAGS.use_moving_averages)
 
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
     config = model_deploy.inference_session_config(FLAGS.gpu_memory_fraction)
-    speed, counts, total = Speed(), {'pictures': 0, 'frames': 0}, 0
+    throughput, num_images, num_frames, num_detections = Throughput(), 0, 0, 0
     with tf.Session(config=config) as session:
         restore(session)
-        if pictures:
-            results = predict_pictures(functools.partial(find_in_pictures, session),
-                                       {path: drawn[path] for path in pictures}, model.class_names, speed)
-            counts['pictures'], total = len(results), sum(map(len, results.values()))
-        for path, reader in readable(videos, video.Reader):
-            frames, detections = predict_video(functools.partial(find_in_frames, session), reader, path, drawn[path],
-                                               model.class_names, speed)
-            counts['frames'] += frames
-            total += detections
+        if image_paths:
+            results = predict_images(functools.partial(detect_in_images, session),
+                                     {path: output_paths[path] for path in image_paths},
+                                     model.class_names, throughput)
+            num_images, num_detections = len(results), sum(map(len, results.values()))
+        for path, reader in read_or_skip(video_paths, video.Reader):
+            frames, detections = predict_video(
+                functools.partial(detect_in_frames, session), reader, path, output_paths[path],
+                model.class_names, throughput)
+            num_frames += frames
+            num_detections += detections
 
-    done = ' and '.join(f'{count} {what}' for what, count in counts.items() if count) or '0 pictures'
-    log.info('%d detections in %s%s, drawn and written to %s', total, done, speed, FLAGS.output_dir)
-    return 0 if any(counts.values()) else 2
+    log.info('%d detections in %d images and %d video frames%s, written to %s', num_detections,
+             num_images, num_frames, throughput, FLAGS.output_dir)
+    return 0 if num_images or num_frames else 2
 
 
 if __name__ == '__main__':

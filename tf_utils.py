@@ -71,7 +71,7 @@ def _piecewise(options, initial, _, global_step):
 
 
 # Name -> function (options, initial rate, steps per decay, global step) -> rate.
-_SCHEDULES = {'fixed': lambda options, initial, *_: tf.constant(initial),
+_SCHEDULES = {'fixed': lambda _, initial, *__: tf.constant(initial),
               'exponential': _exponential, 'polynomial': _polynomial, 'piecewise': _piecewise}
 
 
@@ -146,9 +146,10 @@ class _RateGroups:
         applied = [self._make(factor).apply_gradients(groups[factor])
                    for factor in sorted(groups) if factor]
         if not applied:
-            raise UserError('no variable would be trained: those selected by --trainable_scopes have '
-                            'a learning rate of 0. Change --trainable_scopes, '
-                            '--backbone_learning_rate_multiplier or --bias_learning_rate_multiplier')
+            raise UserError(
+                'no variable would be trained: those selected by --trainable_scopes have a '
+                'learning rate of 0. Change --trainable_scopes, '
+                '--backbone_learning_rate_multiplier or --bias_learning_rate_multiplier')
         with tf.control_dependencies(applied):
             if global_step is None:
                 return tf.no_op(name)
@@ -200,9 +201,10 @@ def get_init_fn(flags):
     latest = saved_checkpoints.latest_checkpoint(flags.train_dir)
     if latest:
         _check_fits_graph(latest)
-        ignored = (f'; --checkpoint_path={flags.checkpoint_path} is ignored because train_dir has a '
-                   f'checkpoint' if flags.checkpoint_path else '')
-        log.info('resuming from %s%s', latest, ignored)
+        log.info('resuming from %s', latest)
+        if flags.checkpoint_path:
+            log.info('--checkpoint_path=%s is ignored because train_dir has a checkpoint',
+                     flags.checkpoint_path)
         return None
     if not flags.checkpoint_path:
         log.info('starting from random weights (no checkpoint in %s, no --checkpoint_path)',
@@ -228,10 +230,11 @@ def _check_fits_graph(checkpoint):
              if shapes.get(variable.op.name) != variable.shape.as_list()]
     if unfit:
         raise UserError(
-            f'{checkpoint} does not fit this run: {len(unfit)} variables are missing or have another '
-            f'shape, such as {", ".join(unfit[:3])}. The net, number of classes, optimizer, learning '
-            f'rate multipliers, trained variables or moving averages have changed. Choose another '
-            f'--train_dir; --checkpoint_path={checkpoint} starts from these weights')
+            f'{checkpoint} does not fit this run: {len(unfit)} variables are missing or have '
+            f'another shape, such as {", ".join(unfit[:3])}. The net, number of classes, '
+            f'optimizer, learning rate multipliers, trained variables or moving averages have '
+            f'changed. Choose another --train_dir; --checkpoint_path={checkpoint} starts from '
+            f'these weights')
 
 
 def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops,

@@ -14,9 +14,7 @@ def training_step(params, dataset, options):
     """
     import tensorflow.compat.v1 as tf
 
-    import tf_utils
     from deployment import model_deploy, process_group
-    from nets import ssd_model, ssd_params
     from training import graph
     deployment = model_deploy.make_deployment_config(options.num_clones, True, 0)
     group = process_group.ProcessGroup(deployment, model_deploy.session_config(deployment))
@@ -25,11 +23,5 @@ def training_step(params, dataset, options):
     batch, normalizer = graph.input_batch(options, params, dataset, group, global_step)
     clones = graph.create_clones(options, params, dataset.num_classes, deployment, batch,
                                  normalizer)
-    loss_parts = ssd_model.loss_parts(clones, deployment.num_replicas)
-    learning_rate = tf_utils.configure_learning_rate(
-        options, deployment.num_replicas, dataset.num_examples, global_step)
-    optimizer = tf_utils.configure_optimizer(
-        options, learning_rate, ssd_params.backbone_scopes(params))
-    train_tensor, _ = graph.train_op(
-        options, optimizer, [], clones, loss_parts, global_step, group)
-    return train_tensor, group.session_config
+    train_op = graph.create_train_op(options, params, dataset, group, clones, batch, global_step)
+    return train_op.train_tensor, group.session_config

@@ -1,1 +1,1 @@
-"""Where and how it runs: clones and devices, the session, the run folder, the loop. Knows nothing of boxes."""
+"""Where a run executes: clones and their devices, processes, and the collectives between them."""

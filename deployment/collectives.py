@@ -1,58 +1,76 @@
-"""Values that devices exchange in a step, by TensorFlow's own collective ops. Each device asks under the same keys."""
+"""Collective ops of TensorFlow between devices and between processes.
+
+An op has a group key, which identifies the participating devices, and an instance key, which all of
+them use for the same collective.
+"""
 import zlib
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
-from tensorflow.python.ops import collective_ops  # the public API has them for eager code alone
+from tensorflow.python.ops import collective_ops  # public API: eager mode only
 
-# Group keys: all collectives of one are among the same devices.
-_REPLICAS, _PROCESSES, _AGREEMENT, _PROCESSORS = 1, 2, 3, 4
-
-
-def sum_over_processes(tensor, size, key, timeout_secs):
-    """The sum of a float32 tensor over the variables' devices of so many processes."""
-    return collective_ops.all_reduce(tensor, size, _PROCESSES, key, 'Add', 'Id', timeout=timeout_secs)
+# Group keys. All collectives with the same group key run on the same devices.
+_REPLICAS, _PROCESSES, _GATHER, _PROCESSES_ON_CPU = 1, 2, 3, 4
 
 
-def sum_over_processors(tensor, size, key, timeout_secs):
-    """Likewise over their CPUs, which can add what not every GPU can: bfloat16. To be made on CPUs."""
-    return collective_ops.all_reduce(tensor, size, _PROCESSORS, key, 'Add', 'Id', timeout=timeout_secs)
+def sum_over_processes(tensor, num_processes, instance_key, timeout_secs):
+    """Sum a float32 tensor over all processes, on the device of the variables."""
+    return collective_ops.all_reduce(
+        tensor, num_processes, _PROCESSES, instance_key, 'Add', 'Id', timeout=timeout_secs)
 
 
-def value_of_first(variable, is_first, size, key, timeout_secs):
-    """What a variable is in the first of so many processes, in every one of them."""
-    options = (variable.shape, variable.dtype.base_dtype, size, _PROCESSES, key)
-    if is_first:
-        return collective_ops.broadcast_send(tf.identity(variable), *options, timeout=timeout_secs)
+def sum_over_processes_on_cpu(tensor, num_processes, instance_key, timeout_secs):
+    """Sum a tensor over the CPUs of all processes, which also support bfloat16, as not all GPUs do.
+
+    Call it under the device scope of a CPU.
+    """
+    return collective_ops.all_reduce(
+        tensor, num_processes, _PROCESSES_ON_CPU, instance_key, 'Add', 'Id', timeout=timeout_secs)
+
+
+def broadcast_from_chief(variable, is_chief, num_processes, instance_key, timeout_secs):
+    """Return the value that a variable has in the chief, in every process."""
+    options = (variable.shape, variable.dtype.base_dtype, num_processes, _PROCESSES, instance_key)
+    if is_chief:
+        return collective_ops.broadcast_send(
+            tf.identity(variable), *options, timeout=timeout_secs)
     return collective_ops.broadcast_recv(*options, timeout=timeout_secs)
 
 
-def gather(tensor, size, timeout_secs):
-    """The tensors [n, ...] of so many processes behind each other, [size * n, ...]; to be made on CPUs."""
-    return collective_ops.all_gather(tensor, size, _AGREEMENT, 1, timeout=timeout_secs)
+def gather(tensor, num_processes, timeout_secs):
+    """Concatenate the tensors [n, ...] of all processes, by rank, to [num_processes * n, ...].
+
+    Call it once per graph, under the device scope of a CPU.
+    """
+    return collective_ops.all_gather(tensor, num_processes, _GATHER, 1, timeout=timeout_secs)
 
 
 class Replicas(NamedTuple):
-    """All clones of a step, those of other processes too, as one of them sees them.
+    """The replicas of a run, as the model function of one clone sees them.
 
-    Each computes the same, on a device and a share of its own.
+    All replicas build the same ops, each on its own device and its own share of the batch.
     """
-    size: int
-    timeout_secs: int = 0   # 0: waits without end
+    num_replicas: int
+    timeout_secs: int = 0   # 0: no timeout
 
     def mean(self, tensor):
-        """The mean of a tensor over the clones, which all must ask for it under the same name scope below their own.
+        """Average a tensor over all replicas, with a gradient.
 
-        The gradient of one clone's mean is spread over all, and so is itself such a mean.
+        The mean of each replica depends on the tensors of all replicas, so the gradient is averaged
+        over them likewise. The instance key is derived from the current name scope below that of
+        the clone: call it at most once per scope, and in the same scope in every clone.
         """
-        if self.size == 1:
+        if self.num_replicas == 1:
             return tensor
-        key = zlib.crc32(tf.get_default_graph().get_name_scope().partition('/')[2].encode()) >> 2
+        scope_in_clone = tf.get_default_graph().get_name_scope().partition('/')[2]
+        key = zlib.crc32(scope_in_clone.encode()) >> 2
 
         @tf.custom_gradient
-        def averaged(value):
-            return self._mean(value, 2 * key), lambda gradient: self._mean(gradient, 2 * key + 1)
-        return averaged(tensor)
+        def average(value):
+            return self._all_reduce(value, 2 * key), \
+                lambda gradient: self._all_reduce(gradient, 2 * key + 1)
+        return average(tensor)
 
-    def _mean(self, tensor, key):
-        return collective_ops.all_reduce(tensor, self.size, _REPLICAS, key, 'Add', 'Div', timeout=self.timeout_secs)
+    def _all_reduce(self, tensor, instance_key):
+        return collective_ops.all_reduce(tensor, self.num_replicas, _REPLICAS, instance_key, 'Add',
+                                         'Div', timeout=self.timeout_secs)

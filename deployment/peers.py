@@ -1,4 +1,4 @@
-"""The other processes of a training: whether they are there, and what this one says and does where one is not."""
+"""The other processes of a cluster: wait for them at the start, and stop if one is lost."""
 import contextlib
 import os
 import socket
@@ -11,83 +11,96 @@ from cli import console
 from common.errors import LostProcessError, op_error_message
 from common.log import log
 
-# What TensorFlow raises in the others where one process is gone, has started anew, or has not answered in time.
-_LOST = (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
-         tf.errors.FailedPreconditionError, tf.errors.InternalError)
-# A run that takes longer is looked into: so many seconds, then every so many, until somebody was away so many times.
-_PATIENCE, _INTERVAL, _ABSENCES = 5, 2, 3
+# Errors that TensorFlow raises if another process exited, restarted or did not answer in time.
+_LOST_PROCESS_ERRORS = (
+    tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError,
+    tf.errors.CancelledError, tf.errors.FailedPreconditionError, tf.errors.InternalError)
+# The watchdog looks for unreachable processes every _CHECK_INTERVAL_SECS, but only if the current
+# block has lasted _GRACE_SECS. After _MAX_FAILED_CHECKS in a row it ends this process.
+_GRACE_SECS, _CHECK_INTERVAL_SECS, _MAX_FAILED_CHECKS = 5, 2, 3
 
 
 class Peers:
-    """The processes of a `Cluster`, as one of them sees them."""
+    """The other processes of a `Cluster`, as this process sees them."""
 
     def __init__(self, cluster, timeout_secs):
         self._hosts, self._rank, self._timeout = cluster.hosts, cluster.rank, timeout_secs
-        self._waiting_since = None
+        self._block_start = None   # monotonic time; None outside of `detect_lost_processes`
 
     def wait_for_all(self):
-        """Returns when all answer; LostProcessError where one does not in time."""
-        started, said = time.monotonic(), False
-        while missing := self._missing():
-            waited = time.monotonic() - started
-            if waited > self._timeout:
-                raise LostProcessError(f'after {self._timeout} s there is no answer from {missing}; start it, or correct '
-                               f'--worker_hosts')
-            if waited > _PATIENCE and not said:
-                said = True
-                log.info('waiting for %s', missing)
+        """Return when all processes accept connections; LostProcessError after the timeout."""
+        start, is_logged = time.monotonic(), False
+        while unreachable := self._unreachable():
+            waited_secs = time.monotonic() - start
+            if waited_secs > self._timeout:
+                raise LostProcessError(
+                    f'no answer from {unreachable} after {self._timeout} s. Start the process, or '
+                    f'correct --worker_hosts.')
+            if waited_secs > _GRACE_SECS and not is_logged:
+                is_logged = True
+                log.info('waiting for %s', unreachable)
             time.sleep(.2)
 
-    def look_after(self):
-        """From here on, a thread ends this process where a `watched` block waits for somebody who is away."""
-        threading.Thread(target=self._look_after, daemon=True).start()
+    def start_watchdog(self):
+        """Start a thread that ends this process if it waits for a lost process.
+
+        TensorFlow has waits without a timeout: for example, the first step of a process asks
+        process 0 for its step sequence. The watchdog covers `detect_lost_processes` blocks.
+        """
+        threading.Thread(target=self._watch, daemon=True).start()
 
     @contextlib.contextmanager
-    def watched(self):
-        """In its block, what TensorFlow raises where another process is lost becomes a LostProcessError that names it.
+    def detect_lost_processes(self):
+        """Return a context that raises LostProcessError if another process is lost.
 
-        TensorFlow waits for some without end (a worker's first step asks worker 0 for its number): then `look_after`
-        ends the process with the same sentence and code.
+        It replaces the TensorFlow errors that a lost process causes. Errors of this process pass
+        through.
         """
-        self._waiting_since = time.monotonic()
+        self._block_start = time.monotonic()
         try:
             yield
-        except _LOST as error:
-            time.sleep(.5)   # until the lost one's port is closed
-            missing = self._missing()
-            if isinstance(error, tf.errors.InternalError) and not missing:
-                raise        # of this process: a device, a library
-            why = f'{missing} is gone' if missing else f'some worker did not answer within {self._timeout} s' \
-                if isinstance(error, tf.errors.DeadlineExceededError) else 'another worker was lost'
-            raise LostProcessError(f'{self._cannot_go_on(why)} ({op_error_message(error)[:200]})') from error
+        except _LOST_PROCESS_ERRORS as error:
+            time.sleep(.5)   # until the operating system has closed the port of the lost process
+            unreachable = self._unreachable()
+            if isinstance(error, tf.errors.InternalError) and not unreachable:
+                raise        # from a device or library of this process
+            if unreachable:
+                problem = f'{unreachable} is lost'
+            elif isinstance(error, tf.errors.DeadlineExceededError):
+                problem = f'another process did not answer within {self._timeout} s'
+            else:
+                problem = 'another process was lost'
+            raise LostProcessError(
+                f'{self._explain(problem)} ({op_error_message(error)[:200]})') from error
         finally:
-            self._waiting_since = None
+            self._block_start = None
 
-    def _missing(self):
-        """The others that accept no connection, for people: '' if all do."""
-        return ', '.join(f'worker {rank} ({host})' for rank, host in enumerate(self._hosts)
-                         if rank != self._rank and not _answers(host))
+    def _unreachable(self):
+        """Return the processes that accept no connection, as text for messages; '' if none."""
+        return ', '.join(
+            f'process {rank} ({host})' for rank, host in enumerate(self._hosts)
+            if rank != self._rank and not _accepts_connections(host))
 
-    def _cannot_go_on(self, why):
-        return (f'{why}, and this one, worker {self._rank}, cannot go on alone; start all again, and they go on from '
-                f'the last checkpoint')
+    def _explain(self, problem):
+        return (f'{problem}, so process {self._rank} stops. Restart all processes: they resume '
+                f'from the last checkpoint.')
 
-    def _look_after(self):
-        """Runs in the thread."""
-        absences = 0
+    def _watch(self):
+        """Run the watchdog."""
+        failed_checks = 0
         while True:
-            time.sleep(_INTERVAL)
-            since = self._waiting_since
-            long = since is not None and time.monotonic() - since > _PATIENCE
-            missing = self._missing() if long else ''
-            absences = absences + 1 if missing else 0
-            if absences == _ABSENCES and self._waiting_since == since:
-                console.print_error(self._cannot_go_on(f'{missing} is gone'))
+            time.sleep(_CHECK_INTERVAL_SECS)
+            start = self._block_start
+            is_waiting = start is not None and time.monotonic() - start > _GRACE_SECS
+            unreachable = self._unreachable() if is_waiting else ''
+            failed_checks = failed_checks + 1 if unreachable else 0
+            if failed_checks == _MAX_FAILED_CHECKS and self._block_start == start:
+                console.print_error(self._explain(f'{unreachable} is lost'))
                 os._exit(LostProcessError.exit_code)
 
 
-def _answers(host):
-    """Whether something accepts connections at host:port."""
+def _accepts_connections(host):
+    """Return whether a process listens at 'host:port'."""
     name, _, port = host.rpartition(':')
     try:
         with contextlib.closing(socket.create_connection((name.strip('[]'), int(port)), 2)):

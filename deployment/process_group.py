@@ -1,7 +1,8 @@
-"""Several processes that train as one: each holds all variables, and gradients are summed over them at every step.
+"""Synchronous data-parallel training in several processes.
 
-TensorFlow's collective ops do it, between the servers of the processes; there is no parameter server. Where one process
-is lost the others cannot go on: all end, and start again from the last checkpoint.
+Every process holds all variables; gradients are summed over the processes in every step, by
+TensorFlow's collective ops between the servers of the processes. There are no parameter servers.
+If one process is lost, all others stop, and all restart from the last checkpoint.
 """
 import contextlib
 import itertools
@@ -15,143 +16,196 @@ from common.errors import UserError
 from deployment import collectives
 from deployment.peers import Peers
 
-_DESCRIPTION = 1 << 16   # bytes
-_BUCKET = 1 << 22        # values that are summed in one go, 16 MiB: small enough to begin before all are there
+_MAX_CONFIGURATION_BYTES = 1 << 16
+# Values that one collective sums, 16 MiB of float32: small enough for the first to start before
+# the last gradients are computed.
+_BUCKET_VALUES = 1 << 22
 
 
 class ProcessGroup:
-    """The processes of a `Cluster`, as one of them sees them. Alone it adds nothing to a graph, and waits for nobody.
+    """The processes of a run, as this process sees them.
 
-    All build the same graph in the same order, so that the collectives of each meet those of the others. `master` and
-    `config` are those of this process's sessions.
+    All processes create the same collectives in the same order. For a single process, the methods
+    add nothing to the graph and return at once.
+
+    Attributes:
+      deployment: `DeploymentConfig` of this process.
+      gradient_precision: tf.DType in which processes exchange gradients.
+      master: target of this process's sessions, '' for a single process.
+      session_config: ConfigProto of this process's sessions.
     """
 
-    def __init__(self, cluster, timeout_secs=0, device='', config=None, gradient_precision='float32'):
-        """device: where sums are made, that of the variables. config: ConfigProto of a session without a group.
+    def __init__(self, deployment, session_config, timeout_secs=0, gradient_precision='float32'):
+        """Start the server of this process and wait for the other processes.
 
-        gradient_precision: what gradients travel in.
+        Args:
+          deployment: `DeploymentConfig`; the collectives of a group run on the variables' device.
+          session_config: ConfigProto of a session without a group.
+          timeout_secs: time to wait for other processes, at the start and in each collective.
+          gradient_precision: type in which gradients are exchanged, 'float32' or 'bfloat16'.
+
+        Raises:
+          UserError: if the port of this process is in use.
+          LostProcessError: if another process does not answer in time.
         """
+        self.deployment = deployment
         self.gradient_precision = tf.as_dtype(gradient_precision)
-        self.size, self.rank, self.is_chief = cluster.size, cluster.rank, cluster.is_chief
-        self.master, self.config = '', config
-        self._hosts, self._timeout, self._device = cluster.hosts, timeout_secs, device
-        self._keys = itertools.count(1)
+        self.master, self.session_config = '', session_config
+        self._timeout = timeout_secs
+        self._instance_keys = itertools.count(1)
         self._broadcast = self._barrier = None
-        if self.size > 1:
-            self._start_server(config)
-            self._peers = Peers(cluster, timeout_secs)
+        if self.num_processes > 1:
+            self._start_server()
+            self._peers = Peers(deployment.cluster, timeout_secs)
             self._peers.wait_for_all()
-            self._peers.look_after()
+            self._peers.start_watchdog()
 
-    def _start_server(self, config):
-        port = int(self._hosts[self.rank].rpartition(':')[2])
+    @property
+    def num_processes(self):
+        """Number of processes."""
+        return self.deployment.num_processes
+
+    @property
+    def rank(self):
+        """Index of this process."""
+        return self.deployment.cluster.rank
+
+    @property
+    def is_chief(self):
+        """Whether this process logs, writes summaries and saves checkpoints."""
+        return self.deployment.cluster.is_chief
+
+    def _start_server(self):
+        hosts = self.deployment.cluster.hosts
+        port = int(hosts[self.rank].rpartition(':')[2])
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)   # as TensorFlow does
             try:
                 probe.bind(('', port))
             except OSError as error:
-                raise UserError(f'port {port} of this machine cannot be used for worker {self.rank} '
-                                f'({error.strerror}); choose another in --worker_hosts, or end what uses it') from error
-        self.config = tf.ConfigProto()
-        self.config.CopyFrom(config)
-        self.config.experimental.collective_group_leader = '/job:worker/replica:0/task:0'
-        self.config.device_filters.append(f'/job:worker/task:{self.rank}')
-        self._server = tf.train.Server(tf.train.ClusterSpec({'worker': list(self._hosts)}), job_name='worker',
-                                       task_index=self.rank, config=self.config)
-        self.master = self._server.target
+                raise UserError(
+                    f'process {self.rank} cannot listen on port {port} ({error.strerror}). Choose '
+                    f'another port in --worker_hosts, or stop the program that uses it.') from error
+        config = tf.ConfigProto()
+        config.CopyFrom(self.session_config)
+        config.experimental.collective_group_leader = '/job:worker/replica:0/task:0'
+        config.device_filters.append(f'/job:worker/task:{self.rank}')
+        self._server = tf.train.Server(
+            tf.train.ClusterSpec({'worker': list(hosts)}), job_name='worker',
+            task_index=self.rank, config=config)
+        self.master, self.session_config = self._server.target, config
 
-    def watched(self):
-        """A block in which the loss of another process ends this one with a sentence: `Peers.watched`."""
-        return self._peers.watched() if self.size > 1 else contextlib.nullcontext()
+    def detect_lost_processes(self):
+        """Return a context that raises LostProcessError if another process is lost.
 
-    def agree(self, description):
-        """UserError, in every process alike, where one was started with something else than worker 0.
-
-        description: name -> value, all that must be the same everywhere.
+        See `Peers.detect_lost_processes`.
         """
-        if self.size == 1:
+        if self.num_processes == 1:
+            return contextlib.nullcontext()
+        return self._peers.detect_lost_processes()
+
+    def check_same_configuration(self, configuration):
+        """Raise UserError, in every process, if a configuration differs from that of process 0.
+
+        configuration: name -> value of everything that must be equal in all processes.
+        """
+        if self.num_processes == 1:
             return
-        text = json.dumps(description, default=str).encode()
-        if len(text) > _DESCRIPTION:
-            raise UserError(f'the flags of this run are longer than {_DESCRIPTION} characters; shorten them')
-        padded = np.zeros(_DESCRIPTION, np.int32)
+        text = json.dumps(configuration, default=str).encode()
+        if len(text) > _MAX_CONFIGURATION_BYTES:
+            raise UserError(f'the flags of this run have more than {_MAX_CONFIGURATION_BYTES} '
+                            f'characters. Shorten them.')
+        padded = np.zeros(_MAX_CONFIGURATION_BYTES, np.int32)
         padded[:len(text)] = np.frombuffer(text, np.uint8)
-        with tf.Graph().as_default(), tf.device('/device:CPU:0'), self.watched():
-            gathered = collectives.gather(tf.constant(padded), self.size, self._timeout)
-            with tf.Session(self.master, config=self.config) as session:
-                found = session.run(gathered)
-        first, *others = (json.loads(bytes(row[row > 0].astype(np.uint8))) for row in np.split(found, self.size))
-        differences = [f'worker {rank} ({self._hosts[rank]}) has {name}={other.get(name)}, worker 0 has {value}'
-                       for rank, other in enumerate(others, 1) for name, value in first.items()
-                       if other.get(name) != value]
+        with tf.Graph().as_default(), tf.device('/device:CPU:0'), self.detect_lost_processes():
+            gathered = collectives.gather(tf.constant(padded), self.num_processes, self._timeout)
+            with tf.Session(self.master, config=self.session_config) as session:
+                rows = np.split(session.run(gathered), self.num_processes)
+        expected, *others = (json.loads(bytes(row[row > 0].astype(np.uint8))) for row in rows)
+        differences = [
+            f'process {rank} ({self.deployment.cluster.hosts[rank]}) has {name}={other.get(name)}, '
+            f'process 0 has {value}'
+            for rank, other in enumerate(others, 1) for name, value in expected.items()
+            if other.get(name) != value]
         if differences:
-            raise UserError(f'{"; ".join(differences)}; start all with the same')
+            raise UserError(f'{"; ".join(differences)}. Start all processes with the same '
+                            f'configuration.')
 
     def sum(self, tensors, precision=tf.float32):
-        """These float32 tensors, each summed over the processes, which exchange them in `precision`.
+        """Sum float32 tensors over the processes, which exchange them in `precision`.
 
-        They go in buckets, the last tensors first, whose gradients are made first: so some are under way while others
-        are still computed.
+        The tensors are concatenated to buckets, each summed by one collective. The last tensors
+        form the first bucket: their gradients are computed first, so their exchange overlaps with
+        the rest of the backward pass.
         """
-        if self.size == 1:
+        if self.num_processes == 1:
             return list(tensors)
-        summed = {}
-        for bucket in _buckets(list(enumerate(map(tf.convert_to_tensor, tensors)))[::-1]):
-            with tf.device(self._device):
+        device = self.deployment.variables_device()
+        sums = {}
+        numbered = list(enumerate(map(tf.convert_to_tensor, tensors)))
+        for bucket in _make_buckets(numbered[::-1]):
+            with tf.device(device):
                 flat = tf.concat([tf.reshape(tensor, [-1]) for _, tensor in bucket], 0)
-            whole = self._sum(flat, precision)
-            with tf.device(self._device):
-                parts = tf.split(whole, [tensor.shape.num_elements() for _, tensor in bucket])
-                summed |= {index: tf.reshape(part, tensor.shape)
-                           for (index, tensor), part in zip(bucket, parts, strict=True)}
-        return [summed[index] for index in range(len(tensors))]
+            flat_sum = self._sum_flat(flat, precision)
+            with tf.device(device):
+                parts = tf.split(flat_sum, [tensor.shape.num_elements() for _, tensor in bucket])
+                sums |= {index: tf.reshape(part, tensor.shape)
+                         for (index, tensor), part in zip(bucket, parts, strict=True)}
+        return [sums[index] for index in range(len(tensors))]
 
-    def _sum(self, values, precision):
-        """Values [n] float32, exchanged in `precision`, summed over the processes: [n] float32."""
-        if precision == tf.float32:
-            with tf.device(self._device):
-                return collectives.sum_over_processes(values, self.size, next(self._keys), self._timeout)
-        with tf.device(self._device):
-            narrow = tf.cast(values, precision)
+    def _sum_flat(self, values, precision):
+        """Sum [n] float32 over the processes, exchanged in `precision`; returns [n] float32."""
+        device, key = self.deployment.variables_device(), next(self._instance_keys)
+        with tf.device(device):
+            if precision == tf.float32:
+                return collectives.sum_over_processes(
+                    values, self.num_processes, key, self._timeout)
+            values = tf.cast(values, precision)
         with tf.device('/device:CPU:0'):
-            whole = collectives.sum_over_processors(narrow, self.size, next(self._keys), self._timeout)
-        with tf.device(self._device):
-            return tf.cast(whole, tf.float32)
+            values = collectives.sum_over_processes_on_cpu(
+                values, self.num_processes, key, self._timeout)
+        with tf.device(device):
+            return tf.cast(values, tf.float32)
 
-    def make_meetings(self):
-        """Makes the ops that `begin` and `end` run; all variables must be there."""
-        if self.size == 1:
+    def create_sync_ops(self):
+        """Create the ops of `broadcast_variables` and `barrier`, once all variables exist."""
+        if self.num_processes == 1:
             return
-        with tf.device(self._device):
+        with tf.device(self.deployment.variables_device()):
             self._broadcast = tf.group(*(
-                tf.assign(variable, collectives.value_of_first(variable, self.is_chief, self.size, next(self._keys),
-                                                               self._timeout))
+                tf.assign(variable, collectives.broadcast_from_chief(
+                    variable, self.is_chief, self.num_processes, next(self._instance_keys),
+                    self._timeout))
                 for variable in tf.global_variables()))
         self._barrier, = self.sum([tf.constant(0.)])
 
-    def begin(self, session):
-        """Gives every variable the value it has in worker 0, which restored it, and starts the input there."""
-        if self.size == 1:
+    def broadcast_variables(self, session):
+        """Assign the chief's value to every variable, and start the input at its global step."""
+        if self.num_processes == 1:
             return
-        with self.watched():
+        with self.detect_lost_processes():
             session.run(self._broadcast)
         if not self.is_chief:
-            session.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))   # of the step that has just arrived
+            # The input pipeline starts at the global step, which has just changed.
+            session.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
 
-    def end(self, session):
-        """Returns when all have come here: nobody ends while another still needs it."""
-        if self.size > 1:
-            with self.watched():
+    def barrier(self, session):
+        """Return when all processes have called it: none exits while another still needs it."""
+        if self.num_processes > 1:
+            with self.detect_lost_processes():
                 session.run(self._barrier)
 
 
-def _buckets(numbered):
-    """Lists of (index, tensor), in their order, of `_BUCKET` values at most if one tensor alone has no more."""
-    buckets, values = [], _BUCKET
+def _make_buckets(numbered):
+    """Group (index, tensor) pairs, in order, into lists of at most `_BUCKET_VALUES` values.
+
+    A tensor with more values has a bucket of its own.
+    """
+    buckets, num_values = [], _BUCKET_VALUES
     for index, tensor in numbered:
-        values += tensor.shape.num_elements()
-        if values > _BUCKET:
+        num_values += tensor.shape.num_elements()
+        if num_values > _BUCKET_VALUES:
             buckets.append([])
-            values = tensor.shape.num_elements()
+            num_values = tensor.shape.num_elements()
         buckets[-1].append((index, tensor))
     return buckets

@@ -51,6 +51,7 @@ def l2_regularizer(weight_decay):
     return lambda weights: regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
 
 
+@slim.add_arg_scope
 def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scope='BatchNorm'):
     """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
 
@@ -69,7 +70,7 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scop
         if not is_training:
             return tf.nn.fused_batch_norm(inputs, gamma, beta, moving_mean, moving_variance,
                                           epsilon=epsilon, is_training=False)[0]
-        if replicas is None or replicas.size == 1:
+        if replicas is None or replicas.num_replicas == 1:
             outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
         else:
             outputs, mean, variance = _batch_norm_over(replicas, inputs, gamma, beta, epsilon)
@@ -91,7 +92,7 @@ def _batch_norm_over(replicas, inputs, gamma, beta, epsilon):
     with tf.name_scope('variance'):
         variance = replicas.mean(tf.reduce_mean(tf.square(wide - mean), axis=[0, 1, 2]))
     outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon), inputs.dtype)
-    count = tf.cast(tf.size(inputs[..., 0]) * replicas.size, tf.float32)
+    count = tf.cast(tf.size(inputs[..., 0]) * replicas.num_replicas, tf.float32)
     return outputs, mean, variance * count / tf.maximum(count - 1, 1.)
 
 

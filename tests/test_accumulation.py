@@ -10,59 +10,66 @@ class Outputs(NamedTuple):
     loss: tf.Tensor
 
 
-def run_parts(values, first=True):
-    """The parts v * w^2 for each v, w = 3: (outputs, gradients, and per part the op of its loss)."""
-    ops = []
+def accumulate(values, is_first_clone=True):
+    """Accumulate the losses v * w^2 of all values v, with w = 3.
+
+    Returns (outputs, gradients, the loss op of each micro-batch). The update ops are u = 2 * u + v.
+    """
+    loss_ops = []
 
     def model_fn(value):
         with tf.variable_scope('net', reuse=tf.AUTO_REUSE):
             weight = tf.get_variable('weight', initializer=3.)
-            tf.get_variable('other', initializer=1.)
-            seen = tf.get_variable('seen', initializer=0., trainable=False)
+            tf.get_variable('unused', initializer=1.)
+            moment = tf.get_variable('moment', initializer=0., trainable=False)
         loss = value * weight ** 2
-        ops.append(loss.op)
+        loss_ops.append(loss.op)
         tf.losses.add_loss(loss)
-        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(seen, 2 * seen + value))
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, tf.assign(moment, 2 * moment + value))
         return Outputs(loss)
-    outputs, gradients = accumulation.one_after_the_other(
-        model_fn, [(value,) for value in values], tf.trainable_variables, first)
-    return outputs, gradients, ops
+    outputs, gradients = accumulation.accumulate_gradients(
+        model_fn, [(value,) for value in values], tf.trainable_variables, is_first_clone)
+    return outputs, gradients, loss_ops
 
 
-def test_sums_by_hand(evaluate):
-    outputs, gradients, _ = run_parts([1., 2., 4.])
-    (gradient, weight), (nothing, other) = gradients
-    assert weight.op.name == 'net/weight' and other.op.name == 'net/other' and nothing is None
+def test_outputs_and_gradients_are_summed(evaluate):
+    outputs, gradients, _ = accumulate([1., 2., 4.])
+    (gradient, weight), (unused_gradient, unused) = gradients
+    assert weight.op.name == 'net/weight' and unused.op.name == 'net/unused'
+    assert unused_gradient is None
     assert evaluate([outputs.loss, gradient]) == [7 * 9, 7 * 6]
 
 
 def ancestors(op):
-    """All ops that an op waits for."""
-    found, open_ops = set(), [op]
-    while open_ops:
-        for before in [tensor.op for tensor in open_ops[-1].inputs] + open_ops.pop().control_inputs:
-            if before not in found:
-                found.add(before)
-                open_ops.append(before)
-    return found
+    """Return all ops that run before an op."""
+    visited, pending = set(), [op]
+    while pending:
+        current = pending.pop()
+        for parent in [tensor.op for tensor in current.inputs] + current.control_inputs:
+            if parent not in visited:
+                visited.add(parent)
+                pending.append(parent)
+    return visited
 
 
-def test_a_part_waits_for_the_gradients_of_the_one_before():
-    _, _, (one, two, three) = run_parts([1., 2., 4.])
-    for number, (before, after) in enumerate(((one, two), (two, three))):
+def test_forward_pass_waits_for_the_gradients_of_the_previous_micro_batch():
+    _, _, loss_ops = accumulate([1., 2., 4.])
+    for index, (previous, current) in enumerate(zip(loss_ops, loss_ops[1:], strict=False)):
         gradients = {op for op in tf.get_default_graph().get_operations()
-                     if op.name.startswith(f'part_{number}/gradients/')}
-        assert gradients & ancestors(after) and not gradients & ancestors(before)
+                     if op.name.startswith(f'micro_batch_{index}/gradients/')}
+        assert gradients & ancestors(current) and not gradients & ancestors(previous)
 
 
-@pytest.mark.parametrize('first, expected', [(True, 2 * (2 * 1 + 2) + 4), (False, None)])
-def test_updates_follow_each_other_in_the_first_clone(first, expected):
-    run_parts([1., 2., 4.], first)
+@pytest.mark.parametrize('is_first_clone, expected_moment', [
+    (True, 2 * (2 * 1 + 2) + 4), (False, None)])
+def test_update_ops_run_in_order_in_the_first_clone(is_first_clone, expected_moment):
+    accumulate([1., 2., 4.], is_first_clone)
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    assert [update.op in ancestors(updates[2].op) for update in updates[:2]] == [first, first]
-    seen = next(variable for variable in tf.global_variables() if variable.op.name == 'net/seen')
-    if expected:
+    runs_before = ancestors(updates[2].op)
+    assert [update.op in runs_before for update in updates[:2]] == [is_first_clone] * 2
+    moment = next(v for v in tf.global_variables() if v.op.name == 'net/moment')
+    if expected_moment:
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             session.run(updates)
-            assert session.run(seen) == expected
+            assert session.run(moment) == expected_moment

@@ -14,49 +14,55 @@ from deployment.cluster import Cluster
 
 @pytest.fixture
 def hosts():
-    """Worker 0 answers, 1 is this process, 2 has a port that nobody listens on."""
-    with contextlib.closing(socket.create_server(('127.0.0.1', 0))) as there, \
+    """Return three hosts: process 0 listens, 1 is this process, nobody listens on the port of 2."""
+    with contextlib.closing(socket.create_server(('127.0.0.1', 0))) as listening, \
          contextlib.closing(socket.socket()) as silent:
         silent.bind(('127.0.0.1', 0))
-        yield (f'127.0.0.1:{there.getsockname()[1]}', '127.0.0.1:1', f'127.0.0.1:{silent.getsockname()[1]}')
+        yield (f'127.0.0.1:{listening.getsockname()[1]}', '127.0.0.1:1',
+               f'127.0.0.1:{silent.getsockname()[1]}')
 
 
-def test_whoever_does_not_come_is_named(hosts):
+def test_wait_for_all_names_the_unreachable_process(hosts):
     peers.Peers(Cluster(hosts[:2], 1), .3).wait_for_all()
-    with pytest.raises(LostProcessError, match=rf'^after 0.3 s there is no answer from worker 2 \({hosts[2]}\); start it'):
+    message = rf'^no answer from process 2 \({hosts[2]}\) after 0.3 s. Start the process'
+    with pytest.raises(LostProcessError, match=message):
         peers.Peers(Cluster(hosts, 1), .3).wait_for_all()
 
 
-@pytest.mark.parametrize('count, error, message', [
-    (3, tf.errors.UnavailableError, r'^worker 2 \(.*\) is gone, and this one, worker 1, cannot go on .* \(aborted\)$'),
-    (3, tf.errors.InternalError, 'worker 2 .* is gone'),
-    (2, tf.errors.DeadlineExceededError, 'some worker did not answer within 9 s'),
-    (2, tf.errors.FailedPreconditionError, 'another worker was lost')])
-def test_what_tensorflow_raises_then(hosts, count, error, message):
-    with pytest.raises(LostProcessError, match=message), peers.Peers(Cluster(hosts[:count], 1), 9).watched():
+@pytest.mark.parametrize('num_hosts, error, message', [
+    (3, tf.errors.UnavailableError,
+     r'^process 2 \(.*\) is lost, so process 1 stops. Restart all .* \(aborted\)$'),
+    (3, tf.errors.InternalError, 'process 2 .* is lost'),
+    (2, tf.errors.DeadlineExceededError, 'another process did not answer within 9 s'),
+    (2, tf.errors.FailedPreconditionError, 'another process was lost')])
+def test_tensorflow_errors_of_a_lost_process_are_replaced(hosts, num_hosts, error, message):
+    block = peers.Peers(Cluster(hosts[:num_hosts], 1), 9).detect_lost_processes()
+    with pytest.raises(LostProcessError, match=message), block:
         raise error(None, None, 'aborted')
 
 
-def test_faults_of_this_process_stay_what_they_are(hosts):
-    for error in (tf.errors.InternalError, tf.errors.InvalidArgumentError):
-        with pytest.raises(error), peers.Peers(Cluster(hosts[:2], 1), 9).watched():
-            raise error(None, None, 'cuDNN')
+@pytest.mark.parametrize('error', [tf.errors.InternalError, tf.errors.InvalidArgumentError])
+def test_errors_of_this_process_pass_through(hosts, error):
+    block = peers.Peers(Cluster(hosts[:2], 1), 9).detect_lost_processes()
+    with pytest.raises(error), block:
+        raise error(None, None, 'cuDNN')
 
 
-def test_waiting_for_somebody_who_is_away_ends_the_process(hosts, monkeypatch, capsys):
-    monkeypatch.setattr(peers, '_PATIENCE', .01)
-    monkeypatch.setattr(peers, '_INTERVAL', .01)
-    codes = []
+def test_watchdog_ends_a_process_that_waits_for_a_lost_one(hosts, monkeypatch, capsys):
+    monkeypatch.setattr(peers, '_GRACE_SECS', .01)
+    monkeypatch.setattr(peers, '_CHECK_INTERVAL_SECS', .01)
+    exit_codes = []
 
-    def leave(code):
-        codes.append(code)
-        threading.Event().wait()   # the thread stays here
-    monkeypatch.setattr(os, '_exit', leave)
-    for count in (2, 3):
-        known = peers.Peers(Cluster(hosts[:count], 1), 9)
-        known.look_after()
-        time.sleep(.2)   # nobody waits: nothing happens
-        assert not codes
-        with known.watched():
+    def exit_process(code):
+        exit_codes.append(code)
+        threading.Event().wait()   # block the watchdog, which does not expect a return
+    monkeypatch.setattr(os, '_exit', exit_process)
+    for num_hosts in (2, 3):
+        watched = peers.Peers(Cluster(hosts[:num_hosts], 1), 9)
+        watched.start_watchdog()
+        time.sleep(.2)   # outside of a block the watchdog checks nothing
+        assert not exit_codes
+        with watched.detect_lost_processes():
             time.sleep(.5)
-    assert codes == [75] and f'error: worker 2 ({hosts[2]}) is gone' in capsys.readouterr().err
+    assert exit_codes == [75]
+    assert f'error: process 2 ({hosts[2]}) is lost, so process 1 stops' in capsys.readouterr().err

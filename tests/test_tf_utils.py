@@ -236,7 +236,7 @@ def test_nothing_to_restore(caplog):
 
 def quadratic_clones(values, weight=3., decay=None):
     """Clones with the loss v * w^2 for each v, and a regularisation loss decay * w."""
-    config = model_deploy.deploy(len(values), True, 0)
+    config = model_deploy.make_deployment_config(len(values), True, 0)
     made = []
 
     def model_fn(value):

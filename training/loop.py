@@ -9,7 +9,6 @@ import math
 import os
 import signal
 import time
-from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -22,24 +21,17 @@ from visualization import summary_ops
 _STATUS_SECS = 1   # between two updates of the status line on a terminal
 
 
-class StepTensors(NamedTuple):
-    """What the loop fetches beside the train op."""
-    loss_parts: dict        # name -> [] float32, the loss by part
-    learning_rate: object   # [] float32
-    batch: dict             # name -> tensor of this process; 'filename' is [B] string
-    summary_op: object      # [] string
-
-
 class TrainStep:
     """One training step with everything around it, called by `slim.learning.train`."""
 
-    def __init__(self, options, tensors, write_batch, saver, signals, group):
+    def __init__(self, options, train_op, batch, write_batch, saver, signals, group):
         """Create the step.
 
         Args:
           options: `training.options.RunOptions`. Training is endless if max_number_of_steps is
             None.
-          tensors: `StepTensors`.
+          train_op: `training.graph.TrainOp`.
+          batch: name -> tensor of this process; 'filename' is [B] string.
           write_batch: function (folder, name -> array) that writes a batch for inspection.
           saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
           signals: `StopSignals`.
@@ -47,17 +39,17 @@ class TrainStep:
         """
         self._options, self._write_batch = options, write_batch
         self._saver, self._signals, self._group = saver, signals, group
-        self._batch, self._summary_op = tensors.batch, tensors.summary_op
+        self._batch, self._summary_op = batch, train_op.summary_op
         self._stop_request = tf.placeholder_with_default(0., [], 'stop_request')
         num_stop_requests, = group.sum([self._stop_request])
         self._fetches = {
-            'parts': tensors.loss_parts, 'learning_rate': tensors.learning_rate,
-            'filenames': tensors.batch['filename'], 'num_stop_requests': num_stop_requests}
+            'parts': train_op.loss_parts, 'learning_rate': train_op.learning_rate,
+            'filenames': batch['filename'], 'num_stop_requests': num_stop_requests}
         self._checkpoint_path = os.path.join(options.train_dir, 'model.ckpt')
         self._save_timer = _Timer(options.save_interval_secs)
         self._summary_timer = _Timer(options.save_summaries_secs, due_at_start=True)
         self._status_timer = _Timer(_STATUS_SECS, due_at_start=True)
-        self._speed = _Speed(tensors.batch['filename'].shape[0] * group.num_processes)
+        self._speed = _Speed(batch['filename'].shape[0] * group.num_processes)
         self._step = None
 
     def __call__(self, sess, train_op, global_step, kwargs):
