@@ -34,9 +34,9 @@ ELSEWHERE = {
     r'benchmarks\.exported': 'test_benchmarks.py::test_exported_prints_size_and_latency',
     r'benchmarks\.agreement': 'test_export.py::test_every_format_matches_the_prediction_script',
     r'\.mp4': 'test_predict.py::test_classes_and_max_detections',
-    r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one',
+    r'--worker_hosts=|launch_workers': 'test_several_machines.py::test_three_processes_of_two_clones_equal_one_clone',
     r'--num_clones=4 --batch_size=8 …': 'test_end_to_end.py::test_two_clones_with_own_anchors',
-    r'^tensorboard ': 'test_summary_ops.py::test_a_browser_shows_names_numbers_and_pictures',
+    r'^tensorboard ': 'test_board.py::test_a_browser_shows_tags_and_images',
     r'benchmarks\.clones': 'test_benchmarks.py::test_clones_are_compared_with_one_clone',
     r'benchmarks\.input_pipeline': 'test_benchmarks.py::test_input_pipeline_prints_every_stage',
     r'benchmarks\.network': 'test_benchmarks.py::test_network_prints_speed_per_bandwidth',
@@ -154,7 +154,7 @@ def test_what_is_not_run_here_is_run_there_or_says_what_it_needs():
 def put_in(part):
     """What stands in an f-string, as the documents write it: names of files as they are, … for all else."""
     value = getattr(part, 'value', None)
-    names = {'FACTS': dataset_info.INFO_FILE, 'LABELS': dataset_info.LABELS_FILE, 'CONFIG_FILE': run_config.CONFIG_FILE}
+    names = {'INFO_FILE': dataset_info.INFO_FILE, 'LABELS_FILE': dataset_info.LABELS_FILE, 'CONFIG_FILE': run_config.CONFIG_FILE}
     return value if isinstance(value, str) else names.get(getattr(value, 'attr', getattr(value, 'id', '')), '…')
 
 
