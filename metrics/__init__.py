@@ -1,1 +1,1 @@
-"""Average precision of detections."""
+"""Evaluation metrics: average precision of Pascal VOC and COCO, and an analysis of the errors."""

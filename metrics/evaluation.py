@@ -1,103 +1,125 @@
-"""All metrics of a split, and what is said and kept of them."""
+"""All metrics of one split, as numbers and as a report."""
 from metrics import coco, confusion, voc
 
-_CONFUSED = 5   # pairs of classes that are named
+_NUM_CONFUSIONS = 5   # pairs of classes in the report
+# Row of the report -> COCO's metric, evaluated per area range.
+_COCO_ROWS = {'AP, IoU 0.50:0.95': coco.Metric('precision'),
+              'AP, IoU 0.50': coco.Metric('precision', iou=.5),
+              'AP, IoU 0.75': coco.Metric('precision', iou=.75),
+              'AR, IoU 0.50:0.95': coco.Metric('recall')}
 
 
 class Evaluation:
-    """Gathers pictures one by one. `kept`: index -> `Judgement` of the pictures that were asked for."""
+    """Accumulates the images of a split and computes all metrics.
 
-    def __init__(self, class_names, min_overlap=.5, min_score=.5, num_worst=0, keep=(), more=()):
-        """class_names: label 1 first. min_overlap: from which a detection is right, for VOC and the confusion.
+    Attributes:
+        kept: dict of image index -> `ImageErrors`, of the images with `kept_indices`.
+    """
 
-        min_score: of detections that count in the confusion. num_worst: pictures whose mistakes it keeps. keep: indices
-        of pictures to keep too. more: further metrics to which every picture is added.
+    def __init__(self, class_names, min_iou=.5, min_score=.5, num_worst=0, kept_indices=(),
+                 extra_metrics=()):
+        """Create an evaluation without images.
+
+        Args:
+            class_names: names of the classes, label 1 first.
+            min_iou: smallest IoU of a true positive, for VOC's AP and the error analysis.
+            min_score: smallest score of a detection in the error analysis.
+            num_worst: number of images with the most errors to keep for `confusion`.
+            kept_indices: indices of images to keep in `kept`.
+            extra_metrics: objects with an `add` method, which is called with every image.
         """
-        self._class_names, self._min_overlap, self.min_score = class_names, min_overlap, min_score
-        self.voc = voc.VocMetric(len(class_names) + 1, min_overlap)
+        self._class_names, self._min_iou, self.min_score = class_names, min_iou, min_score
+        self.voc = voc.VocMetric(len(class_names) + 1, min_iou)
         self.coco = coco.CocoMetric(len(class_names) + 1)
-        self.confusion = confusion.Confusion(len(class_names) + 1, num_worst)
-        self.kept = dict.fromkeys(keep)
-        self.num_pictures = 0
-        self._metrics = (self.voc, self.coco, *more)
+        self.confusion = confusion.ConfusionMatrix(len(class_names) + 1, num_worst)
+        self.kept = dict.fromkeys(kept_indices)
+        self.num_images = 0
+        self._metrics = (self.voc, self.coco, *extra_metrics)
 
-    def add(self, picture):
-        """One `Picture`."""
+    def add(self, image):
+        """Add an `EvaluatedImage`."""
         for metric in self._metrics:
-            metric.add(picture)
-        judgement = confusion.judge(picture, self.min_score, self._min_overlap)
-        self.confusion.add(judgement)
-        if self.num_pictures in self.kept:
-            self.kept[self.num_pictures] = judgement
-        self.num_pictures += 1
+            metric.add(image)
+        errors = confusion.find_errors(image, self.min_score, self._min_iou)
+        self.confusion.add(errors)
+        if self.num_images in self.kept:
+            self.kept[self.num_images] = errors
+        self.num_images += 1
 
-    def has_truths(self):
-        """Whether there was anything to find."""
-        return any(self.voc.num_truths(label) for label in range(1, len(self._class_names) + 1))
+    def has_ground_truth(self):
+        """Return whether the images have any object that counts."""
+        return any(self.voc.num_objects(label) for label in range(1, len(self._class_names) + 1))
 
     def result(self):
-        """The numbers for a file, None where there is none."""
-        scored = {name: metric for metric in (self.voc, self.coco) for name in metric.names}
-        classes = {name: metric.average_precisions(name) for name, metric in scored.items()}
+        """Return all numbers as a dict for JSON. Numbers without ground truth are None."""
+        class_aps = {**self.voc.average_precisions(), **self.coco.average_precisions()}
+        mean_aps = {**self.voc.mean_average_precisions(), **self.coco.mean_average_precisions()}
+        errors = self.confusion
         return {
-            'pictures': self.num_pictures,
-            'mAP': {name: _number(metric.mean_average_precision(name)) for name, metric in scored.items()},
-            'COCO': {name: _number(self.coco.number(*what)) for name, what in coco.NUMBERS.items()},
-            'truths': {area: self.coco.num_truths(area) for area in coco.AREAS},
-            'confusion': {'min_score': self.min_score, 'found': self.confusion.found(),
-                          'missed': self.confusion.missed(), 'false': self.confusion.false(),
-                          'confused': sum(times for *_, times in self.confusion.confused())},
-            'classes': {name: {'truths': self.voc.num_truths(label),
-                               **{column: _number(found[label]) for column, found in classes.items()},
-                               'found': self.confusion.found(label), 'missed': self.confusion.missed(label),
-                               'false': self.confusion.false(label)}
+            'pictures': self.num_images,
+            'mAP': {name: _to_json(value) for name, value in mean_aps.items()},
+            'COCO': {name: _to_json(self.coco.value(metric))
+                     for name, metric in coco.SUMMARY_METRICS.items()},
+            'truths': {area: self.coco.num_objects(area) for area in coco.AREA_RANGES},
+            'confusion': {'min_score': self.min_score, 'found': errors.num_detected(),
+                          'missed': errors.num_missed(), 'false': errors.num_false_positives(),
+                          'confused': sum(count for *_, count in errors.confused_classes())},
+            'classes': {name: {'truths': self.voc.num_objects(label),
+                               **{ap: _to_json(values[label]) for ap, values in class_aps.items()},
+                               'found': errors.num_detected(label),
+                               'missed': errors.num_missed(label),
+                               'false': errors.num_false_positives(label)}
                         for label, name in enumerate(self._class_names, 1)}}
 
-    def lines(self):
-        """What a person reads of it, a list; the mean average precisions stand in its last line."""
-        if not self.has_truths():
-            return ['there is no ground truth (that of VOC2012 test and COCO test is not public), so no average '
-                    'precision can be computed; their servers take what --write_detections writes']
+    def report(self):
+        """Return the lines of a report for the user. The last line has the mAP."""
+        if not self.has_ground_truth():
+            return ['the split has no ground truth, so average precision cannot be computed; '
+                    'the ground truth of VOC2012 test and COCO test is not public, but their '
+                    'servers evaluate the files of --write_detections']
         result = self.result()
-        return [*_class_lines(result), '', *self._size_lines(result['truths']), '', *self._confusion_lines(result), '',
-                'mAP over the classes that occur: '
-                + ', '.join(f'{name} {_shown(value)}' for name, value in result['mAP'].items())]
+        means = ', '.join(f'{name} {_format(value)}' for name, value in result['mAP'].items())
+        return [*_class_table(result), '', *self._size_table(result['truths']), '',
+                *self._error_lines(result['confusion']), '',
+                f'mAP over classes with ground truth: {means}']
 
-    def _size_lines(self, truths):
-        """COCO's numbers, a column for each size of objects."""
-        lines = [f'{"objects by size (COCO)":32}' + ''.join(f'{area:>9}' for area in coco.AREAS),
-                 f'{"truths":32}' + ''.join(f'{truths[area]:9}' for area in coco.AREAS)]
-        rows = {'precision, overlaps .50 to .95': ('precision', None), 'precision, overlap .50': ('precision', .5),
-                'precision, overlap .75': ('precision', .75), 'recall, overlaps .50 to .95': ('recall', None)}
-        return lines + [f'{name:32}' + ''.join(f'{_shown(self.coco.number(*what, area)):>9}' for area in coco.AREAS)
-                        for name, what in rows.items()]
+    def _size_table(self, num_objects):
+        """Return the lines of COCO's metrics, one column per area range."""
+        header = f'{"COCO, by object size":24}' + ''.join(f'{area:>9}' for area in coco.AREA_RANGES)
+        counts = f'{"objects":24}' + ''.join(f'{num_objects[area]:9}' for area in coco.AREA_RANGES)
+        rows = [f'{name:24}' + ''.join(f'{_format(self.coco.value(metric._replace(area=area))):>9}'
+                                       for area in coco.AREA_RANGES)
+                for name, metric in _COCO_ROWS.items()]
+        return [header, counts, *rows]
 
-    def _confusion_lines(self, result):
-        counts = result['confusion']
-        lines = [f'found, missed, false: detections from a score of {self.min_score:g} on; all classes: '
-                 f'{counts["found"]} found, {counts["missed"]} missed, {counts["confused"]} taken for another class, '
-                 f'{counts["false"]} false']
-        pairs = [f'{self._class_names[truth - 1]} for {self._class_names[found - 1]} ({times})'
-                 for truth, found, times in self.confusion.confused()[:_CONFUSED]]
-        return lines + ([f'most often taken: {", ".join(pairs)}'] if pairs else [])
+    def _error_lines(self, counts):
+        """Return the totals of the error analysis and the most frequent confusions."""
+        lines = [f'at score {self.min_score:g} and IoU {self._min_iou:g}: '
+                 f'{counts["found"]} objects detected, {counts["missed"]} missed, '
+                 f'{counts["confused"]} detected as another class, '
+                 f'{counts["false"]} false positives']
+        names = self._class_names
+        pairs = [f'{names[label - 1]} as {names[detected - 1]} ({count})' for
+                 label, detected, count in self.confusion.confused_classes()[:_NUM_CONFUSIONS]]
+        return lines + ([f'most frequent confusions: {", ".join(pairs)}'] if pairs else [])
 
 
-def _class_lines(result):
-    """The table of classes."""
+def _class_table(result):
+    """Return the lines of the table with one row per class."""
     width = max(map(len, [*result['classes'], 'class']))
-    lines = [f'{"class":{width}}  truths  ' + '  '.join(f'{"AP " + name:>8}' for name in result['mAP'])
-             + '   found  missed   false']
-    for name, row in result['classes'].items():
-        values = '  '.join(f'{_shown(row[column]):>8}' for column in result['mAP'])
-        lines.append(f'{name:{width}}  {row["truths"]:6}  {values}  {row["found"]:6}  {row["missed"]:6}  '
-                     f'{row["false"]:6}')
+    names = '  '.join(f'{"AP " + name:>8}' for name in result['mAP'])
+    lines = [f'{"class":{width}}  objects  {names}  detected  missed  false']
+    for class_name, row in result['classes'].items():
+        values = '  '.join(f'{_format(row[name]):>8}' for name in result['mAP'])
+        lines.append(f'{class_name:{width}}  {row["truths"]:7}  {values}  {row["found"]:8}  '
+                     f'{row["missed"]:6}  {row["false"]:5}')
     return lines
 
 
-def _number(value):
-    """A float for JSON, which has no NaN: None where there was nothing to find."""
+def _to_json(value):
+    """Return a float, or None for NaN, which JSON does not have."""
     return None if value != value else float(value)
 
 
-def _shown(value):
+def _format(value):
     return '-' if value is None or value != value else f'{value:.3f}'

@@ -1,4 +1,4 @@
-"""Detections as the evaluation servers of Pascal VOC and of COCO want them."""
+"""Files of detections in the formats of the evaluation servers of Pascal VOC and COCO."""
 import json
 import os
 
@@ -7,66 +7,97 @@ import numpy as np
 from common.errors import UserError
 from common.files import write_atomically
 
+FORMATS = ('voc', 'coco')
 
-class VocFiles:
-    """`comp4_det_<split>_<class>.txt`, a file for each class: a line `picture score xmin ymin xmax ymax` for each box,
-    in pixels that count from 1, both ends included."""
 
-    def __init__(self, dataset, model_name):
-        """dataset: a `Dataset`."""
-        del model_name
+def create(name, dataset, model_name):
+    """Return the submission with a name of `FORMATS`, to which images can be added.
+
+    dataset: the evaluated `Dataset`. model_name: becomes part of the name of COCO's file.
+    """
+    return VocSubmission(dataset) if name == 'voc' else CocoSubmission(dataset, model_name)
+
+
+class VocSubmission:
+    """Results for the VOC server: one file `comp4_det_<split>_<class>.txt` per class.
+
+    Each line is `<image> <score> <xmin> <ymin> <xmax> <ymax>`: pixels counted from 1, with both
+    ends inside the box.
+    """
+
+    def __init__(self, dataset):
+        """dataset: the evaluated `Dataset`."""
         self._split, self._class_names = dataset.split, dataset.class_names
         self._lines = {name: [] for name in dataset.class_names}
 
-    def add(self, picture):
-        """One `Picture`; UserError where its record does not say what it is called."""
-        name = os.path.splitext(picture.filename)[0]
+    def add(self, image):
+        """Add the detections of an `EvaluatedImage`.
+
+        Raises:
+            UserError: If the record of the image has no file name.
+        """
+        name = os.path.splitext(image.filename)[0]
         if not name:
-            raise UserError('--write_detections=voc wants the names of the pictures, which these records do not hold; '
-                            'convert the data anew')
-        corners = np.asarray(picture.detected, float) * ((picture.height, picture.width) * 2) + (1, 1, 0, 0)
-        for label, score, (ymin, xmin, ymax, xmax) in zip(picture.detected_labels, picture.scores.tolist(),
-                                                          corners.tolist(), strict=True):
+            raise UserError('--write_detections=voc needs the file names of the images, but these '
+                            'records have none; convert the dataset again')
+        scale = (image.height, image.width) * 2
+        corners = np.asarray(image.detected_boxes, float) * scale + (1, 1, 0, 0)
+        for label, score, (ymin, xmin, ymax, xmax) in zip(
+                image.detected_labels, image.scores.tolist(), corners.tolist(), strict=True):
             self._lines[self._class_names[label - 1]].append(
                 f'{name} {score:.6f} {xmin:.6f} {ymin:.6f} {xmax:.6f} {ymax:.6f}\n')
 
     def write(self, folder):
-        """Writes the files; returns what to say of them."""
+        """Write the files to a folder, and return a line for the log."""
         os.makedirs(folder, exist_ok=True)
         for name, lines in self._lines.items():
-            safe = name.replace(os.sep, '_')   # a class of one's own
-            write_atomically(os.path.join(folder, f'comp4_det_{self._split}_{safe}.txt'), ''.join(lines))
-        return f'for the VOC server: {len(self._lines)} files {folder}/comp4_det_{self._split}_<class>.txt'
+            safe_name = name.replace(os.sep, '_')   # users may name a class cat/dog
+            path = os.path.join(folder, f'comp4_det_{self._split}_{safe_name}.txt')
+            write_atomically(path, ''.join(lines))
+        return (f'detections for the VOC server: {len(self._lines)} files '
+                f'{folder}/comp4_det_{self._split}_<class>.txt')
 
 
-class CocoFile:
-    """`detections_<split>_<net>_results.json`, with the ids that COCO has for pictures and categories."""
+class CocoSubmission:
+    """Results for the COCO server: `detections_<split>_<net>_results.json`.
+
+    Images and categories have the ids of the original COCO JSON.
+    """
 
     def __init__(self, dataset, model_name):
-        """dataset: a `Dataset`; UserError where it does not know COCO's ids."""
-        if not dataset.source_ids:
-            raise UserError(f'--write_detections=coco wants the ids of categories, which {dataset.name} does not have: '
-                            f'it was not converted from COCO JSON; leave it out, or write voc')
-        self._name = f'detections_{dataset.split}_{model_name}_results.json'
-        self._ids = dataset.source_ids
-        self._found = []
+        """Create a submission for a `Dataset`.
 
-    def add(self, picture):
-        """One `Picture`; UserError where its source called it by no whole number."""
-        if not picture.source_id.isdigit():
-            raise UserError(f"--write_detections=coco wants whole numbers as ids of pictures, but {picture.filename} "
-                            f"has '{picture.source_id}'; convert it from COCO JSON with such ids")
-        boxes = picture.corner_and_sides(picture.detected).round(2)
-        self._found += [
-            {'image_id': int(picture.source_id), 'category_id': self._ids[label - 1], 'bbox': box, 'score': score}
-            for label, box, score in zip(picture.detected_labels, boxes.tolist(),
-                                         picture.scores.astype(float).round(6).tolist(), strict=True)]
+        Raises:
+            UserError: If the dataset has no COCO category ids.
+        """
+        if not dataset.source_ids:
+            raise UserError(f'--write_detections=coco needs COCO category ids, but {dataset.name} '
+                            'has none: it was not converted from COCO JSON; omit the flag, or '
+                            'pass --write_detections=voc')
+        self._file_name = f'detections_{dataset.split}_{model_name}_results.json'
+        self._category_ids = dataset.source_ids
+        self._detections = []
+
+    def add(self, image):
+        """Add the detections of an `EvaluatedImage`.
+
+        Raises:
+            UserError: If the id of the image is not an integer.
+        """
+        if not image.source_id.isdigit():
+            raise UserError('--write_detections=coco needs integer image ids, but '
+                            f"{image.filename} has the id '{image.source_id}'; convert the dataset "
+                            'from COCO JSON with integer ids')
+        boxes = image.to_coco_boxes(image.detected_boxes).round(2).tolist()
+        scores = image.scores.astype(float).round(6).tolist()
+        self._detections += [
+            {'image_id': int(image.source_id), 'category_id': self._category_ids[label - 1],
+             'bbox': box, 'score': score}
+            for label, box, score in zip(image.detected_labels, boxes, scores, strict=True)]
 
     def write(self, folder):
-        """Writes the file; returns what to say of it."""
+        """Write the file to a folder, and return a line for the log."""
         os.makedirs(folder, exist_ok=True)
-        write_atomically(os.path.join(folder, self._name), json.dumps(self._found))
-        return f'for the COCO server: {folder}/{self._name}'
-
-
-SERVERS = {'voc': VocFiles, 'coco': CocoFile}
+        path = os.path.join(folder, self._file_name)
+        write_atomically(path, json.dumps(self._detections))
+        return f'detections for the COCO server: {path}'

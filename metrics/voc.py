@@ -1,102 +1,126 @@
-"""Average precision as Pascal VOC's development kit computes it (`VOCevaldet.m`), 2007 and 2012."""
+"""Average precision as in Pascal VOC's development kit (`VOCevaldet.m`), versions 2007 and 2012."""
 from typing import NamedTuple
 
 import numpy as np
 
 from nets import boxes as box_lib
 
-MATCHED, FALSE, IGNORED = 1, 0, -1
-_TINY = 1e-35   # stands for an area of nothing, so that it can be divided by
+TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1   # outcomes of a detection
 
 
 class Match(NamedTuple):
-    """What the detections of a picture are worth."""
-    worth: np.ndarray   # [D] int: MATCHED, FALSE or IGNORED
-    truth: np.ndarray   # [D] int: the ground truth that a matched one found; -1 for all others
+    """Result of matching the detections of one image to its ground truths."""
+    outcome: np.ndarray              # [D] int: TRUE_POSITIVE, FALSE_POSITIVE or IGNORED
+    ground_truth_index: np.ndarray   # [D] int: the ground truth of a true positive; otherwise -1
 
 
-def match(picture, min_overlap):
-    """The `Match` of a `Picture` whose detections come best first.
+def match(image, min_iou):
+    """Match the detections of an image to its ground truths, class by class, by VOC's rules.
 
-    A detection belongs to the ground truth of its class that it overlaps most, if by `min_overlap` or more; the first
-    at a ground truth is true, each later one false; at a difficult one it is not counted, however many there are. One
-    that is false, but lies within a crowd of its class with `min_overlap` of itself or more, is not counted either, as
-    COCO has it.
+    Each detection is compared with the ground truth of its class that it overlaps most. If their
+    IoU is at least `min_iou`, the first (highest-scoring) detection of that ground truth is a true
+    positive, and later ones are false positives. Detections of a difficult ground truth are
+    ignored. As in COCO, a detection that would be a false positive is ignored if at least the
+    share `min_iou` of its own area lies in a crowd region of its class.
+
+    Args:
+        image: `EvaluatedImage` with its detections sorted by score, highest first.
+        min_iou: smallest IoU of a true positive.
+
+    Returns:
+        A `Match`.
     """
-    worth, truth = (np.full(len(picture.scores), value) for value in (FALSE, -1))
-    if not len(picture.labels) or not len(worth):
-        return Match(worth, truth)
-    detected, truths = (np.asarray(boxes, float) for boxes in (picture.detected, picture.boxes))
-    same = picture.detected_labels[:, None] == picture.labels[None, :]
-    overlaps = np.where(same & ~picture.iscrowd, box_lib.iou(detected, truths, np), -1.)
-    best = overlaps.argmax(1)
-    near = overlaps.max(1) >= min_overlap
-    worth[near & picture.difficult[best]] = IGNORED
-    counted = np.flatnonzero(near & ~picture.difficult[best])
-    _, first = np.unique(best[counted], return_index=True)
-    found = counted[first]
-    worth[found], truth[found] = MATCHED, best[found]
-    shared = box_lib.intersection(detected, truths[picture.iscrowd], np)
-    inside = shared / np.maximum(box_lib.area(detected), _TINY)[:, None] >= min_overlap
-    worth[(worth == FALSE) & (inside & same[:, picture.iscrowd]).any(1)] = IGNORED
-    return Match(worth, truth)
+    outcome, index = (np.full(len(image.scores), value) for value in (FALSE_POSITIVE, -1))
+    if not len(image.labels) or not len(outcome):
+        return Match(outcome, index)
+    detected, boxes = (np.asarray(array, float) for array in (image.detected_boxes, image.boxes))
+    same_class = image.detected_labels[:, None] == image.labels[None, :]
+    iou = np.where(same_class & ~image.iscrowd, box_lib.iou(detected, boxes, np), -1.)
+    best = iou.argmax(1)
+    is_matched = iou.max(1) >= min_iou
+    outcome[is_matched & image.difficult[best]] = IGNORED
+    candidates = np.flatnonzero(is_matched & ~image.difficult[best])
+    _, first = np.unique(best[candidates], return_index=True)
+    true_positives = candidates[first]
+    outcome[true_positives], index[true_positives] = TRUE_POSITIVE, best[true_positives]
+    in_crowd = _share_inside(detected, boxes[image.iscrowd]) >= min_iou
+    in_crowd = (in_crowd & same_class[:, image.iscrowd]).any(1)
+    outcome[(outcome == FALSE_POSITIVE) & in_crowd] = IGNORED
+    return Match(outcome, index)
 
 
-def eleven_point_area(recall, precision):
-    """VOC 2007: mean over recall 0, 0.1, ..., 1 of the best precision at that recall or a higher one."""
-    # Compared as the kit and its Python versions do: the level 0.6 is 0.6000000000000001, and a recall of 9/15
-    # does not reach it. A kinder comparison would give other numbers than everybody's.
+def _share_inside(boxes, regions):
+    """[N, R] share of the area of each box [N, 4] that lies in each region [R, 4]; 0 if empty."""
+    shared = box_lib.intersection(boxes, regions, np)
+    areas = np.broadcast_to(box_lib.area(boxes)[:, None], shared.shape)
+    return np.divide(shared, areas, out=np.zeros_like(shared), where=areas > 0)
+
+
+def eleven_point_ap(recall, precision):
+    """VOC 2007: mean over recall 0, 0.1, ..., 1 of the best precision at that recall or above."""
+    # Compare as the development kit and its Python ports do: the level 0.6 is 0.6000000000000001,
+    # which a recall of 9/15 does not reach. A tolerance would change the published numbers.
     return np.mean([precision[recall >= level].max(initial=0.) for level in np.linspace(0, 1, 11)])
 
 
-def every_point_area(recall, precision):
-    """VOC 2010 and later: area under precision made falling, at every recall that occurs."""
+def all_points_ap(recall, precision):
+    """VOC 2010 and later: area under the precision-recall curve made monotonically decreasing."""
     recall = np.concatenate([[0.], recall, [1.]])
     precision = np.concatenate([[0.], precision, [0.]])
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     return np.sum(np.diff(recall) * precision[1:])
 
 
-AREAS = {'VOC07': eleven_point_area, 'VOC12': every_point_area}
+_AP_FUNCTIONS = {'VOC07': eleven_point_ap, 'VOC12': all_points_ap}
 
 
 class VocMetric:
-    """Gathers pictures one by one."""
-    names = tuple(AREAS)
+    """Accumulates images and computes VOC's average precision, with both interpolations."""
 
-    def __init__(self, num_classes, min_overlap=.5):
-        """num_classes: C, background (0) included."""
-        self._min_overlap = min_overlap
-        self._truths = np.zeros(num_classes, int)
-        self._detections = [np.zeros([3, 0])]   # of each picture: label, score, worth
+    def __init__(self, num_classes, min_iou=.5):
+        """Create a metric for C = `num_classes` classes, background (0) included.
 
-    def add(self, picture):
-        """One `Picture`."""
-        picture = picture.best_first()
-        np.add.at(self._truths, picture.labels[~picture.ignored], 1)
-        self._detections.append(np.stack([picture.detected_labels, picture.scores,
-                                          match(picture, self._min_overlap).worth]))
+        min_iou: smallest IoU of a true positive.
+        """
+        self._min_iou = min_iou
+        self._num_objects = np.zeros(num_classes, int)
+        self._detections = [np.zeros([3, 0])]   # per image: label, score, outcome
 
-    def curve(self, label):
-        """Recall, precision and score [n] of a class over its counted detections, best score first."""
+    def add(self, image):
+        """Add an `EvaluatedImage`."""
+        image = image.sort_by_score()
+        np.add.at(self._num_objects, image.labels[~image.ignored], 1)
+        self._detections.append(np.stack([image.detected_labels, image.scores,
+                                          match(image, self._min_iou).outcome]))
+
+    def precision_recall_curve(self, label):
+        """Return recall, precision and score, [D] each, of one class, highest score first.
+
+        Ignored detections are left out.
+        """
         self._detections = [np.concatenate(self._detections, 1)]
-        labels, scores, worth = self._detections[0]
-        mine = (labels == label) & (worth != IGNORED)
-        order = np.argsort(-scores[mine], kind='stable')
-        scores, worth = scores[mine][order], worth[mine][order]
-        true, false = np.cumsum(worth == MATCHED), np.cumsum(worth == FALSE)
-        return true / max(self._truths[label], 1), true / np.maximum(true + false, 1), scores
+        labels, scores, outcomes = self._detections[0]
+        is_counted = (labels == label) & (outcomes != IGNORED)
+        order = np.argsort(-scores[is_counted], kind='stable')
+        scores, outcomes = scores[is_counted][order], outcomes[is_counted][order]
+        true = np.cumsum(outcomes == TRUE_POSITIVE)
+        false = np.cumsum(outcomes == FALSE_POSITIVE)
+        recall = true / max(self._num_objects[label], 1)
+        return recall, true / np.maximum(true + false, 1), scores
 
-    def average_precisions(self, name):
-        """[C] AP of every class by 'VOC07' or 'VOC12'; NaN for the background and for classes without truths."""
-        return np.array([AREAS[name](*self.curve(label)[:2]) if self._truths[label] else np.nan
-                         for label in range(len(self._truths))])
+    def average_precisions(self):
+        """Return {'VOC07': [C], 'VOC12': [C]}: AP per class, NaN for classes without objects."""
+        curves = [self.precision_recall_curve(label)[:2] if num_objects else None
+                  for label, num_objects in enumerate(self._num_objects)]
+        return {name: np.array([np.nan if curve is None else average_precision(*curve)
+                                for curve in curves])
+                for name, average_precision in _AP_FUNCTIONS.items()}
 
-    def mean_average_precision(self, name):
-        """Mean over the classes that have ground truths; NaN if none has."""
-        found = self.average_precisions(name)
-        return float(np.mean(found[~np.isnan(found)])) if not np.isnan(found).all() else float('nan')
+    def mean_average_precisions(self):
+        """Return {'VOC07': mAP, 'VOC12': mAP}: mean over classes with objects, NaN if none has."""
+        return {name: float(values[~np.isnan(values)].mean()) if not np.isnan(values).all()
+                else float('nan') for name, values in self.average_precisions().items()}
 
-    def num_truths(self, label):
-        """Ground truths of a class that are counted: neither difficult nor crowds."""
-        return int(self._truths[label])
+    def num_objects(self, label):
+        """Return the number of ground truths of a class, without difficult ones and crowds."""
+        return int(self._num_objects[label])

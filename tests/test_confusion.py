@@ -1,84 +1,97 @@
 import numpy as np
-from evaluated import APART, SQUARE, picture
+from evaluated_images import FAR_SQUARE, SQUARE, add_all, make_image
 
 from metrics import confusion, voc
 
 CORNER = [.6, 0, 1, .4]
 
 
-def judge(*arguments, min_score=.5, min_overlap=.5, **options):
-    return confusion.judge(picture(*arguments, **options), min_score, min_overlap)
+def find_errors(*arguments, **fields):
+    return confusion.find_errors(make_image(*arguments, **fields), min_score=.5, min_iou=.5)
 
 
-def confusion_of(*judgements, num_classes=3, **options):
-    found = confusion.Confusion(num_classes, **options)
-    for judgement in judgements:
-        found.add(judgement)
-    return found
+def confusion_matrix(*errors, num_classes=3, **options):
+    return add_all(confusion.ConfusionMatrix(num_classes, **options), *errors)
 
 
-def test_right_false_missed_and_taken_for_another():
-    found = judge([SQUARE, APART, CORNER], [1, 1, 2], (), [SQUARE, CORNER, [0, .6, .4, 1]], [1, 1, 2], [.7, .9, .8])
-    assert found.picture.scores.tolist() == [.9, .8, .7]
-    assert found.worth.tolist() == [voc.FALSE, voc.FALSE, voc.MATCHED] and found.truth.tolist() == [2, -1, 0]
-    assert found.confused.tolist() == [True, False, False] and found.false.tolist() == [False, True, False]
-    assert found.missed.tolist() == [False, True, False] and found.num_wrong == 3
-    counts = confusion_of(found)
-    assert counts.counts.tolist() == [[0, 0, 1], [1, 1, 0], [0, 1, 0]]
-    assert (counts.found(), counts.missed(), counts.false(), counts.confused()) == (1, 1, 1, [(2, 1, 1)])
-    assert (counts.found(1), counts.missed(1), counts.false(1), counts.false(2)) == (1, 1, 0, 1)
+def test_correct_missed_confused_and_false_detections():
+    errors = find_errors([SQUARE, FAR_SQUARE, CORNER], [1, 1, 2],
+                         [(SQUARE, 1, .7), (CORNER, 1, .9), ([0, .6, .4, 1], 2, .8)])
+    assert errors.image.scores.tolist() == [.9, .8, .7]
+    assert errors.outcome.tolist() == [voc.FALSE_POSITIVE, voc.FALSE_POSITIVE, voc.TRUE_POSITIVE]
+    assert errors.ground_truth_index.tolist() == [2, -1, 0]
+    assert errors.confusions.tolist() == [True, False, False]
+    assert errors.false_positives.tolist() == [False, True, False]
+    assert errors.missed.tolist() == [False, True, False] and errors.num_errors == 3
+    matrix = confusion_matrix(errors)
+    assert matrix.counts.tolist() == [[0, 0, 1], [1, 1, 0], [0, 1, 0]]
+    assert (matrix.num_detected(), matrix.num_missed(), matrix.num_false_positives()) == (1, 1, 1)
+    assert matrix.confused_classes() == [(2, 1, 1)]
+    assert (matrix.num_detected(1), matrix.num_missed(1)) == (1, 1)
+    assert (matrix.num_false_positives(1), matrix.num_false_positives(2)) == (0, 1)
 
 
-def test_scores_below_do_not_count_and_the_score_itself_does():
-    assert judge([SQUARE], [1], (), [SQUARE, APART], [1, 1], [.5, .49]).num_wrong == 0
-    assert judge([SQUARE], [1], (), [SQUARE], [1], [.49]).missed.tolist() == [True]
+def test_detections_below_the_score_threshold_are_left_out():
+    assert find_errors([SQUARE], [1], [(SQUARE, 1, .5), (FAR_SQUARE, 1, .49)]).num_errors == 0
+    assert find_errors([SQUARE], [1], [(SQUARE, 1, .49)]).missed.tolist() == [True]
 
 
-def test_a_class_finds_its_own_before_another_takes_it():
-    """The best detection says class 2, a later one what it is."""
-    found = judge([SQUARE], [1], (), [SQUARE, SQUARE], [2, 1], [.9, .6])
-    assert found.truth.tolist() == [-1, 0] and found.false.tolist() == [True, False] and not found.missed.any()
+def test_an_object_is_matched_within_its_class_before_other_classes():
+    """A confused detection has a higher score than the correct one."""
+    errors = find_errors([SQUARE], [1], [(SQUARE, 2, .9), (SQUARE, 1, .6)])
+    assert errors.ground_truth_index.tolist() == [-1, 0]
+    assert errors.false_positives.tolist() == [True, False] and not errors.missed.any()
 
 
-def test_two_detections_of_another_class_take_one_object_once():
-    found = judge([SQUARE], [1], (), [SQUARE, SQUARE], [2, 2], [.9, .6])
-    assert found.confused.tolist() == [True, False] and found.false.tolist() == [False, True]
+def test_an_object_is_confused_only_once():
+    errors = find_errors([SQUARE], [1], [(SQUARE, 2, .9), (SQUARE, 2, .6)])
+    assert errors.confusions.tolist() == [True, False]
+    assert errors.false_positives.tolist() == [False, True]
 
 
-def test_the_second_of_two_that_lie_side_by_side_is_found():
-    """Both detections overlap the first most; VOC calls the second false, and the other object missed."""
+def test_the_second_of_two_neighboring_objects_counts_as_detected():
+    """Both detections overlap the first object most. VOC counts one false and one missed."""
     left, right = [0, 0, .4, .4], [0, .1, .4, .5]
-    found = judge([left, right], [1, 1], (), [left, [0, .04, .4, .44]], [1, 1], [.9, .8])
-    assert found.truth.tolist() == [0, 1] and found.num_wrong == 0
-    assert confusion_of(found).counts[1, 1] == 2 and confusion_of(found).confused() == []
+    errors = find_errors([left, right], [1, 1], [(left, 1, .9), ([0, .04, .4, .44], 1, .8)])
+    assert errors.ground_truth_index.tolist() == [0, 1] and errors.num_errors == 0
+    matrix = confusion_matrix(errors)
+    assert matrix.counts[1, 1] == 2 and matrix.confused_classes() == []
 
 
-def test_difficult_ones_and_crowds_are_no_mistakes():
-    found = judge([SQUARE, APART], [1, 1], [True, False], [SQUARE, APART], [1, 1], [.9, .9], iscrowd=[False, True])
-    assert found.num_wrong == 0 and found.worth.tolist() == [voc.IGNORED] * 2
-    assert judge([SQUARE], [1], [True]).num_wrong == 0
-    assert judge([SQUARE], [1], [True], [SQUARE], [2], [.9]).false.tolist() == [True]   # nothing to be taken for
+def test_difficult_objects_and_crowds_are_not_errors():
+    errors = find_errors([SQUARE, FAR_SQUARE], [1, 1], [(SQUARE, 1, .9), (FAR_SQUARE, 1, .9)],
+                         difficult=[True, False], iscrowd=[False, True])
+    assert errors.num_errors == 0 and errors.outcome.tolist() == [voc.IGNORED] * 2
+    assert find_errors([SQUARE], [1], difficult=[True]).num_errors == 0
+    # A difficult object cannot be confused: the detection is false.
+    errors = find_errors([SQUARE], [1], [(SQUARE, 2, .9)], difficult=[True])
+    assert errors.false_positives.tolist() == [True]
 
 
-def test_nothing_at_all():
-    assert judge().num_wrong == 0 and judge(detected=[SQUARE], detected_labels=[1], scores=[.9]).num_wrong == 1
-    assert confusion_of(judge(), num_worst=3).worst() == []
+def test_images_without_ground_truth_or_detections():
+    assert find_errors().num_errors == 0
+    assert find_errors(detections=[(SQUARE, 1, .9)]).num_errors == 1
+    assert confusion_matrix(find_errors(), num_worst=3).worst_images() == []
 
 
-def test_the_worst_come_first_and_the_earlier_of_equals():
-    one, two, none = judge([SQUARE], [1]), judge([SQUARE, APART], [1, 1]), judge()
-    found = confusion_of(one, none, two, one, two, num_worst=3).worst()
-    assert [index for index, _ in found] == [2, 4, 0] and found[0][1] is two
-    assert confusion_of(one).worst() == []
+def test_worst_images_are_sorted_by_errors_then_by_index():
+    one_error, no_errors = find_errors([SQUARE], [1]), find_errors()
+    two_errors = find_errors([SQUARE, FAR_SQUARE], [1, 1])
+    worst = confusion_matrix(one_error, no_errors, two_errors, one_error, two_errors,
+                             num_worst=3).worst_images()
+    assert [index for index, _ in worst] == [2, 4, 0] and worst[0][1] is two_errors
+    assert confusion_matrix(one_error).worst_images() == []
 
 
-def test_the_table_has_a_row_for_each_truth():
-    found = confusion_of(judge([SQUARE, APART], [1, 2], (), [SQUARE, CORNER], [2, 2], [.9, .8]))
-    assert found.table(['cat', 'dog']) == [['ground truth \\ detected as', 'cat', 'dog', 'missed'],
-                                           ['cat', 0, 1, 0], ['dog', 0, 0, 1], ['no object', 0, 1, '']]
+def test_rows_of_the_csv_file():
+    matrix = confusion_matrix(find_errors([SQUARE, FAR_SQUARE], [1, 2],
+                                          [(SQUARE, 2, .9), (CORNER, 2, .8)]))
+    assert matrix.to_rows(['cat', 'dog']) == [
+        ['ground truth \\ detected as', 'cat', 'dog', 'missed'],
+        ['cat', 0, 1, 0], ['dog', 0, 0, 1], ['no object', 0, 1, '']]
 
 
 def test_the_most_frequent_confusion_comes_first():
-    found = confusion.Confusion(4)
-    found.counts = np.array([[0, 0, 0, 0], [0, 9, 1, 0], [0, 3, 9, 1], [0, 0, 0, 0]])
-    assert found.confused() == [(2, 1, 3), (1, 2, 1), (2, 3, 1)]
+    matrix = confusion.ConfusionMatrix(4)
+    matrix.counts = np.array([[0, 0, 0, 0], [0, 9, 1, 0], [0, 3, 9, 1], [0, 0, 0, 0]])
+    assert matrix.confused_classes() == [(2, 1, 3), (1, 2, 1), (2, 3, 1)]

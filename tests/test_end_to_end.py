@@ -51,7 +51,7 @@ def test_what_the_board_shows(trained):
             for event in tf.train.summary_iterator(str(path)) for value in event.summary.value}
     assert tags - {'training/images_per_second'} == {   # which comes with the second record
         'losses/confidence', 'losses/localization', 'losses/weight_decay', 'losses/total', 'training/learning_rate',
-        'matching/matched_anchors_per_picture', 'matching/well_matched_share',
+        'matching/matched_anchors_per_image', 'matching/well_matched_share',
         *(f'training_images/{k}' for k in range(1, 5))}
 
 
@@ -60,9 +60,9 @@ def test_evaluation(data, trained):
     text = scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={run}', f'--dataset_dir={data}/records',
                            '--batch_size=2')
     result = json.loads((run / 'eval_test/result.json').read_text())
-    assert 'mAP over the classes that occur: VOC07' in text and result['step'] == 6 and result['pictures'] == 5
+    assert 'mAP over classes with ground truth: VOC07' in text and result['step'] == 6 and result['pictures'] == 5
     assert set(result['classes']) == set(shapes.CLASSES) and 0 <= result['mAP']['VOC07'] <= 1
-    assert list((run / 'eval_test').glob('events.*')) and 'objects by size (COCO)' in text
+    assert list((run / 'eval_test').glob('events.*')) and 'COCO, by object size' in text
     assert {'precision_recall.png', 'confusion.csv', 'worst_pictures.html'} <= {
         path.name for path in (run / 'eval_test').iterdir()}
 
@@ -75,10 +75,10 @@ def test_evaluation_without_labels(data, trained, tmp_path):
     scripts.succeed('tf_convert_data.py', *convert, f'--labels_file={tmp_path}/labels.txt')
     evaluate = ['eval_ssd_network.py', f'--checkpoint_path={trained[0]}', f'--dataset_dir={tmp_path}/records',
                 f'--eval_dir={tmp_path}/eval']
-    assert 'there is no ground truth' in scripts.succeed(*evaluate, '--write_detections=voc')
+    assert 'has no ground truth' in scripts.succeed(*evaluate, '--write_detections=voc')
     assert len(list((tmp_path / 'eval/detections').glob('comp4_det_test_*.txt'))) == 4
     assert json.loads((tmp_path / 'eval/result.json').read_text())['mAP']['VOC07'] is None
-    assert 'wants the ids of categories' in scripts.refusal(*evaluate, '--write_detections=coco')
+    assert 'needs COCO category ids' in scripts.refusal(*evaluate, '--write_detections=coco')
 
 
 def test_prediction(data, trained, tmp_path):
@@ -105,7 +105,7 @@ def test_prediction_spares_its_input_and_passes_over_what_is_no_picture(data, tr
     arguments = [f'--checkpoint_path={trained[0]}', tmp_path]
     assert 'would overwrite' in scripts.refusal('predict_ssd_network.py', f'--output_dir={tmp_path}', *arguments)
     text = scripts.succeed('predict_ssd_network.py', f'--output_dir={tmp_path}/out', *arguments)
-    assert 'left out: ' in text and 'broken.jpg: is no picture' in text and 'in 1 pictures' in text
+    assert 'skipped: ' in text and 'broken.jpg: not an image' in text and 'in 1 images' in text
     assert list(json.loads((tmp_path / 'out/detections.json').read_text())) == [str(tmp_path / 'photo.jpg')]
 
 

@@ -1,5 +1,5 @@
 import pytest
-from evaluated import SQUARE, gathered, picture
+from evaluated_images import SQUARE, add_all, make_image
 from image_files import write_image
 
 from datasets import dataset_factory, dataset_info, records, schema, voc
@@ -9,34 +9,38 @@ from visualization import evaluation_files
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Three pictures of different sizes in two files."""
+    """Three images of different sizes in two files of records."""
     with records.ShardWriter(str(tmp_path), 'pets', 'val', 2) as writer:
         for number in range(3):
             path = write_image(tmp_path / f'JPEGImages/{number}.jpg', (30 + number, 20))
-            writer.write(number // 2, schema.serialize(voc.read_unlabeled(str(tmp_path), path.stem), {}))
+            annotation = voc.read_unlabeled(str(tmp_path), path.stem)
+            writer.write(number // 2, schema.serialize(annotation, {}))
     dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', writer.counts)
     return dataset_factory.get_dataset('', 'val', str(tmp_path))
 
 
-def test_pictures_are_found_by_their_place(dataset, tmp_path):
-    for number in range(3):
-        assert evaluation_files.encoded(dataset, number) == (tmp_path / f'JPEGImages/{number}.jpg').read_bytes()
-    with pytest.raises(IndexError):
-        evaluation_files.encoded(dataset, 3)
+def test_images_are_read_by_index_over_all_files(dataset, tmp_path):
+    for index in range(3):
+        content = (tmp_path / f'JPEGImages/{index}.jpg').read_bytes()
+        assert evaluation_files.read_encoded_image(dataset, index) == content
+    with pytest.raises(IndexError, match='pets val has no record 3'):
+        evaluation_files.read_encoded_image(dataset, 3)
 
 
-def test_files(dataset, tmp_path):
-    evaluation = gathered(Evaluation(dataset.class_names, num_worst=5, keep=[2]), picture(),
-                          picture([SQUARE], [2], (), [SQUARE], [1], [.9], filename=''), picture([SQUARE], [1]))
+def test_files_and_kept_images(dataset, tmp_path):
+    evaluation = add_all(
+        Evaluation(dataset.class_names, num_worst=5, kept_indices=[2]), make_image(),
+        make_image([SQUARE], [2], [(SQUARE, 1, .9)], filename=''), make_image([SQUARE], [1]))
     out = tmp_path / 'out'
     out.mkdir()
-    evaluation_files.write(str(out), 'pets val, step 7', evaluation, dataset)
-    assert sorted(path.name for path in out.iterdir()) == ['confusion.csv', 'precision_recall.png',
-                                                           'worst_pictures.html']
-    assert (out / 'confusion.csv').read_text() == ('ground truth \\ detected as,cat,dog,missed\ncat,0,0,1\ndog,1,0,0\n'
-                                                   'no object,0,0,\n')
+    evaluation_files.write_files(str(out), 'pets val, step 7', evaluation, dataset)
+    assert sorted(path.name for path in out.iterdir()) == [
+        'confusion.csv', 'precision_recall.png', 'worst_pictures.html']
+    assert (out / 'confusion.csv').read_text() == (
+        'ground truth \\ detected as,cat,dog,missed\ncat,0,0,1\ndog,1,0,0\nno object,0,0,\n')
     page = (out / 'worst_pictures.html').read_text()
-    assert 'Worst pictures: pets val, step 7' in page and page.count('<figure>') == 2
-    assert '<b>picture 1</b>: 1 mistake: dog taken for cat' in page and '<b>a.jpg</b>: 1 mistake: cat missed' in page
-    (name, drawn), = evaluation_files.kept_pictures(evaluation, dataset)
+    assert 'Worst images: pets val, step 7' in page and page.count('<figure>') == 2
+    assert '<b>image 1</b>: 1 error: dog detected as cat' in page
+    assert '<b>a.jpg</b>: 1 error: cat missed' in page
+    (name, drawn), = evaluation_files.draw_kept_images(evaluation, dataset)
     assert name == 'a.jpg' and drawn.size == (560, 350)

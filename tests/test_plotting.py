@@ -6,11 +6,11 @@ from common.errors import UserError
 from visualization import plotting
 
 
-def test_without_matplotlib(monkeypatch):
+def test_missing_matplotlib_raises_user_error(monkeypatch):
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
-    with pytest.raises(UserError, match='--plot needs matplotlib, which is missing: pip install'):
-        plotting.pyplot('--plot')
+    with pytest.raises(UserError, match='--plot needs matplotlib, which is not installed; run pip'):
+        plotting.import_pyplot('--plot')
 
 
-def test_no_window_is_wanted():
-    assert plotting.pyplot('--plot').get_backend().lower() == 'agg'
+def test_backend_opens_no_window():
+    assert plotting.import_pyplot('--plot').get_backend().lower() == 'agg'

@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_what_there_is(given, tmp_path):
     running.send_signal(signal.SIGINT)
     text += running.communicate(timeout=60)[0]
     assert running.returncode == 130 and 'error: interrupted' in text
-    count = int(re.search(r'what was found in the first (\d+) frames is kept in', text).group(1))
+    count = int(re.search(r'results of the first (\d+) frames saved to', text).group(1))
     assert len(json.loads((tmp_path / 'out/clip.partial.json').read_text())['frames']) == count
     assert sum(1 for _ in video.Reader(str(tmp_path / 'out/clip.partial.mp4'))) == count
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['clip.partial.json', 'clip.partial.mp4']
@@ -107,7 +107,7 @@ def test_without_opencv(given, tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))
     sentence = scripts.refusal(SCRIPT, f'--checkpoint_path={given}/net', f'--output_dir={tmp_path}/out',
                                given / 'pictures/clip.mp4')
-    assert sentence.endswith('clip.mp4 is a video, and videos need OpenCV, which is missing: pip install -r '
+    assert sentence.endswith('clip.mp4 is a video, and videos need OpenCV, which is not installed; run pip install -r '
                              'requirements-video.txt')
     assert 'would overwrite' in scripts.refusal(SCRIPT, f'--checkpoint_path={given}/net',
                                                 f'--output_dir={given}/pictures', given / 'pictures/0.jpg')
@@ -117,6 +117,6 @@ def test_what_is_nothing_to_look_at(given, tmp_path):
     arguments = [SCRIPT, f'--checkpoint_path={given}/net', f'--output_dir={tmp_path}/out']
     assert 'no pictures or videos given; name files, folders or globs' in scripts.refusal(*arguments)
     for name in ('none.mp4', 'net', '*.gif'):
-        assert f"'{given}/{name}' is no picture or video, no folder with any, and no glob" in scripts.refusal(
+        assert f"no image or video found at '{given}/{name}'; pass existing files" in scripts.refusal(
             *arguments, given / name)
     assert not (tmp_path / 'out').exists()

@@ -1,1 +1,1 @@
-"""Pictures for people."""
+"""Drawn images and videos, plots, HTML pages and TensorBoard summaries."""

@@ -13,7 +13,7 @@ def draw(path, boxes, nets, overlaps):
     overlap of every box with an anchor, [M].
     """
     import numpy as np
-    pyplot = plotting.pyplot('--plot')
+    pyplot = plotting.import_pyplot('--plot')
     figure, (shapes, reached) = pyplot.subplots(1, 2, figsize=(11, 5))
     sides = (boxes[:, 2:] - boxes[:, :2])[::-(-len(boxes) // _MOST)] * nets[0].image_size
     shapes.loglog(sides[:, 1], sides[:, 0], '.', color='0.75', markersize=3, label='boxes')

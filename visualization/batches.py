@@ -1,4 +1,4 @@
-"""A training batch as files that a person can look at."""
+"""Training batches as images and files, to check the input pipeline by eye."""
 import os
 
 import numpy as np
@@ -6,36 +6,51 @@ from PIL import Image
 
 from visualization.drawing import draw_detections
 
-_LEAST, _SCALE = 480, 1.6   # side in pixels, and size of names, that can be read where a page shows several small
+_MIN_SIDE = 480        # pixels of images for TensorBoard, which shows them side by side
+_CAPTION_SCALE = 1.6   # of their captions, to stay readable
 
 
 def draw_example(pixels, boxes, labels, class_names):
-    """A picture of a batch with its boxes and their names, [H', W', 3] uint8; a small one is enlarged for that.
+    """Return an image of a batch with its ground truth drawn, [H', W', 3] uint8.
 
-    pixels: [H, W, 3] uint8. boxes: [M, 4]. labels: [M], 0 for padding. class_names: label 1 first.
+    Small images are enlarged by a whole factor, to at least 480 pixels on the shorter side.
+
+    Args:
+        pixels: [H, W, 3] uint8.
+        boxes: [M, 4] relative boxes.
+        labels: [M] int; boxes with label 0 are padding.
+        class_names: names of the classes, label 1 first.
     """
     image = Image.fromarray(pixels)
-    factor = -(-_LEAST // min(image.size))
+    factor = -(-_MIN_SIDE // min(image.size))
     image = image.resize([side * factor for side in image.size], Image.BICUBIC)
-    return np.asarray(_drawn(image, boxes, labels, class_names, _SCALE))
+    return np.asarray(_draw(image, boxes, labels, class_names, _CAPTION_SCALE))
 
 
-def _drawn(image, boxes, labels, class_names, scale=1.):
-    real = (labels > 0) & np.isfinite(boxes).all(axis=1)   # others lie nowhere
-    return draw_detections(image, boxes[real], [class_names[label - 1] for label in labels[real]], labels[real], scale)
+def _draw(image, boxes, labels, class_names, scale=1.):
+    """Return a copy of a PIL image with its boxes, except padding and non-finite boxes."""
+    is_drawn = (labels > 0) & np.isfinite(boxes).all(axis=1)
+    labels = labels[is_drawn]
+    captions = [class_names[label - 1] for label in labels]
+    return draw_detections(image, boxes[is_drawn], captions, labels, scale)
 
 
 def write_batch(folder, batch, class_names):
-    """Writes each picture of a batch with its boxes as PNG, and all of its arrays as `batch.npz`.
+    """Write the images of a batch with their boxes drawn as PNG, and its arrays as `batch.npz`.
 
-    batch: name -> array of [B, ...], as the input pipeline makes it, with 'image' [B, H, W, 3] uint8, 'boxes'
-    [B, M, 4], 'labels' [B, M] (0: padding) and 'filename' [B] bytes. class_names: label 1 first.
+    Args:
+        folder: created if it does not exist.
+        batch: dict of arrays [B, ...] from the input pipeline, among them 'image' [B, H, W, 3]
+            uint8, 'boxes' [B, M, 4], 'labels' [B, M] (0 is padding) and 'filename' [B] bytes.
+        class_names: names of the classes, label 1 first.
     """
     os.makedirs(folder, exist_ok=True)
-    arrays = {name: values.astype('S') if values.dtype == object else values for name, values in batch.items()}
-    np.savez_compressed(os.path.join(folder, 'batch.npz'), **arrays)   # without pickle, so that anyone can load it
-    for number, (pixels, boxes, labels, filename) in enumerate(
-            zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)):
-        drawn = _drawn(Image.fromarray(pixels), boxes, labels, class_names)
-        stem = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
-        drawn.save(os.path.join(folder, f'{number:03d}_{stem}.png'))
+    # Fixed-length strings instead of objects, so that the file loads without pickle.
+    arrays = {name: values.astype('S') if values.dtype == object else values
+              for name, values in batch.items()}
+    np.savez_compressed(os.path.join(folder, 'batch.npz'), **arrays)
+    examples = zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)
+    for number, (pixels, boxes, labels, filename) in enumerate(examples):
+        drawn = _draw(Image.fromarray(pixels), boxes, labels, class_names)
+        name = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
+        drawn.save(os.path.join(folder, f'{number:03d}_{name}.png'))

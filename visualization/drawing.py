@@ -1,67 +1,84 @@
-"""Detections drawn onto a picture."""
+"""Draw boxes and captions onto images."""
 import colorsys
 import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-_GOLDEN = .618034   # steps of this share around the colour circle keep any number of classes apart
+_GOLDEN_RATIO = .618034   # hue step between classes; keeps the hues of any number of classes apart
 
 
-def colour_of(label):
-    """RGB of a class, the same in every picture."""
-    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(label * _GOLDEN % 1., .75, .95))
+def class_color(label):
+    """Return the RGB color of a class, the same in every image."""
+    hue = label * _GOLDEN_RATIO % 1.
+    return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, .75, .95))
 
 
 def draw_detections(image, boxes, captions, labels, scale=1.):
-    """A copy of a PIL image with boxes [D, 4] (relative), a caption and a class colour for each.
+    """Return a copy of an image with its detections drawn in the colors of their classes.
 
-    Best detection first; it is drawn last, on top. scale: of lines and text, which grow with the picture.
+    Args:
+        image: PIL image of any mode; the copy is RGB.
+        boxes: [D, 4] relative boxes, best detection first. The best one is drawn last, on top.
+        captions: D strings; '' for no caption.
+        labels: D labels.
+        scale: factor of line width and font size, which grow with the size of the image.
     """
-    return draw_boxes(image, boxes, captions, [colour_of(label) for label in labels], scale)
+    return draw_boxes(image, boxes, captions, [class_color(label) for label in labels], scale)
 
 
-def draw_boxes(image, boxes, captions, colours, scale=1.):
-    """As `draw_detections`, with an RGB colour for each box. A box with the caption '' has none."""
+def draw_boxes(image, boxes, captions, colors, scale=1.):
+    """Do the same as `draw_detections`, with an RGB color for each box instead of its label."""
     image = image.convert('RGB')
     size = scale * max(image.size)
-    line, font = max(2, round(size / 250)), ImageFont.load_default(max(10, round(size / 38)))
+    line_width = max(2, round(size / 250))
+    font = ImageFont.load_default(max(10, round(size / 38)))
     drawing = ImageDraw.Draw(image)
-    for box, caption, colour in reversed(list(zip(boxes, captions, colours, strict=True))):
+    sides = (image.height, image.width) * 2
+    for box, caption, color in reversed(list(zip(boxes, captions, colors, strict=True))):
         ymin, xmin, ymax, xmax = (round(float(edge) * side)
-                                  for edge, side in zip(box, (image.height, image.width) * 2, strict=True))
-        drawing.rectangle([xmin, ymin, max(xmax - 1, xmin), max(ymax - 1, ymin)], outline=colour, width=line)
+                                  for edge, side in zip(box, sides, strict=True))
+        drawing.rectangle([xmin, ymin, max(xmax - 1, xmin), max(ymax - 1, ymin)], outline=color,
+                          width=line_width)
         if caption:
-            _caption(drawing, image.size, (xmin, ymin), caption, colour, font)
+            _draw_caption(drawing, image.size, (xmin, ymin), caption, color, font)
     return image
 
 
-def _caption(drawing, image_size, corner, caption, colour, font):
-    """A filled label above the box, or inside it where there is no room above, never outside the picture."""
+def _draw_caption(drawing, image_size, corner, caption, color, font):
+    """Draw a filled label above the upper left corner of a box, or inside if there is no room."""
     left, top, right, bottom = drawing.textbbox((0, 0), caption, font=font)
     pad = max(1, (bottom - top) // 5)
     width, height = right - left + 2 * pad, bottom - top + 2 * pad
     x = max(0, min(corner[0], image_size[0] - width))
     y = corner[1] - height if corner[1] >= height else corner[1]
-    drawing.rectangle([x, y, x + width - 1, y + height - 1], fill=colour)
-    brightness = .3 * colour[0] + .59 * colour[1] + .11 * colour[2]
-    drawing.text((x + pad - left, y + pad - top), caption, font=font, fill='black' if brightness > 120 else 'white')
+    drawing.rectangle([x, y, x + width - 1, y + height - 1], fill=color)
+    brightness = .3 * color[0] + .59 * color[1] + .11 * color[2]
+    text_color = 'black' if brightness > 120 else 'white'
+    drawing.text((x + pad - left, y + pad - top), caption, font=font, fill=text_color)
 
 
-def as_jpeg(image, quality=92):
-    """The bytes of a PIL image as a JPEG."""
-    encoded = io.BytesIO()
-    image.save(encoded, 'JPEG', quality=quality)
-    return encoded.getvalue()
+def encode_jpeg(image, quality=92):
+    """Return a PIL image as JPEG bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, 'JPEG', quality=quality)
+    return buffer.getvalue()
 
 
 def contact_sheet(images, columns, cell, margin=6):
-    """PIL images side by side, each fitted into a square cell of so many pixels."""
+    """Return a PIL image with images in a grid, row by row.
+
+    Args:
+        images: PIL images; each is shrunk to fit into its cell, and centered.
+        columns: number of columns.
+        cell: side of the square cells in pixels.
+        margin: space between the cells in pixels.
+    """
     rows = -(-len(images) // columns)
     step = cell + margin
     sheet = Image.new('RGB', (columns * step + margin, rows * step + margin), 'white')
     for index, image in enumerate(images):
-        fitted = image.copy()
-        fitted.thumbnail((cell, cell), Image.LANCZOS)
-        sheet.paste(fitted, (margin + index % columns * step + (cell - fitted.width) // 2,
-                             margin + index // columns * step + (cell - fitted.height) // 2))
+        thumbnail = image.copy()
+        thumbnail.thumbnail((cell, cell), Image.LANCZOS)
+        sheet.paste(thumbnail, (margin + index % columns * step + (cell - thumbnail.width) // 2,
+                                margin + index // columns * step + (cell - thumbnail.height) // 2))
     return sheet

@@ -1,46 +1,59 @@
-"""What an evaluation leaves for people: curves, confusion, the worst pictures."""
+"""Files of an evaluation for the user: curves, confusion matrix and the worst images."""
 import csv
 import io
 import os
 
 from common.files import write_atomically
 from datasets import records, schema
-from visualization import curves, judged, worst_pictures
+from visualization import curves, error_images, worst_images
 
 
-def write(folder, title, evaluation, dataset):
-    """Writes `precision_recall.png`, `confusion.csv` and `worst_pictures.html`.
+def write_files(folder, title, evaluation, dataset):
+    """Write `precision_recall.png`, `confusion.csv` and `worst_pictures.html`.
 
-    title: what was evaluated, for people. evaluation: `metrics.evaluation.Evaluation` of all pictures of a `Dataset`.
+    Args:
+        folder: an existing folder.
+        title: what was evaluated, for the headings.
+        evaluation: `metrics.evaluation.Evaluation` of all images of the dataset.
+        dataset: the evaluated `Dataset`.
     """
-    areas = evaluation.voc.average_precisions('VOC12')
-    curves.draw(os.path.join(folder, 'precision_recall.png'), f'{title}; AP as VOC12 counts', [
-        curves.Curve(name, *evaluation.voc.curve(label), areas[label])
-        for label, name in enumerate(dataset.class_names, 1)], evaluation.min_score)
+    class_aps = evaluation.voc.average_precisions()['VOC12']
+    curves.draw_pages(
+        os.path.join(folder, 'precision_recall.png'), f'{title}; AP of VOC12',
+        [curves.Curve(name, *evaluation.voc.precision_recall_curve(label), class_aps[label])
+         for label, name in enumerate(dataset.class_names, 1)], evaluation.min_score)
     text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(evaluation.confusion.table(dataset.class_names))
+    csv.writer(text, lineterminator='\n').writerows(
+        evaluation.confusion.to_rows(dataset.class_names))
     write_atomically(os.path.join(folder, 'confusion.csv'), text.getvalue())
-    worst_pictures.write(
-        os.path.join(folder, 'worst_pictures.html'), f'Worst pictures: {title}',
-        f'The pictures with the most mistakes, at a score of {evaluation.min_score:g} and more.',
-        [(_name(judgement, index), encoded(dataset, index), judgement)
-         for index, judgement in evaluation.confusion.worst()], dataset.class_names)
+    worst_images.write_page(
+        os.path.join(folder, 'worst_pictures.html'), f'Worst images: {title}',
+        f'Images with the most errors, at a score of at least {evaluation.min_score:g}.',
+        [(_image_name(errors, index), read_encoded_image(dataset, index), errors)
+         for index, errors in evaluation.confusion.worst_images()], dataset.class_names)
 
 
-def kept_pictures(evaluation, dataset):
-    """(name, PIL image) of each picture that the evaluation kept, drawn with its detections and ground truths."""
-    for index, judgement in evaluation.kept.items():
-        yield _name(judgement, index), judged.draw(encoded(dataset, index), judgement, dataset.class_names)
+def draw_kept_images(evaluation, dataset):
+    """Yield (name, PIL image) of each image in `evaluation.kept`, with its boxes drawn."""
+    for index, errors in evaluation.kept.items():
+        encoded = read_encoded_image(dataset, index)
+        yield (_image_name(errors, index),
+               error_images.draw(encoded, errors, dataset.class_names))
 
 
-def encoded(dataset, index):
-    """The bytes of a picture of a `Dataset`, as its record holds them."""
+def read_encoded_image(dataset, index):
+    """Return the bytes of the image file in record `index` of a `Dataset`, counted over all files.
+
+    Raises:
+        IndexError: If the dataset has fewer records.
+    """
+    position = index
     for path, offsets in zip(dataset.files, dataset.offsets, strict=True):
-        if index < len(offsets):
-            return schema.parse_raw(records.read_record(path, offsets[index])).encoded
-        index -= len(offsets)
-    raise IndexError(f'there are no {index} more pictures')
+        if position < len(offsets):
+            return schema.parse_raw(records.read_record(path, offsets[position])).encoded
+        position -= len(offsets)
+    raise IndexError(f'{dataset.name} {dataset.split} has no record {index}')
 
 
-def _name(judgement, index):
-    return judgement.picture.filename or f'picture {index}'
+def _image_name(errors, index):
+    return errors.image.filename or f'image {index}'

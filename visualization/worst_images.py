@@ -1,9 +1,9 @@
-"""A page of pictures with what is wrong in them; one HTML file that needs no other."""
+"""HTML page of the images with the most errors: a single file without links to others."""
 import base64
 import html
 
 from common.files import write_atomically
-from visualization import judged
+from visualization import error_images
 from visualization.drawing import encode_jpeg
 
 _STYLE = """
@@ -13,29 +13,37 @@ figure { margin: 0; max-width: 560px; background: white; padding: .6em; border: 
 figcaption { margin-top: .4em; overflow-wrap: anywhere }
 img { max-width: 100% }
 li { display: inline-block; margin-right: 1.2em; white-space: nowrap }
-li span { display: inline-block; width: 1.6em; height: 1em; vertical-align: -.15em; margin-right: .4em }
+li span { display: inline-block; width: 1.6em; height: 1em; margin-right: .4em }
+li span { vertical-align: -.15em }
 ul { padding: 0 }
 """
 
 
-def write(path, title, text, entries, class_names):
-    """Writes the page.
+def write_page(path, title, text, entries, class_names):
+    """Write the page, atomically.
 
-    title, text: what it is a page of, and how its mistakes were counted. entries: [(name, encoded picture,
-    `Judgement`), ...] in their order on the page. class_names: label 1 first.
+    Args:
+        path: the HTML file.
+        title: title and heading of the page.
+        text: paragraph below the heading.
+        entries: [(image name, encoded image, `ImageErrors`), ...] in the order of the page.
+        class_names: names of the classes, label 1 first.
     """
-    legend = ''.join(f'<li><span style="background: rgb{colour}"></span>{html.escape(name)}</li>'
-                     for name, colour in judged.COLOURS.items())
-    figures = '\n'.join(_figure(name, encoded, judgement, class_names) for name, encoded, judgement in entries)
-    write_atomically(path, f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}'
-                           f'</title><style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n'
-                           f'<p>{html.escape(text)}</p>\n<ul>{legend}</ul>\n<main>\n{figures or "None."}\n</main>\n'
-                           f'</body></html>\n')
+    legend = ''.join(f'<li><span style="background: rgb{color}"></span>{html.escape(outcome)}</li>'
+                     for outcome, color in error_images.COLORS.items())
+    figures = '\n'.join(_figure(*entry, class_names) for entry in entries)
+    title, text = html.escape(title), html.escape(text)
+    write_atomically(path, (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<style>{_STYLE}</style></head>\n<body><h1>{title}</h1>\n<p>{text}</p>\n'
+        f'<ul>{legend}</ul>\n<main>\n{figures or "No errors."}\n</main>\n</body></html>\n'))
 
 
-def _figure(name, encoded, judgement, class_names):
-    picture = base64.b64encode(encode_jpeg(judged.draw(encoded, judgement, class_names))).decode()
-    count = judgement.num_wrong
-    return (f'<figure><img src="data:image/jpeg;base64,{picture}" alt="{html.escape(name)}"><figcaption>'
-            f'<b>{html.escape(name)}</b>: {count} mistake{"s" * (count != 1)}: '
-            f'{html.escape(judged.why(judgement, class_names))}</figcaption></figure>')
+def _figure(name, encoded, errors, class_names):
+    """Return the HTML of one image with its caption."""
+    jpeg = encode_jpeg(error_images.draw(encoded, errors, class_names))
+    name, count = html.escape(name), errors.num_errors
+    return (f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" '
+            f'alt="{name}"><figcaption><b>{name}</b>: {count} error{"s" * (count != 1)}: '
+            f'{html.escape(error_images.describe_errors(errors, class_names))}'
+            '</figcaption></figure>')
