@@ -1,9 +1,10 @@
-"""Keeps what a run measured: the command, the log, the result, the machine, and pictures of what it found.
+r"""Copy the results of a run: commands, log, metrics, machine, and a sheet of drawn images.
 
-python -m benchmarks.record --run_dir=runs/voc2007_mobilenet --output_dir=benchmarks/results/voc2007_mobilenet
+python -m benchmarks.record --run_dir=runs/voc2007_mobilenet \
+    --output_dir=benchmarks/results/voc2007_mobilenet
 
-run_dir: what the scripts of the data sets make, with train/, the results of the evaluation in train/eval_<split>/
-and pictures/, if there are any.
+run_dir is the output folder of one of the dataset scripts (scripts/*.sh): with train/, the
+evaluation results in train/eval_<split>/ and drawn images in images/, if there are any.
 """
 import datetime
 import glob
@@ -21,59 +22,66 @@ from run_folder import checkpoint_files, run_config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('run_dir', None, 'Folder of the run.')
-flags.DEFINE_string('output_dir', None, 'Folder to keep it in.')
-flags.DEFINE_integer('pictures', 12, 'Pictures to show on one sheet.', lower_bound=0)
+flags.DEFINE_string('output_dir', None, 'Folder to copy the results to.')
+flags.DEFINE_integer('num_images', 12, 'Maximum number of drawn images on the sheet.',
+                     lower_bound=0)
+flags.DEFINE_alias('pictures', 'num_images')
 
 
 def check_flags():
-    """Refuses what is not there, and does it all: TensorFlow is not needed."""
+    """Copy the results and return exit code 0: TensorFlow is not needed."""
     app.require_flags(FLAGS, 'run_dir', 'output_dir')
     train_dir = os.path.join(FLAGS.run_dir, 'train')
-    if not os.path.exists(os.path.join(train_dir, run_config.LOG_FILE)):
-        raise UserError(f'{train_dir} holds no {run_config.LOG_FILE}: it is no folder of a run')
+    log_path = os.path.join(train_dir, run_config.LOG_FILE)
+    if not os.path.exists(log_path):
+        raise UserError(f'{log_path} does not exist. Correct --run_dir: it is the folder that '
+                        f'contains train/.')
     os.makedirs(FLAGS.output_dir, exist_ok=True)
-    with open(os.path.join(train_dir, run_config.LOG_FILE), encoding='utf-8') as file:
-        log = _portable(file.read())
+    with open(log_path, encoding='utf-8') as file:
+        log = _relative_paths(file.read())
     files.write_atomically(os.path.join(FLAGS.output_dir, run_config.LOG_FILE), log)
-    results = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
+    result_paths = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
     starts = re.findall(r'^--- (\S+ \S+) (.*)$', log, re.MULTILINE)
     files.write_json(os.path.join(FLAGS.output_dir, 'run.json'), {
         'commands': [command_line for _, command_line in starts],
-        'started': [when for when, _ in starts],
-        'last_checkpoint_written': _time_of(checkpoint_files.list_checkpoints(train_dir)),
+        'started': [start_time for start_time, _ in starts],
+        'last_checkpoint_written': _write_time(checkpoint_files.list_checkpoints(train_dir)),
         'seed': run_config.read(train_dir)['flags']['seed'],
-        'machine': machine(),
-        'results': [_result(path) for path in results]})
-    _sheet()
+        'machine': describe_machine(),
+        'results': [_read_result(path) for path in result_paths]})
+    _write_sheet()
     return 0
 
 
-def _portable(text):
-    """Without the path of this machine to the project."""
+def _relative_paths(text):
+    """Replace absolute paths into the working directory by relative ones."""
     return text.replace(os.getcwd() + os.sep, '')
 
 
-def _result(path):
-    result = files.read_json(path, 'evaluate anew')
-    return {**result, 'checkpoint': _portable(result['checkpoint'])}
+def _read_result(path):
+    result = files.read_json(path, 'run the evaluation again')
+    return {**result, 'checkpoint': _relative_paths(result['checkpoint'])}
 
 
-def _time_of(checkpoints):
+def _write_time(checkpoints):
+    """Return the local time at which the first of these checkpoints was written, or None."""
     if not checkpoints:
         return None
-    return f'{datetime.datetime.fromtimestamp(os.path.getmtime(checkpoints[0] + ".index")):%Y-%m-%d %H:%M:%S}'
+    seconds = os.path.getmtime(checkpoints[0] + '.index')
+    return f'{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}'
 
 
-def machine():
-    """What the run ran on, without names or places."""
+def describe_machine():
+    """Return the processor and the package versions, without names of hosts or users."""
     try:
         with open('/proc/cpuinfo', encoding='utf-8') as file:
-            model = re.search(r'^model name\s*: (.*)$', file.read(), re.MULTILINE).group(1)
+            processor = re.search(r'^model name\s*: (.*)$', file.read(), re.MULTILINE).group(1)
     except (OSError, AttributeError):
-        model = platform.processor()
-    package = next(name for name in ('tensorflow', 'tensorflow-cpu') if _version(name))
-    return {'processor': model, 'cores': os.cpu_count(), 'python': platform.python_version(),
-            package: _version(package), 'tf-slim': _version('tf-slim'), 'numpy': _version('numpy')}
+        processor = platform.processor()
+    tensorflow = next(name for name in ('tensorflow', 'tensorflow-cpu') if _version(name))
+    return {'processor': processor, 'cores': os.cpu_count(), 'python': platform.python_version(),
+            tensorflow: _version(tensorflow), 'tf-slim': _version('tf-slim'),
+            'numpy': _version('numpy')}
 
 
 def _version(package):
@@ -83,16 +91,20 @@ def _version(package):
         return None
 
 
-def _sheet():
+def _write_sheet():
+    """Write a contact sheet of the first drawn images, if the run has any."""
     from PIL import Image
 
     from visualization import drawing
-    pictures = []
-    for path in sorted(glob.glob(os.path.join(glob.escape(FLAGS.run_dir), 'pictures', '*.jpg')))[:FLAGS.pictures]:
-        with Image.open(path) as opened:
-            pictures.append(opened.convert('RGB'))
-    if pictures:
-        sheet = drawing.contact_sheet(pictures, columns=4, cell=300)
+    run_dir = glob.escape(FLAGS.run_dir)
+    paths = sorted(glob.glob(os.path.join(run_dir, 'images', '*.jpg'))
+                   or glob.glob(os.path.join(run_dir, 'pictures', '*.jpg')))   # earlier versions
+    images = []
+    for path in paths[:FLAGS.num_images]:
+        with Image.open(path) as image:
+            images.append(image.convert('RGB'))
+    if images:
+        sheet = drawing.contact_sheet(images, columns=4, cell=300)
         sheet.save(os.path.join(FLAGS.output_dir, 'detections.jpg'), quality=80)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The one test command: bash scripts/test.sh [pytest arguments]
-# Two files at a time: most of the time goes into loading TensorFlow, which one core does alone. -n 0: one test at a time.
+# Runs all tests: bash scripts/test.sh [pytest arguments]
+# Two test files run in parallel (-n 2), because most of the time goes into importing TensorFlow,
+# which uses one core. -n 0 runs one test at a time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash scripts/setup.sh

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Pascal VOC 07+12: trains SSD300 with the paper's recipe on the trainval of both years, evaluates on 2007 test.
+# Pascal VOC 07+12: trains SSD300 with the paper's recipe on trainval of both years, evaluates on
+# test of 2007.
 #   bash scripts/voc0712.sh VOCdevkit [OUT] [flags of train_ssd_network.py]
-# VOCdevkit holds VOC2007 and VOC2012; OUT is runs/voc0712 by default. The recipe wants --checkpoint_path=... with VGG16
-# weights, as the paper has it (checkpoints/README.md).
+# VOCdevkit: folder with VOC2007 and VOC2012. OUT: output folder, runs/voc0712 by default.
+# Pass VGG16 weights, as in the paper, with --checkpoint_path=... (checkpoints/README.md).
 name=voc0712
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Pascal VOC 2007: trains SSD300 with the paper's recipe on trainval, evaluates on test.
 #   bash scripts/voc2007.sh VOCdevkit/VOC2007 [OUT] [flags of train_ssd_network.py]
-# OUT is runs/voc2007 by default. TRAIN_SPLIT and TEST_SPLIT name other splits (train and val, say);
-# --max_number_of_steps=... trains for less. The recipe wants --checkpoint_path=... with VGG16 weights, as the paper
-# has it (checkpoints/README.md).
+# OUT: output folder, runs/voc2007 by default. --max_number_of_steps=... shortens the training.
+# Pass VGG16 weights, as in the paper, with --checkpoint_path=... (checkpoints/README.md).
+# Environment: TRAIN_SPLIT and TEST_SPLIT select other splits, for example train and val.
 name=voc2007
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_split=${TRAIN_SPLIT:-trainval} test_split=${TEST_SPLIT:-test}

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Pascal VOC 2007 on a small machine: MobileNet SSD300 from ImageNet weights, 96,000 pictures, under an hour on two
-# CPU cores. Trains on train, evaluates on val.
-#   bash scripts/voc2007_mobilenet.sh VOCdevkit/VOC2007 [OUT] --checkpoint_path=WEIGHTS [flags of train_ssd_network.py]
-# OUT is runs/voc2007_mobilenet by default. WEIGHTS: see checkpoints/README.md. TRAIN_SPLIT and TEST_SPLIT name other
-# splits (trainval and test, say).
+# Pascal VOC 2007 on a small machine: MobileNet SSD300 from ImageNet weights, 96,000 training
+# images, under an hour on two CPU cores. Trains on train, evaluates on val.
+#   bash scripts/voc2007_mobilenet.sh VOCdevkit/VOC2007 [OUT] --checkpoint_path=WEIGHTS [training flags]
+# OUT: output folder, runs/voc2007_mobilenet by default. WEIGHTS: MobileNet v1 0.75
+# (checkpoints/README.md).
+# Environment: TRAIN_SPLIT and TEST_SPLIT select other splits, for example trainval and test.
 name=voc2007_mobilenet
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-val}
 
 convert "$data" "$train_split,$test_split" --dataset_name=pascalvoc_2007
-train "$train_split" --model_name=ssd_300_mobilenet_v1_075 --batch_size=16 --max_number_of_steps=6000 \
-  --preprocessing_name=ssd_no_zoom_out \
+train "$train_split" --model_name=ssd_300_mobilenet_v1_075 --batch_size=16 \
+  --max_number_of_steps=6000 --preprocessing_name=ssd_no_zoom_out \
   --optimizer=adam --opt_epsilon=1e-8 --bias_learning_rate_multiplier=1 --weight_decay=4e-5 \
-  --learning_rate_decay_type=polynomial --learning_rate=0.001 --end_learning_rate=0.00001 --warmup_steps=100 \
-  --log_every_n_steps=50
+  --learning_rate_decay_type=polynomial --learning_rate=0.001 --end_learning_rate=0.00001 \
+  --warmup_steps=100 --log_every_n_steps=50
 evaluate "$test_split"
 predict "$test_split" "$data"

@@ -67,11 +67,11 @@ def test_turns_are_taken_and_the_first_does_not_count(monkeypatch):
 def test_record_copies_the_results_of_a_run(tmp_path):
     train_dir = tmp_path / 'run/train'
     (train_dir / 'eval_val').mkdir(parents=True)
-    (tmp_path / 'run/pictures').mkdir()
+    (tmp_path / 'run/images').mkdir()
     (train_dir / 'train.log').write_text('--- 2026-01-02 03:04:05 python train.py --seed=3\nstep 1\n')
     (train_dir / 'config.json').write_text(json.dumps({'model': {}, 'flags': {'seed': 3}}))
     (train_dir / 'eval_val/result.json').write_text(json.dumps({'mAP': .5, 'checkpoint': f'{ROOT}/runs/a'}))
-    Image.new('RGB', (40, 30)).save(tmp_path / 'run/pictures/a.jpg')
+    Image.new('RGB', (40, 30)).save(tmp_path / 'run/images/a.jpg')
     scripts.succeed('-m', 'benchmarks.record', f'--run_dir={tmp_path}/run', f'--output_dir={tmp_path}/kept')
     kept = json.loads((tmp_path / 'kept/run.json').read_text())
     assert kept['commands'] == ['python train.py --seed=3'] and kept['started'] == ['2026-01-02 03:04:05']
