@@ -1,122 +1,123 @@
-"""What the user reads: plain lines on standard output, a status below them on a terminal, a file if a run keeps one."""
+"""Console output of the scripts: log lines, a status line below them, and a log file."""
+import contextlib
 import datetime
 import logging
 import os
 import shlex
 import sys
 
+from tqdm import tqdm
+
 from common.log import log
 
-_kept = logging.getLogger('ssd.kept')   # what goes to the file alone
+_file_log = logging.getLogger('ssd.file')   # lines for the log file only
 
 
 def set_up():
-    """Lets `log` write bare lines to standard output."""
-    handler = _Screen(sys.stdout)
+    """Make `log` print plain lines to standard output."""
+    handler = _ConsoleHandler(sys.stdout)
     handler.setFormatter(logging.Formatter('%(message)s'))
     log.handlers = [handler]
-    log.propagate = False
-    for logger in (log, _kept):
+    for logger in (log, _file_log):
         logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
-class _Screen(logging.StreamHandler):
-    """Standard output, which whoever reads it may close (`| head`): a run goes on without.
+class _StatusLine(tqdm):
+    """A tqdm bar that shows only its description, truncated to the width of the terminal."""
 
-    On a terminal a status may stand below all lines, which is rewritten in place.
+    def display(self, msg=None, **_):
+        """Overwrite the whole line, also a ^C that the terminal has echoed."""
+        # A character in the last column moves the cursor to the next line on some terminals.
+        columns = (self.format_dict['ncols'] or 80) - 1
+        text = self.desc if msg is None else msg
+        self.fp.write(f'\r{" " * columns}\r{text[:columns]}')
+        self.fp.flush()
+
+    def clear(self, **_):
+        self.display('')
+
+
+class _ConsoleHandler(logging.StreamHandler):
+    """Prints log lines above the progress bars and the status line.
+
+    A closed pipe (`python train_ssd_network.py ... | head`) does not end the program.
     """
 
     def __init__(self, stream):
         super().__init__(stream)
-        self.is_terminal = stream is not None and stream.isatty() and os.environ.get('TERM', 'dumb') != 'dumb'
-        self._status = ''
+        self.is_terminal = (stream is not None and stream.isatty()
+                            and os.environ.get('TERM', 'dumb') != 'dumb')
+        self._status_line = None
 
     def emit(self, record):
-        """Writes a line, above the status if there is one."""
-        status = self._status
-        self._draw('')
-        super().emit(record)
-        self._draw(status)
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
 
-    def show(self, status):
-        """Replaces the status; '' takes it away."""
-        with self.lock:
-            self._draw(status)
-
-    def _draw(self, status):
-        if not self._status and not status:
-            return
-        # Cut, because of a line that is wrapped only the last part could be rewritten. Blanks, which notebooks
-        # understand too, cover all of the row, where the terminal may have written ^C.
-        room = self._columns() - 1
-        try:
-            self.stream.write(f'\r{" " * room}\r{status[:room]}')
-            self.stream.flush()
-            self._status = status
-        except (OSError, ValueError):   # the terminal is gone
-            self.is_terminal, self._status = False, ''
-
-    def _columns(self):
-        try:
-            return os.get_terminal_size(self.stream.fileno()).columns or 80
-        except (OSError, ValueError):
-            return 80
+    def show_status(self, text):
+        """Replace the status line; '' removes it."""
+        with self.lock, contextlib.suppress(OSError):   # the terminal may be gone
+            if text and self._status_line is None:
+                self._status_line = _StatusLine(file=self.stream, leave=False, dynamic_ncols=True)
+            if self._status_line is not None:
+                self._status_line.set_description_str(text)
 
     def handleError(self, record):
-        """Turns to where nobody reads; what is in the buffer goes there too."""
+        """Send standard output to the null device after a broken pipe, buffered text included."""
         if not isinstance(sys.exc_info()[1], BrokenPipeError):
             return super().handleError(record)
-        with open(os.devnull, 'w', encoding='utf-8') as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        with open(os.devnull, 'w', encoding='utf-8') as null_device:
+            os.dup2(null_device.fileno(), sys.stdout.fileno())
         return None
 
 
-class _File(logging.FileHandler):
-    """A file of lines, for which nothing shall fail: where the disk is full, the run has worse to say."""
+class _LogFileHandler(logging.FileHandler):
+    """Appends log lines to a file; a full disk does not end the program."""
 
     def handleError(self, record):
-        """Says nothing."""
+        """Ignore the error: writing the next checkpoint reports a full disk."""
 
 
 def log_to_file(path):
-    """Lets `log` and `error` write to the end of a file too, after a line that says how this run was started."""
-    handler = _File(path, encoding='utf-8')
+    """Append all log lines and errors to a file, after a line with the time and the command."""
+    handler = _LogFileHandler(path, encoding='utf-8')
     handler.setFormatter(logging.Formatter('%(message)s'))
     log.addHandler(handler)
-    _kept.addHandler(handler)
-    _kept.propagate = False
-    _kept.info('--- %s', f'{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(["python", *sys.argv])}')
+    _file_log.addHandler(handler)
+    command = shlex.join(['python', *sys.argv])
+    _file_log.info('--- %s', f'{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {command}')
 
 
 def show_status(text):
-    """Shows where a run stands, in one line below all others, which takes the place of the one before; '' ends it.
+    """Show `text` in the status line below all log lines, in place of the last one; '' removes it.
 
-    On a terminal alone; elsewhere nothing is shown.
+    Does nothing if standard output is not a terminal.
     """
-    screen = _terminal()
-    if screen:
-        screen.show(text)
+    handler = _terminal_handler()
+    if handler:
+        handler.show_status(text)
 
 
 def log_progress(line):
-    """Lets `log` say a line that tells no more than the status where there is one: there it is for the file alone."""
-    (_kept if _terminal() else log).info('%s', line)
+    """Log a line that repeats the status line: on a terminal, only to the log file."""
+    (_file_log if _terminal_handler() else log).info('%s', line)
 
 
-def _terminal():
-    """The screen of `log`, if it is a terminal and `log` may speak, else None."""
-    return next((handler for handler in log.handlers if isinstance(handler, _Screen) and handler.is_terminal
-                 and log.isEnabledFor(logging.INFO)), None)
+def _terminal_handler():
+    """Return the handler of `log` that prints to a terminal; None if there is no such handler."""
+    if not log.isEnabledFor(logging.INFO):
+        return None
+    return next((handler for handler in log.handlers
+                 if isinstance(handler, _ConsoleHandler) and handler.is_terminal), None)
 
 
 def log_errors_only():
-    """Lets `log` say nothing more: another process speaks for this one. Errors are still said."""
+    """Silence `log`, for all but one process of a group. Warnings and errors are still printed."""
     log.setLevel(logging.WARNING)
 
 
-def print_error(sentence):
-    """Says why the program ends, on standard error."""
+def print_error(message):
+    """Remove the status line and print `error: <message>` to standard error and the log file."""
     show_status('')
-    print(f'error: {sentence}', file=sys.stderr)
-    if _kept.handlers:
-        _kept.info('error: %s', sentence)
+    print(f'error: {message}', file=sys.stderr)
+    _file_log.info('error: %s', message)

@@ -40,7 +40,7 @@ def evaluate():
 @pytest.fixture
 def loggers_as_before():
     """Gives the loggers of `cli.console` back as they were."""
-    loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.kept')]
+    loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.file')]
     before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
     for logger, handlers, propagate, level in before:
