@@ -1,1 +1,1 @@
-"""Measured speed of the parts and of the whole. Never part of the tests."""
+"""Measurements of speed, memory and agreement, and records of real runs. Not part of the tests."""

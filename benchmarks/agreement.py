@@ -1,10 +1,12 @@
-"""Holds exported nets to prediction: how many of its detections they find, and how far apart the boxes are.
+r"""Compare exported nets with prediction from the checkpoint: matched detections, box distances.
 
-python -m benchmarks.agreement --checkpoint_path=runs/mine/train --exported_dir=exported --images=folder
+python -m benchmarks.agreement --checkpoint_path=runs/mine/train --exported_dir=exported \
+    --images=folder
 
-Each format that lies in the folder is loaded by its runtime, and sees the pictures twice: decoded and resized as
-prediction does, and read by Pillow, as programs do that have no TensorFlow. A detection is found where one of the same
-class overlaps it by more than a half. The table is Markdown; boxes are relative, so .005 is 1.5 pixels of 300.
+Each format in --exported_dir is loaded by its runtime and sees the images twice: decoded and
+resized as in prediction, and decoded by Pillow, as in programs without TensorFlow. A detection of
+the checkpoint is matched if an exported detection of the same class overlaps it with an IoU above
+0.5. Prints a Markdown table. Box distances are relative to the image: 0.005 is 1.5 of 300 pixels.
 """
 import io
 import os
@@ -16,103 +18,128 @@ from common.errors import UserError
 from exporting import exporters
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('checkpoint_path', None, 'The checkpoint that was exported.')
-flags.DEFINE_string('exported_dir', 'exported', 'The folder of what was exported.')
-flags.DEFINE_list('images', [], 'Pictures: files, folders, globs, with commas.')
-flags.DEFINE_float('min_score', .5, 'Least score of the detections that are looked for.', lower_bound=.01,
-                   upper_bound=1)
+flags.DEFINE_string('checkpoint_path', None,
+                    'The exported checkpoint: a file, or a folder, whose latest checkpoint is '
+                    'used.')
+flags.DEFINE_string('exported_dir', 'exported', 'The --output_dir of export_ssd_network.py.')
+flags.DEFINE_list('images', [], 'Comma-separated images: files, folders or globs.')
+flags.DEFINE_float('min_score', .5, 'Minimum score of the detections to match.',
+                   lower_bound=.01, upper_bound=1)
 
 
 def check_flags():
-    """Refuses what can be known to be wrong before TensorFlow is loaded."""
+    """Raise UserError for invalid flags that can be detected without TensorFlow."""
     app.require_flags(FLAGS, 'checkpoint_path', 'images')
-    if not present():
-        raise UserError(f'{FLAGS.exported_dir} holds nothing that export_ssd_network.py writes')
+    if not exported_paths():
+        raise UserError(f'{FLAGS.exported_dir} has no exported net. Correct --exported_dir, or run '
+                        f'export_ssd_network.py first.')
 
 
-def present():
-    """{format: path} of what lies in the folder."""
-    paths = {name: os.path.join(FLAGS.exported_dir, row.output) for name, row in exporters.FORMATS.items()}
+def exported_paths():
+    """Return a dict from each format in --exported_dir to its path."""
+    paths = {name: os.path.join(FLAGS.exported_dir, row.output)
+             for name, row in exporters.FORMATS.items()}
     return {name: path for name, path in paths.items() if os.path.exists(path)}
 
 
-def predict(job, encoded):
-    """What predict_ssd_network.py finds in encoded pictures, each by itself.
+def predict(job, encoded_images):
+    """Run the checkpoint of a job on encoded images one by one, as predict_ssd_network.py does.
 
-    Returns two lists: the resized pictures [1, S, S, 3] uint8, and {name: array} as exported nets have it.
+    Returns:
+        Two lists with one element per image: the resized image, [1, S, S, 3] uint8, and a dict of
+        the arrays `exporting.graph.OUTPUT_NAMES`.
     """
     import tensorflow.compat.v1 as tf
 
     from exporting import graph
-    from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
-    params, options = job.model.params, job.options
-    with graph.session() as session:
-        given = tf.placeholder(tf.string, [None])
-        resized = ssd_preprocessing.resize_for_eval(given, params.image_size, params.mean)
-        found = trained_model.detect(resized, job.model, options=PostProcessingOptions(
-            select_threshold=options.min_score, nms_threshold=options.nms_threshold,
-            keep_top_k=options.max_detections))
+    params = job.model.params
+    with graph.new_session() as session:
+        encoded = tf.placeholder(tf.string, [None])
+        resized = ssd_preprocessing.resize_for_eval(encoded, params.image_size, params.mean)
+        detections = trained_model.detect(resized, job.model, options=job.post_processing)
         trained_model.make_restore_fn(job.model, job.use_averages)(session)
-        done = [session.run([resized, found], {given: [one]}) for one in encoded]
-    return [image for image, _ in done], [dict(zip(graph.OUTPUTS, one, strict=True)) for _, one in done]
+        results = [session.run([resized, detections], {encoded: [image]})
+                   for image in encoded_images]
+    return ([image for image, _ in results],
+            [dict(zip(graph.OUTPUT_NAMES, outputs, strict=True)) for _, outputs in results])
 
 
-def compare(ours, theirs, least):
-    """(found [n] bool, distance of boxes [m]) of our n detections of a picture that score `least`; m are found."""
+def match(reference, candidate, min_score):
+    """Match the detections of one image.
+
+    Args:
+        reference: Dict of the arrays of the checkpoint, with a batch dimension of 1.
+        candidate: Dict of the arrays of an exported net, likewise.
+        min_score: Minimum score of the reference detections.
+
+    Returns:
+        List of bool, whether each reference detection is matched, and list of float, the largest
+        difference of a coordinate between each matched detection and its match.
+    """
     import numpy as np
 
     from nets import boxes as box_lib
-    known = slice(theirs['count'][0])
-    found, apart = [], []
-    for k in np.flatnonzero(ours['scores'][0, :ours['count'][0]] >= least):
-        box, label = ours['boxes'][0, k], ours['classes'][0, k]
-        overlap = box_lib.iou(box[None], theirs['boxes'][0, known], np)[0]
-        overlap = np.where(theirs['classes'][0, known] == label, overlap, 0)
-        found.append(overlap.max(initial=0) > .5)
-        if found[-1]:
-            apart.append(np.abs(theirs['boxes'][0, overlap.argmax()] - box).max())
-    return found, apart
+    candidate_boxes, candidate_classes = (candidate[name][0, :candidate['count'][0]]
+                                          for name in ('boxes', 'classes'))
+    is_matched, distances = [], []
+    for k in np.flatnonzero(reference['scores'][0, :reference['count'][0]] >= min_score):
+        box, label = reference['boxes'][0, k], reference['classes'][0, k]
+        overlaps = box_lib.iou(box[None], candidate_boxes, np)[0]
+        overlaps = np.where(candidate_classes == label, overlaps, 0)
+        is_matched.append(overlaps.max(initial=0) > .5)
+        if is_matched[-1]:
+            distances.append(np.abs(candidate_boxes[overlaps.argmax()] - box).max())
+    return is_matched, distances
 
 
-def read_by_pillow(encoded, size=None):
-    """[1, H, W, 3] uint8 as its file has it, or stretched to a square of this size."""
+def read_with_pillow(encoded, size=None):
+    """Decode an image: [1, H, W, 3] uint8, resized to a square if `size` is given."""
     import numpy as np
     from PIL import Image
     image = Image.open(io.BytesIO(encoded)).convert('RGB')
     return np.asarray(image.resize((size, size), Image.BILINEAR) if size else image)[None]
 
 
-def cells(ours, theirs, least):
-    """What the table says of one format and one way to read: share found, mean and largest distance of boxes."""
+def format_cells(references, candidates, min_score):
+    """Return three table cells: matched share, mean distance and largest distance of boxes.
+
+    Args:
+        references, candidates: Lists with one dict per image, see `match`.
+        min_score: Minimum score of the reference detections.
+    """
     import numpy as np
-    pairs = [compare(one, other, least) for one, other in zip(ours, theirs, strict=True)]
-    found, apart = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    if not len(apart):
+    matches = [match(reference, candidate, min_score)
+               for reference, candidate in zip(references, candidates, strict=True)]
+    is_matched, distances = (np.concatenate(parts) for parts in zip(*matches, strict=True))
+    if not len(distances):
         return '0 | - | -'
-    return f'{found.mean():.2%} | {apart.mean():.1e} | {apart.max():.1e}'
+    return f'{is_matched.mean():.2%} | {distances.mean():.1e} | {distances.max():.1e}'
 
 
 def main():
-    """Predicts, then asks format by format."""
+    """Run the checkpoint, then each exported net, and print a row per format."""
     from benchmarks import runtimes
     from datasets import images, input_pipeline
+    from nets.post_processing import PostProcessingOptions
     from run_folder import trained_model
     model = trained_model.resolve_model(FLAGS.checkpoint_path)
-    job = exporters.Job(model, True, exporters.Options(.01, .45, 200), [])
+    job = exporters.ExportJob(model, True, PostProcessingOptions())
     encoded = [images.read_jpeg(path).encoded for path in images.expand_paths(FLAGS.images)]
-    resized, ours = predict(job, encoded)
-    count = sum(int((one['scores'] >= FLAGS.min_score).sum()) for one in ours)
-    print(f'{model.checkpoint}: {count} detections that score {FLAGS.min_score} in {len(encoded)} pictures\n\n'
-          '| format | found | apart, mean | largest | read by Pillow: found | apart, mean | largest |\n'
+    resized, references = predict(job, encoded)
+    count = sum(int((outputs['scores'] >= FLAGS.min_score).sum()) for outputs in references)
+    print(f'{model.checkpoint}: {count} detections with a score of at least {FLAGS.min_score} in '
+          f'{len(encoded)} images\n\n'
+          '| format | matched | mean distance | largest '
+          '| Pillow: matched | mean distance | largest |\n'
           f'|{" --- |" * 7}')
-    for name, path in present().items():
+    for name, path in exported_paths().items():
         detect = runtimes.LOADERS[name](path, input_pipeline.num_cores())
-        size = None if name in runtimes.TAKES_ANY_SIZE else model.params.image_size
-        ways = ([detect(image) for image in pictures] for pictures in
-                (resized, (read_by_pillow(one, size) for one in encoded)))
-        print(f'| {name} | {" | ".join(cells(ours, theirs, FLAGS.min_score) for theirs in ways)} |', flush=True)
+        size = None if name in runtimes.ACCEPTS_ANY_SIZE else model.params.image_size
+        cells = [format_cells(references, [detect(image) for image in inputs], FLAGS.min_score)
+                 for inputs in (resized, (read_with_pillow(image, size) for image in encoded))]
+        print(f'| {name} | {" | ".join(cells)} |', flush=True)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
-"""EmulatedNetwork that are none: network namespaces of this one, with links of a given rate, delay and loss between them.
+"""Emulated network: namespaces of this machine with links of a given bandwidth, delay and loss.
 
-Wants Linux, root, and `ip` and `tc` (iproute2). Delay and loss are not those of `netem`, which not every kernel has:
-a relay of packets makes them. It takes a part of a processor, so delayed links carry some hundred Mbit/s at most.
+Needs Linux, root, and the commands `ip` and `tc` of iproute2. Delay and packet loss come from a
+relay thread instead of `netem`, which not every kernel has. The relay takes processor time and
+limits delayed links to a few hundred Mbit/s.
 """
 import collections
 import contextlib
@@ -16,95 +17,120 @@ import time
 
 from common.errors import UserError
 
-_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454ca, 1, 0x1000
-_LARGEST_PACKET = 1 << 16
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454ca, 1, 0x1000   # of linux/if_tun.h
+_MAX_PACKET_BYTES = 1 << 16
+_DEVICE = 'wire'   # the network device in each namespace
 
 
-def _do(*words):
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f'{" ".join(words)}: {done.stderr.strip() or "failed"}')
+def _run(*command):
+    """Run a command; raise UserError with its error output if it fails."""
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise UserError(f'{" ".join(command)}: {process.stderr.strip() or "failed"}')
 
 
 class EmulatedNetwork:
-    """In its `with` block there are so many machines; `addresses` of them, and `command` to run something on one."""
+    """Context manager of a network of emulated hosts.
 
-    def __init__(self, count, delay_ms=0., loss=0.):
-        """delay_ms: of every packet on its way. loss: share of packets that are lost, in [0, 1)."""
+    Attributes:
+        addresses: IPv4 address of each host.
+    """
+
+    def __init__(self, num_hosts, delay_ms=0., loss=0.):
+        """Check the requirements.
+
+        Args:
+            num_hosts: Number of hosts.
+            delay_ms: One-way delay of each packet in milliseconds.
+            loss: Fraction of the packets that are lost, in [0, 1).
+
+        Raises:
+            UserError: If this process is not root, or `ip` or `tc` is missing.
+        """
         if os.geteuid() or not all(os.path.exists(f'/usr/sbin/{tool}') for tool in ('ip', 'tc')):
-            raise UserError('network namespaces want root, and ip and tc of the package iproute2')
-        self._names = [f'ssd-{os.getpid()}-{number}' for number in range(count)]
-        self.addresses = [f'10.77.0.{number + 1}' for number in range(count)]
+            raise UserError('cannot create network namespaces. Run as root, and install ip and tc '
+                            '(package iproute2).')
+        self._namespaces = [f'ssd-{os.getpid()}-{host}' for host in range(num_hosts)]
+        self.addresses = [f'10.77.0.{host + 1}' for host in range(num_hosts)]
         self._delay, self._loss = delay_ms / 1000, loss
-        self._undo = contextlib.ExitStack()
+        self._cleanup = contextlib.ExitStack()
 
     def __enter__(self):
-        with contextlib.ExitStack() as undo:
-            for name in self._names:
-                _do('ip', 'netns', 'add', name)
-                undo.callback(_do, 'ip', 'netns', 'del', name)
-            (self._relay if self._delay or self._loss else self._bridge)(undo)
-            for name, address in zip(self._names, self.addresses, strict=True):
-                _do('ip', '-n', name, 'addr', 'add', f'{address}/24', 'dev', 'wire')
-                for device in ('wire', 'lo'):
-                    _do('ip', '-n', name, 'link', 'set', device, 'up')
-            self._undo = undo.pop_all()
+        with contextlib.ExitStack() as cleanup:
+            for namespace in self._namespaces:
+                _run('ip', 'netns', 'add', namespace)
+                cleanup.callback(_run, 'ip', 'netns', 'del', namespace)
+            if self._delay or self._loss:
+                self._start_relay(cleanup)
+            else:
+                self._add_bridge(cleanup)
+            for namespace, address in zip(self._namespaces, self.addresses, strict=True):
+                _run('ip', '-n', namespace, 'addr', 'add', f'{address}/24', 'dev', _DEVICE)
+                for device in (_DEVICE, 'lo'):
+                    _run('ip', '-n', namespace, 'link', 'set', device, 'up')
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *error):
-        self._undo.close()
+        self._cleanup.close()
 
-    def _bridge(self, undo):
-        """A switch between all, by the kernel."""
+    def _add_bridge(self, cleanup):
+        """Connect all hosts by a bridge of the kernel."""
         bridge = f'ssd{os.getpid()}'
-        _do('ip', 'link', 'add', bridge, 'type', 'bridge')
-        undo.callback(_do, 'ip', 'link', 'del', bridge)
-        _do('ip', 'link', 'set', bridge, 'up')
-        for number, name in enumerate(self._names):
-            port = f'{bridge}p{number}'
-            _do('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'wire', 'netns', name)
-            _do('ip', 'link', 'set', port, 'master', bridge, 'up')
+        _run('ip', 'link', 'add', bridge, 'type', 'bridge')
+        cleanup.callback(_run, 'ip', 'link', 'del', bridge)
+        _run('ip', 'link', 'set', bridge, 'up')
+        for host, namespace in enumerate(self._namespaces):
+            port = f'{bridge}p{host}'
+            _run('ip', 'link', 'add', port, 'type', 'veth', 'peer', 'name', _DEVICE, 'netns',
+                 namespace)
+            _run('ip', 'link', 'set', port, 'master', bridge, 'up')
 
-    def _relay(self, undo):
-        """A thread that hands packets on, each after its delay, or not."""
+    def _start_relay(self, cleanup):
+        """Connect all hosts by tunnels to a thread that relays their packets."""
         tunnels = []
-        for number, name in enumerate(self._names):
-            tunnel, device = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK), f'ssd{os.getpid()}t{number}'
-            undo.callback(os.close, tunnel)
-            fcntl.ioctl(tunnel, _TUNSETIFF, struct.pack('16sH', device.encode(), _IFF_TUN | _IFF_NO_PI))
-            _do('ip', 'link', 'set', device, 'netns', name, 'name', 'wire')
+        for host, namespace in enumerate(self._namespaces):
+            tunnel = os.open('/dev/net/tun', os.O_RDWR | os.O_NONBLOCK)
+            cleanup.callback(os.close, tunnel)
+            device = f'ssd{os.getpid()}t{host}'
+            fcntl.ioctl(tunnel, _TUNSETIFF,
+                        struct.pack('16sH', device.encode(), _IFF_TUN | _IFF_NO_PI))
+            _run('ip', 'link', 'set', device, 'netns', namespace, 'name', _DEVICE)
             tunnels.append(tunnel)
-        done = threading.Event()
-        thread = threading.Thread(target=self._hand_on, args=(tunnels, done), daemon=True)
+        stop = threading.Event()
+        thread = threading.Thread(target=self._relay_packets, args=(tunnels, stop), daemon=True)
         thread.start()
-        undo.callback(thread.join)
-        undo.callback(done.set)
+        cleanup.callback(thread.join)
+        cleanup.callback(stop.set)
 
-    def _hand_on(self, tunnels, done):
-        """Runs in the thread. All packets wait equally long, so the first to come is the first to go."""
-        draw, waiting = random.Random(0), collections.deque()
-        while not done.is_set():
-            patience = max(0., waiting[0][0] - time.monotonic()) if waiting else .1
-            for tunnel in select.select(tunnels, [], [], patience)[0]:
-                packet = os.read(tunnel, _LARGEST_PACKET)
-                to = packet[19] - 1   # the last byte of the address in an IPv4 header
-                if packet[0] >> 4 == 4 and to < len(tunnels) and draw.random() >= self._loss:
-                    waiting.append((time.monotonic() + self._delay, tunnels[to], packet))
-            while waiting and waiting[0][0] <= time.monotonic():
-                _, tunnel, packet = waiting.popleft()
-                with contextlib.suppress(BlockingIOError):   # a full queue loses packets, as switches do
+    def _relay_packets(self, tunnels, stop):
+        """Forward packets between the tunnels, with delay and loss, until `stop` is set."""
+        rng = random.Random(0)
+        # (time to forward, tunnel, packet); sorted by time, since all delays are equal.
+        queue = collections.deque()
+        while not stop.is_set():
+            timeout = max(0., queue[0][0] - time.monotonic()) if queue else .1
+            for source in select.select(tunnels, [], [], timeout)[0]:
+                packet = os.read(source, _MAX_PACKET_BYTES)
+                is_ipv4 = packet[0] >> 4 == 4
+                host = packet[19] - 1   # the last byte of the destination address in IPv4
+                if is_ipv4 and host < len(tunnels) and rng.random() >= self._loss:
+                    queue.append((time.monotonic() + self._delay, tunnels[host], packet))
+            while queue and queue[0][0] <= time.monotonic():
+                _, tunnel, packet = queue.popleft()
+                with contextlib.suppress(BlockingIOError):   # drop the packet if the tunnel is full
                     os.write(tunnel, packet)
 
-    def shape(self, mbit):
-        """Lets each machine send so many Mbit/s; 0: as fast as it can."""
-        for name in self._names:
+    def limit_bandwidth(self, mbit):
+        """Limit the rate at which each host sends, in Mbit/s; 0 removes the limit."""
+        for namespace in self._namespaces:
             if mbit:
-                _do('tc', '-n', name, 'qdisc', 'replace', 'dev', 'wire', 'root', 'tbf', 'rate', f'{mbit}mbit',
-                    'burst', f'{max(64, mbit)}kb', 'latency', '50ms')
+                _run('tc', '-n', namespace, 'qdisc', 'replace', 'dev', _DEVICE, 'root', 'tbf',
+                     'rate', f'{mbit}mbit', 'burst', f'{max(64, mbit)}kb', 'latency', '50ms')
             else:
-                with contextlib.suppress(UserError):   # there is none to take away
-                    _do('tc', '-n', name, 'qdisc', 'del', 'dev', 'wire', 'root')
+                with contextlib.suppress(UserError):   # fails if there is no limit
+                    _run('tc', '-n', namespace, 'qdisc', 'del', 'dev', _DEVICE, 'root')
 
-    def command(self, number, *words):
-        """The words of a command, as one of machine `number`."""
-        return ['ip', 'netns', 'exec', self._names[number], *words]
+    def command(self, host, *command):
+        """Return a command (list of str) that runs `command` on a host."""
+        return ['ip', 'netns', 'exec', self._namespaces[host], *command]

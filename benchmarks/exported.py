@@ -1,11 +1,12 @@
-"""Size and latency of exported nets, every net in every format, measured in turns in one run.
+r"""Measure size and latency of exported nets: every net in every format.
 
-python -m benchmarks.exported [--model_names=ssd_300_vgg,ssd_300_mobilenet_v1] [--formats=saved_model,onnx] [--turns=20]
+python -m benchmarks.exported [--model_names=ssd_300_vgg,ssd_300_mobilenet_v1] \
+    [--formats=saved_model,onnx] [--turns=20]
 
-Each net gets random weights and 21 classes, is exported, loaded by its runtime on the CPU, and looks at one picture of
-its own size at a time. A bias for the background leaves suppression nothing to do: trained nets have some dozens of
-candidates in most pictures, which cost little.
-The table is Markdown. Machines drift, so trust what stands beside each other, not milliseconds of two runs.
+Each net has random weights and 21 classes. It is exported, loaded by its runtime on the CPU, and
+run on one image of its input size. A bias for the background leaves no boxes for suppression; a
+trained net has some dozens per image, which add little time. The formats of a net are timed in
+turn. Prints a Markdown table. The speed of a machine drifts, so compare values of one run only.
 """
 import os
 import tempfile
@@ -17,83 +18,90 @@ from exporting import exporters
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('model_names', nets_factory.names(), 'The nets, with commas.')
-flags.DEFINE_list('formats', list(exporters.FORMATS), 'The formats, with commas.')
-flags.DEFINE_integer('turns', 10, 'Timed pictures of each.', lower_bound=1)
-flags.DEFINE_integer('threads', 0, 'Threads of each runtime; 0: one for every processor core.', lower_bound=0)
-_CLASSES = [f'class_{label}' for label in range(1, 21)]
-_BACKGROUND = 6.   # logit of the background over those of the objects, which then score below --min_score
+flags.DEFINE_list('model_names', nets_factory.names(), 'Comma-separated names of the nets.')
+flags.DEFINE_list('formats', list(exporters.FORMATS), 'Comma-separated export formats.')
+flags.DEFINE_integer('turns', 10, 'Number of timed runs, of which the median is printed.',
+                     lower_bound=1)
+flags.DEFINE_integer('threads', 0, 'Number of threads per runtime. 0: one per processor core.',
+                     lower_bound=0)
+_CLASS_NAMES = [f'class_{label}' for label in range(1, 21)]
+_BACKGROUND_LOGIT = 6.   # objects, whose logits are near 0, then score below 0.01
 
 
 def check_flags():
-    """Refuses formats that there are not, or that cannot be written here."""
-    exporters.check(FLAGS.formats)
+    """Raise UserError for unknown formats, and for formats whose packages are not installed."""
+    exporters.check_formats(FLAGS.formats)
 
 
 def write_checkpoint(folder, params):
-    """A checkpoint of the net with random weights; its prefix."""
+    """Write a checkpoint of a net with random weights, and return its prefix."""
     import numpy as np
     import tensorflow.compat.v1 as tf
 
     from nets import ssd
+    num_classes = len(_CLASS_NAMES) + 1
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.zeros([1, params.image_size, params.image_size, 3])
-        ssd.build(images, params, len(_CLASSES) + 1, is_training=False)
+        ssd.build(images, params, num_classes, is_training=False)
         session.run(tf.global_variables_initializer())
         for variable in tf.model_variables():
             if variable.op.name.endswith('conv_cls/biases'):
-                anchors = variable.shape[0] // (len(_CLASSES) + 1)
-                variable.load(np.tile([_BACKGROUND] + [0.] * len(_CLASSES), anchors), session)
+                anchors_per_cell = variable.shape[0] // num_classes
+                biases = [_BACKGROUND_LOGIT] + [0.] * len(_CLASS_NAMES)
+                variable.load(np.tile(biases, anchors_per_cell), session)
         return tf.train.Saver().save(session, os.path.join(folder, params.name))
 
 
-def export(folder, name):
-    """Writes the net in all formats; {format: path}."""
+def export(folder, model_name):
+    """Export a net in all formats, and return a dict from format to path."""
     import numpy as np
 
     from benchmarks import noisy_images
+    from nets.post_processing import PostProcessingOptions
     from run_folder import trained_model
-    params = nets_factory.get_params(name)
-    model = trained_model.Model(write_checkpoint(folder, params), params, _CLASSES)
-    calibration = [noisy_images.encoded(np.random.RandomState(0))]
-    job = exporters.Job(model, True, exporters.Options(.01, .45, 200), calibration)
-    paths = {kind: os.path.join(folder, kind) for kind in FLAGS.formats}
-    for kind, path in paths.items():
-        exporters.exporter(kind)(path, job)
+    params = nets_factory.get_params(model_name)
+    model = trained_model.Model(write_checkpoint(folder, params), params, _CLASS_NAMES)
+    calibration_images = [noisy_images.encode_noise(np.random.RandomState(0))]
+    job = exporters.ExportJob(model, True, PostProcessingOptions(), calibration_images)
+    paths = {name: os.path.join(folder, name) for name in FLAGS.formats}
+    for name, path in paths.items():
+        exporters.get_exporter(name)(path, job)
     return paths
 
 
-def row(name):
-    """The net's sizes in MB and milliseconds a picture: two lists of text, by format."""
+def measure(model_name):
+    """Return the table cells of a net, one per format: its size and its latency."""
     import numpy as np
 
     from benchmarks import runtimes, timing
-    from datasets import input_pipeline
     from exporting import output_files
-    from nets import ssd_params
-    side = ssd_params.NETS[name].image_size
-    picture = np.random.default_rng(0).integers(0, 256, [1, side, side, 3], np.uint8)
+    size = nets_factory.get_params(model_name).image_size
+    image = np.random.default_rng(0).integers(0, 256, [1, size, size, 3], np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        paths = export(folder, name)
-        loaded = {kind: runtimes.LOADERS[kind](path, FLAGS.threads or input_pipeline.num_cores())
-                  for kind, path in paths.items()}
+        paths = export(folder, model_name)
+        nets = {name: runtimes.LOADERS[name](path, num_threads()) for name, path in paths.items()}
         seconds = timing.median_seconds(
-            {kind: lambda detect=detect: detect(picture) for kind, detect in loaded.items()}, FLAGS.turns)
-        return [f'{output_files.total_bytes(path) / 1e6:.1f}' for path in paths.values()], [
-            f'{1000 * value:.0f}' for value in seconds.values()]
+            {name: lambda detect=detect: detect(image) for name, detect in nets.items()},
+            FLAGS.turns)
+        return [f'{output_files.total_bytes(path) / 1e6:.1f} MB, {1000 * seconds[name]:.0f} ms'
+                for name, path in paths.items()]
+
+
+def num_threads():
+    """Return the number of threads per runtime."""
+    from datasets import input_pipeline
+    return FLAGS.threads or input_pipeline.num_cores()
 
 
 def main():
-    """A line for each net, as it is done."""
-    from datasets import input_pipeline
+    """Print a table row for each net as soon as it is measured."""
     for name in FLAGS.model_names:
-        nets_factory.get_params(name)
-    print(f'MB, and milliseconds a picture: medians of {FLAGS.turns} turns in '
-          f'{FLAGS.threads or input_pipeline.num_cores()} threads\n')
+        nets_factory.get_params(name)   # fails for an unknown name before anything is measured
+    print(f'MB, and milliseconds per image: medians of {FLAGS.turns} turns, {num_threads()} '
+          f'threads\n')
     print(f'| net | {" | ".join(FLAGS.formats)} |\n|{" --- |" * (len(FLAGS.formats) + 1)}')
     for name in FLAGS.model_names:
-        cells = ' | '.join(f'{size} MB, {time} ms' for size, time in zip(*row(name), strict=True))
-        print(f'| `{name}` | {cells} |', flush=True)
+        print(f'| `{name}` | {" | ".join(measure(name))} |', flush=True)
 
 
 if __name__ == '__main__':

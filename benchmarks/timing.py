@@ -1,17 +1,22 @@
-"""Things timed in turn in one run, so that a machine that drifts drifts for all of them."""
+"""Interleaved timing, so that a drift of the machine's speed affects all measured functions."""
 import statistics
 import time
 
 
-def median_seconds(actions, turns):
-    """Name -> median seconds of an action (name -> function without arguments) over so many turns.
+def median_seconds(functions, num_turns):
+    """Call several functions in turn, and return the median seconds of each.
 
-    One turn before them warms up, and does not count.
+    Args:
+        functions: Dict from name to a function without arguments.
+        num_turns: Number of timed calls of each function. One call before them is a warm-up.
+
+    Returns:
+        Dict from name to median seconds.
     """
-    times = {name: [] for name in actions}
-    for _ in range(turns + 1):
-        for name, action in actions.items():
+    seconds = {name: [] for name in functions}
+    for _ in range(num_turns + 1):
+        for name, function in functions.items():
             start = time.monotonic()
-            action()
-            times[name].append(time.monotonic() - start)
-    return {name: statistics.median(found[1:]) for name, found in times.items()}
+            function()
+            seconds[name].append(time.monotonic() - start)
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}

@@ -1,15 +1,17 @@
-"""Finds the processes that `scripts/launch_workers.sh` has started."""
+"""Process ids of the workers that `scripts/launch_workers.sh` has started."""
 import os
 
 
-def find_worker_pid(launcher, rank):
-    """The process number of a worker that a launcher, a process number too, has started; None if there is none."""
+def find_worker_pid(launcher_pid, task_index):
+    """Return the process id of a running child of the launcher, or None. Linux only."""
     for pid in filter(str.isdigit, os.listdir('/proc')):
         try:
-            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, open(f'/proc/{pid}/cmdline', 'rb') as called:
-                parent = stat.read().rpartition(')')[2].split()[1]
-                if parent == str(launcher) and f'--task_index={rank}'.encode() in called.read():
+            with open(f'/proc/{pid}/stat', encoding='utf-8') as stat, \
+                 open(f'/proc/{pid}/cmdline', 'rb') as command_line:
+                parent_pid = stat.read().rpartition(')')[2].split()[1]
+                if (parent_pid == str(launcher_pid)
+                        and f'--task_index={task_index}'.encode() in command_line.read()):
                     return int(pid)
-        except OSError:   # it has just ended
+        except OSError:   # the process has just ended
             continue
     return None

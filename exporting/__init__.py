@@ -1,1 +1,1 @@
-"""A trained net in the formats in which others run it: a module for each of them, and what they share."""
+"""Export of a trained net: one module per format, and the graph and table that they share."""

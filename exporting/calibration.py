@@ -28,7 +28,7 @@ def load_from_records(dataset_dir, split, max_images):
 
 def load_from_files(paths, max_images):
     """Return the encoded images (bytes) of at most `max_images` files, spread evenly."""
-    return [images.read_jpeg(path, upright=True).encoded
+    return [images.read_jpeg(path, apply_orientation=True).encoded
             for path in pick_evenly(paths, max_images)]
 
 

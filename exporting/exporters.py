@@ -1,4 +1,4 @@
-"""The formats that a net is exported to. No TensorFlow is loaded here, so that wrong flags are refused at once."""
+"""Table of the export formats. Does not import TensorFlow, so that invalid flags fail at once."""
 import importlib
 import importlib.util
 from typing import NamedTuple
@@ -7,27 +7,34 @@ from common.errors import UserError
 
 
 class Format(NamedTuple):
-    """A row of the table. The module of this package that has the format's name does it: `export(path, job)`."""
-    output: str                    # file or folder that is written
-    packages: tuple = ()           # what it needs beyond requirements.txt,
-    requirements: str = ''         # and the file that installs it
-    is_calibrated: bool = False    # whether it wants to see pictures
+    """An export format. The module of this package with the name of the format writes it.
+
+    Attributes:
+        output: Name of the written file or folder.
+        packages: Packages that are needed in addition to requirements.txt.
+        requirements: The requirements file that installs `packages`.
+        is_calibrated: Whether the exporter reads `ExportJob.calibration_images`.
+    """
+    output: str
+    packages: tuple = ()
+    requirements: str = ''
+    is_calibrated: bool = False
 
 
-class Options(NamedTuple):
-    """What becomes of predictions within the exported file; as of `nets.post_processing.detect`."""
-    min_score: float
-    nms_threshold: float
-    max_detections: int
-    select_top_k: int = 400   # of each class, as prediction does
+class ExportJob(NamedTuple):
+    """Input of the exporters.
 
-
-class Job(NamedTuple):
-    """What an exporter is given."""
-    model: object          # `run_folder.trained_model.Model`
-    use_averages: bool     # moving averages of the weights, where there are
-    options: Options
-    calibration: list      # encoded pictures, [] unless a format is calibrated
+    Attributes:
+        model: `run_folder.trained_model.Model`.
+        use_averages: Whether to export moving averages of the weights, if the checkpoint has them.
+        post_processing: `nets.post_processing.PostProcessingOptions`, constants in the exported
+            file.
+        calibration_images: Encoded images, a list of bytes.
+    """
+    model: object
+    use_averages: bool
+    post_processing: object
+    calibration_images: list = ()
 
 
 FORMATS = {
@@ -39,17 +46,18 @@ FORMATS = {
 }
 
 
-def check(names):
-    """UserError where a name is none of a format, or what the format needs is not installed."""
+def check_formats(names):
+    """Raise UserError for an unknown format, or one whose packages are not installed."""
     for name in names:
         if name not in FORMATS:
-            raise UserError(f"--formats: '{name}' is none of {', '.join(FORMATS)}")
+            raise UserError(f"--formats: unknown format '{name}'. Choose from "
+                            f"{', '.join(FORMATS)}.")
         for package in FORMATS[name].packages:
             if not importlib.util.find_spec(package):
-                raise UserError(f'--formats={name} needs {package}, which is missing: pip install -r '
-                                f'{FORMATS[name].requirements}')
+                raise UserError(f'--formats={name} needs the package {package}, which is not '
+                                f'installed. Run pip install -r {FORMATS[name].requirements}')
 
 
-def exporter(name):
-    """The function (path, job) that writes a format; it loads TensorFlow."""
+def get_exporter(name):
+    """Return the function (path, job) that writes a format. Imports TensorFlow."""
     return importlib.import_module(f'exporting.{name}').export

@@ -1,10 +1,15 @@
-"""The graph that is exported: pictures in, detections out, under the same names in every format.
+"""The exported graph: images in, detections out, with the same output names in every format.
 
-    boxes    [B, K, 4] float32, inside [0, 1]     K = max_detections, best first
-    scores   [B, K] float32
-    classes  [B, K] int32                         1 to C - 1; 0, the background, where there are fewer than K
-    names    [B, K] string                        of the classes; only TensorFlow's own formats have it
-    count    [B] int32                            how many of K are real
+B is the batch size, K the maximum number of detections of an image, C the number of classes
+including the background.
+
+    boxes    [B, K, 4] float32   ymin, xmin, ymax, xmax in [0, 1]
+    scores   [B, K] float32      descending
+    classes  [B, K] int32        labels from 1 to C - 1
+    names    [B, K] string       class names; in the SavedModel and the frozen graph only
+    count    [B] int32           number of detections
+
+Behind the first `count` of K, boxes, scores and classes are zero.
 """
 import contextlib
 
@@ -14,71 +19,89 @@ from nets import anchors, box_coder, ssd
 from preprocessing import ssd_preprocessing
 from run_folder import trained_model
 
-BACKGROUND = 'background'
-OUTPUTS = ('boxes', 'scores', 'classes', 'count')
+OUTPUT_NAMES = ('boxes', 'scores', 'classes', 'count')   # of all formats
+_BACKGROUND = 'background'
 
 
-def labels(model):
-    """Names of all classes, by label."""
-    return [BACKGROUND, *model.class_names]
+def all_class_names(model):
+    """Return the class names of a model, indexed by label: the background is first."""
+    return [_BACKGROUND, *model.class_names]
 
 
 @contextlib.contextmanager
-def session():
-    """A session on a graph of its own."""
-    with tf.Graph().as_default(), tf.Session() as opened:
-        yield opened
+def new_session():
+    """Yield a session on a new graph, which is the default graph of the context."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session
 
 
-def _pad(found, length):
-    """The tensor [B, k, ...] with zeros up to [B, length, ...]; k is known."""
-    missing = length - found.shape.as_list()[1]
-    return tf.pad(found, [[0, 0], [0, missing]] + [[0, 0]] * (found.shape.rank - 2)) if missing else found
+def build_signatures(job):
+    """Build the net in the default graph, with two signatures that share its variables.
 
+    'serving_default' takes `images` [B, H, W, 3] uint8 RGB of any size, 'encoded' takes `encoded`
+    [B] string: the bytes of JPEG, PNG, GIF or BMP files. The output nodes have the names of the
+    outputs, in 'encoded' with the prefix `from_encoded/`.
 
-def signatures(job):
-    """Two ways into the net of a job, in the default graph: name -> ({name: input}, {name: output}).
+    Args:
+        job: `exporters.ExportJob`.
 
-    'serving_default' takes `images` [B, H, W, 3] uint8 RGB of any size, 'encoded' takes `encoded` [B] string: JPEG,
-    PNG, GIF or BMP. Both share the net's variables. The outputs' nodes are called as their keys, those of the second
-    `from_encoded/boxes` and so on.
+    Returns:
+        Dict from the name of a signature to (inputs, outputs), two dicts of tensors by name.
     """
     images = tf.placeholder(tf.uint8, [None, None, None, 3], 'images')
     encoded = tf.placeholder(tf.string, [None], 'encoded')
-    class_names = tf.constant(labels(job.model), name='class_names')
+    class_names = tf.constant(all_class_names(job.model), name='class_names')
     size, mean = job.model.params.image_size, job.model.params.mean
     with tf.device('/device:CPU:0'):
         resized = {'': ssd_preprocessing.resize_pixels_for_eval(images, size),
                    'from_encoded/': ssd_preprocessing.resize_for_eval(encoded, size, mean)}
     outputs = {}
-    for scope, pictures in resized.items():
+    for prefix, net_input in resized.items():
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-            found = trained_model.detect(
-                pictures, job.model, select_threshold=job.options.min_score, select_top_k=job.options.select_top_k,
-                nms_threshold=job.options.nms_threshold, keep_top_k=job.options.max_detections)
-        outputs[scope] = named(found, job.options, scope)
-        outputs[scope]['names'] = tf.gather(class_names, outputs[scope]['classes'], name=f'{scope}names')
+            detections = trained_model.detect(net_input, job.model, options=job.post_processing)
+        outputs[prefix] = name_outputs(detections, job.post_processing.keep_top_k, prefix)
+        outputs[prefix]['names'] = tf.gather(class_names, outputs[prefix]['classes'],
+                                             name=f'{prefix}names')
     return {'serving_default': ({'images': images}, outputs['']),
             'encoded': ({'encoded': encoded}, outputs['from_encoded/'])}
 
 
-def named(detections, options, scope=''):
-    """{name: output} of `Detections`, as nodes of these names."""
+def name_outputs(detections, length, prefix=''):
+    """Return a dict of the output nodes by name, padded with zeros.
+
+    Args:
+        detections: `nets.post_processing.Detections` of static length, at most `length`.
+        length: K of the outputs.
+        prefix: Prefix of the node names.
+    """
     boxes, scores, classes, count = detections
-    length = options.max_detections
-    return {'boxes': tf.identity(_pad(boxes, length), f'{scope}boxes'),
-            'scores': tf.identity(_pad(scores, length), f'{scope}scores'),
-            'classes': tf.identity(_pad(classes, length), f'{scope}classes'),
-            'count': tf.identity(count, f'{scope}count')}
+    return {'boxes': tf.identity(_pad(boxes, length), f'{prefix}boxes'),
+            'scores': tf.identity(_pad(scores, length), f'{prefix}scores'),
+            'classes': tf.identity(_pad(classes, length), f'{prefix}classes'),
+            'count': tf.identity(count, f'{prefix}count')}
+
+
+def _pad(values, length):
+    """Pad [B, k, ...] with zeros to [B, length, ...]. The dimension k is static."""
+    missing = length - values.shape.as_list()[1]
+    if not missing:
+        return values
+    return tf.pad(values, [[0, 0], [0, missing]] + [[0, 0]] * (values.shape.rank - 2))
 
 
 def predict(images, job):
-    """Of resized uint8 images: offsets [B, A, 4], and scores [B, A, C - 1] of the objects."""
+    """Return the boxes and scores of all anchors, before thresholds and suppression.
+
+    Args:
+        images: [B, S, S, 3] uint8 RGB, resized to the input size of the net.
+        job: `exporters.ExportJob`.
+
+    Returns:
+        boxes [B, A, 4] float32, decoded but not clipped, and scores [B, A, C - 1] float32 without
+        the background.
+    """
     params = job.model.params
-    predictions = ssd.build(ssd.normalize(images, params), params, len(labels(job.model)), is_training=False)
-    return predictions.offsets, tf.nn.softmax(predictions.logits)[..., 1:]
-
-
-def decode(offsets, params):
-    """Boxes [B, A, 4] of offsets [B, A, 4] to the net's anchors."""
-    return box_coder.decode(offsets, anchors.net_anchors(params), params.variances)
+    predictions = ssd.build(ssd.normalize(images, params), params, len(all_class_names(job.model)),
+                            is_training=False)
+    boxes = box_coder.decode(predictions.offsets, anchors.net_anchors(params), params.variances)
+    return boxes, tf.nn.softmax(predictions.logits)[..., 1:]

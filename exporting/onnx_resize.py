@@ -1,50 +1,76 @@
-"""TensorFlow's two ways to resize, in operators that ONNX has, and with TensorFlow's rounding.
+"""TensorFlow's bilinear and area resize in operators that ONNX has, with TensorFlow's rounding.
 
-ONNX's own bilinear operator differs in the last bits of its weights. Resized pictures become whole numbers, and where a
-pixel falls on a half, as many do at scales such as 480 / 300, those bits decide: trained nets then put some boxes
-elsewhere. It has no operator for the means of areas.
+The weights of ONNX's own bilinear operator differ in their last bits. Resized pixels are rounded to
+integers. At scales such as 480 / 300 many values lie exactly between two integers, so the last bits
+decide, and some boxes of a trained net move. ONNX has no operator for the area resize.
 """
 import tensorflow.compat.v1 as tf
 
 
-def bilinear(pixels, size):
-    """As of `preprocessing.pixels.resize`: [B, h, w, 3] float32, [2] int32 -> [B, height, width, 3]."""
+def resize_bilinear(pixels, size):
+    """Resize bilinearly, with half-pixel centers.
+
+    Args:
+        pixels: [B, h, w, 3] float32.
+        size: [2] int32, the new height and width.
+
+    Returns:
+        [B, height, width, 3] float32.
+    """
     shape = tf.shape(pixels)
-    top, bottom, down = _between(shape[1], size[0])
-    left, right, across = _between(shape[2], size[1])
+    top, bottom, row_weights = _interpolation(shape[1], size[0])
+    left, right, column_weights = _interpolation(shape[2], size[1])
 
-    def row(places):
-        lines = tf.gather(pixels, places, axis=1)
-        first, second = (tf.gather(lines, columns, axis=2) for columns in (left, right))
-        return first + (second - first) * across[:, None]
-    upper, lower = row(top), row(bottom)
-    return upper + (lower - upper) * down[:, None, None]
-
-
-def _between(before, after):
-    """Which two of `before` pixels each of `after` lies between, [after] int32 twice, and how far from the first."""
-    # The axis keeps TensorFlow's optimizer from multiplying the constants first, which rounds otherwise.
-    scale = tf.expand_dims(tf.cast(before, tf.float32) / tf.cast(after, tf.float32), 0)
-    place = (tf.cast(tf.range(after), tf.float32) + .5) * scale - .5
-    first = tf.floor(place)
-    return (tf.cast(tf.maximum(first, 0.), tf.int32), tf.minimum(tf.cast(tf.ceil(place), tf.int32), before - 1),
-            place - first)
+    def interpolate_columns(rows):
+        values = tf.gather(pixels, rows, axis=1)
+        first, second = (tf.gather(values, columns, axis=2) for columns in (left, right))
+        return first + (second - first) * column_weights[:, None]
+    upper, lower = interpolate_columns(top), interpolate_columns(bottom)
+    return upper + (lower - upper) * row_weights[:, None, None]
 
 
-def area(pixels, size):
-    """Likewise, the mean of what each new pixel covers, by a product of matrices for each side."""
+def _interpolation(input_size, output_size):
+    """Return the two input pixels and the weight of each output pixel along one axis.
+
+    Args:
+        input_size: [] int32.
+        output_size: [] int32.
+
+    Returns:
+        Index of the first pixel, index of the second pixel, both [output_size] int32, and the
+        weight of the second pixel, [output_size] float32.
+    """
+    # With a scalar scale, TensorFlow's optimizer would multiply the constants first, which rounds
+    # differently.
+    scale = tf.expand_dims(tf.cast(input_size, tf.float32) / tf.cast(output_size, tf.float32), 0)
+    position = (tf.cast(tf.range(output_size), tf.float32) + .5) * scale - .5
+    first = tf.floor(position)
+    return (tf.cast(tf.maximum(first, 0.), tf.int32),
+            tf.minimum(tf.cast(tf.ceil(position), tf.int32), input_size - 1), position - first)
+
+
+def resize_area(pixels, size):
+    """Average the input pixels that each output pixel covers, by one matrix product per axis.
+
+    Args:
+        pixels: [B, h, w, 3] float32.
+        size: [2] int32, the new height and width.
+
+    Returns:
+        [B, height, width, 3] float32.
+    """
     shape = tf.shape(pixels)
-    narrow = tf.einsum('bhwc,xw->bhxc', pixels, _shares(shape[2], size[1]))
-    return tf.einsum('bhxc,yh->byxc', narrow, _shares(shape[1], size[0]))
+    narrow = tf.einsum('bhwc,xw->bhxc', pixels, _area_weights(shape[2], size[1]))
+    return tf.einsum('bhxc,yh->byxc', narrow, _area_weights(shape[1], size[0]))
 
 
-def _shares(before, after):
-    """[after, before] float32: how much of each of `after` pixels each of `before` makes."""
-    scale = tf.cast(before, tf.float32) / tf.cast(after, tf.float32)
-    start = tf.cast(tf.range(after), tf.float32)[:, None] * scale
-    pixel = tf.cast(tf.range(before), tf.float32)[None]
-    covered = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
-    return tf.maximum(covered, 0.) / scale
+def _area_weights(input_size, output_size):
+    """Return the share of each input pixel in each output pixel: [output_size, input_size]."""
+    scale = tf.cast(input_size, tf.float32) / tf.cast(output_size, tf.float32)
+    start = tf.cast(tf.range(output_size), tf.float32)[:, None] * scale
+    pixel = tf.cast(tf.range(input_size), tf.float32)[None]
+    overlap = tf.minimum(start + scale, pixel + 1) - tf.maximum(start, pixel)
+    return tf.maximum(overlap, 0.) / scale
 
 
-KERNELS = {'bilinear': bilinear, 'area': area}
+KERNELS = {'bilinear': resize_bilinear, 'area': resize_area}   # arguments of `pixels.resize`

@@ -1,4 +1,4 @@
-"""Output that is there whole or not at all: files and folders alike."""
+"""Atomic output of exported files and folders."""
 import contextlib
 import os
 import shutil
@@ -8,36 +8,45 @@ from common.errors import UserError
 
 
 def check_overwrite(paths, overwrite):
-    """UserError where one of the paths is taken and shall not be overwritten."""
-    taken = [path for path in paths if os.path.lexists(path)]
-    if taken and not overwrite:
-        raise UserError(f'{", ".join(taken)} is there already; pass --overwrite to replace it, or choose another '
-                        f'--output_dir')
+    """Raise UserError if `overwrite` is false and a path exists."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    if existing and not overwrite:
+        raise UserError(f'{", ".join(existing)} already exists. Pass --overwrite to replace it, or '
+                        f'choose another --output_dir.')
 
 
 @contextlib.contextmanager
 def atomic_output(path):
-    """A path to write a file or a folder to, which takes the place of `path` when the block has ended well."""
+    """Yield a temporary path for a file or a folder, and rename it to `path` on success.
+
+    The temporary path is in a hidden folder beside `path`, which is removed at the end. What
+    `path` was before is replaced on success, and stays after an error.
+    """
     folder, name = os.path.split(path)
-    hidden = tempfile.mkdtemp(prefix='.unfinished-', dir=folder)
+    temporary_folder = tempfile.mkdtemp(prefix='.unfinished-', dir=folder)
     try:
-        made = os.path.join(hidden, name)
-        yield made
-        before = os.path.join(hidden, 'before')
-        try:
-            if os.path.isdir(path):   # a folder gives way to none but an empty one
-                os.replace(path, before)
-            os.replace(made, path)
-        except BaseException:
-            if os.path.exists(before) and not os.path.exists(path):
-                os.replace(before, path)
-            raise
+        temporary_path = os.path.join(temporary_folder, name)
+        yield temporary_path
+        _replace(temporary_path, path, os.path.join(temporary_folder, 'previous'))
     finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(temporary_folder, ignore_errors=True)
+
+
+def _replace(source, target, backup):
+    """Rename `source` to `target`. If that fails, a folder `target` is restored from `backup`."""
+    try:
+        if os.path.isdir(target):   # `os.replace` replaces empty folders only
+            os.replace(target, backup)
+        os.replace(source, target)
+    except BaseException:
+        if os.path.exists(backup) and not os.path.exists(target):
+            os.replace(backup, target)
+        raise
 
 
 def total_bytes(path):
-    """Bytes of a file, or of all files in a folder."""
+    """Return the size in bytes of a file, or of all files in a folder."""
     if os.path.isfile(path):
         return os.path.getsize(path)
-    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)
+    return sum(os.path.getsize(os.path.join(folder, name))
+               for folder, _, names in os.walk(path) for name in names)

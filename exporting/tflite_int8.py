@@ -1,4 +1,4 @@
-"""TensorFlow Lite with convolutions in 8-bit integers: how far their numbers reach is seen on calibration pictures."""
+"""TensorFlow Lite with 8-bit integer convolutions; calibration images give the value ranges."""
 import warnings
 
 import tensorflow.compat.v1 as tf
@@ -6,34 +6,38 @@ import tensorflow.compat.v1 as tf
 from exporting import graph, tflite
 from preprocessing import ssd_preprocessing
 
-# What stays in floating point: the normalised picture, and all behind the heads, where 8 bits would leave a box 256
-# places, and the heads of all layers one scale.
-_FLOAT = ('ADD', 'CONCATENATION', 'DIV', 'EXP', 'GATHER', 'L2_NORMALIZATION', 'MAXIMUM', 'MINIMUM', 'MUL', 'PACK',
-          'RELU', 'RELU_0_TO_1', 'RSQRT', 'SELECT', 'SELECT_V2', 'SOFTMAX', 'SPLIT', 'SQUARE', 'STRIDED_SLICE', 'SUB',
-          'SUM', 'TOPK_V2', 'TRANSPOSE', 'UNPACK')
+# Operators that stay in floating point: the normalization of the image, and everything behind the
+# prediction layers. With 8 bits, a box coordinate could take only 256 values, and the predictions
+# of all layers would share one scale.
+_FLOAT_OPERATORS = [
+    'ADD', 'CONCATENATION', 'DIV', 'EXP', 'GATHER', 'L2_NORMALIZATION', 'MAXIMUM', 'MINIMUM', 'MUL',
+    'PACK', 'RELU', 'RELU_0_TO_1', 'RSQRT', 'SELECT', 'SELECT_V2', 'SOFTMAX', 'SPLIT', 'SQUARE',
+    'STRIDED_SLICE', 'SUB', 'SUM', 'TOPK_V2', 'TRANSPOSE', 'UNPACK']
 
 
 def export(path, job):
-    """Writes the file, which takes and gives what that of `tflite.export` does."""
-    pictures = resized(job)
+    """Write the file, which has the inputs and outputs of `tflite.export`."""
+    images = _resize_calibration_images(job)
 
-    def examples():
-        for picture in pictures:
-            yield [picture]
-    lite = tf.lite.experimental
-    with tflite.converter(job) as converter, warnings.catch_warnings():
-        warnings.simplefilter('ignore')   # of the interpreter that looks at the pictures
+    def representative_dataset():
+        for image in images:
+            yield [image]
+    experimental = tf.lite.experimental
+    with tflite.make_converter(job) as converter, warnings.catch_warnings():
+        warnings.simplefilter('ignore')   # the calibration uses a deprecated interpreter
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = examples
-        chosen = lite.QuantizationDebugger(converter=converter, debug_dataset=examples,
-                                           debug_options=lite.QuantizationDebugOptions(denylisted_ops=list(_FLOAT)))
-        tflite.write(path, chosen.get_nondebug_quantized_model(), job)
+        converter.representative_dataset = representative_dataset
+        # The converter itself has no option that keeps operators in floating point.
+        debugger = experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=representative_dataset,
+            debug_options=experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_OPERATORS))
+        tflite.write(path, debugger.get_nondebug_quantized_model(), job.model.class_names)
 
 
-def resized(job):
-    """The calibration pictures as the net sees them: a list of [1, S, S, 3] uint8."""
+def _resize_calibration_images(job):
+    """Return the calibration images as net inputs: a list of [1, S, S, 3] uint8 arrays."""
     params = job.model.params
-    with graph.session() as session:
+    with graph.new_session() as session:
         encoded = tf.placeholder(tf.string, [None])
-        pictures = ssd_preprocessing.resize_for_eval(encoded, params.image_size, params.mean)
-        return [session.run(pictures, {encoded: [one]}) for one in job.calibration]
+        resized = ssd_preprocessing.resize_for_eval(encoded, params.image_size, params.mean)
+        return [session.run(resized, {encoded: [image]}) for image in job.calibration_images]

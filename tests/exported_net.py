@@ -1,30 +1,40 @@
-"""What the tests of exported nets share: a net that finds dozens of things, what prediction finds, the comparison."""
+"""Shared by the tests of exported nets: a net with dozens of detections, and comparisons."""
 import json
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from benchmarks import agreement
-from exporting.exporters import Job, Options
+from exporting.exporters import ExportJob
 from nets import nets_factory, ssd
+from nets.post_processing import PostProcessingOptions
 from run_folder import trained_model
 
-MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['RBC', 'WBC', 'Platelets']}
-OPTIONS = Options(min_score=.6, nms_threshold=.45, max_detections=200)
-SURE = .605    # scores that rounding does not put below the least
+MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc',
+         'class_names': ['RBC', 'WBC', 'Platelets']}
+OPTIONS = PostProcessingOptions(select_threshold=.6)
+MIN_SURE_SCORE = .605   # far enough above the threshold to stay above it after rounding
 
 
 def write_checkpoint(folder):
-    """Random weights with the moments of batch norm as on pictures. The weights' averages are the larger, by half."""
+    """Write a checkpoint with random weights, and config.json.
+
+    The moments of batch norm are those of random images. The moving averages of the weights equal
+    the weights, except for the class predictions, where they are 1.5 times as large.
+    """
     with tf.Graph().as_default(), tf.Session() as session:
         params = nets_factory.get_params(MODEL['model_name'], MODEL['anchor_preset'])
-        pictures = np.random.default_rng(0).integers(0, 256, [4, 10, 10, 3], np.uint8).repeat(30, 1).repeat(30, 2)
-        ssd.build(ssd.normalize(tf.constant(pictures), params), params, 4, is_training=True)
-        changes = [update.op.inputs[1] for update in tf.get_collection(tf.GraphKeys.UPDATE_OPS)]
+        images = np.random.default_rng(0).integers(0, 256, [4, 10, 10, 3], np.uint8)
+        images = images.repeat(30, 1).repeat(30, 2)
+        ssd.build(ssd.normalize(tf.constant(images), params), params, 4, is_training=True)
+        decrements = [update.op.inputs[1]
+                      for update in tf.get_collection(tf.GraphKeys.UPDATE_OPS)]
         session.run(tf.global_variables_initializer())
         moments = [v for v in tf.model_variables() if 'moving' in v.op.name]
-        for variable, value, change in zip(moments, *session.run([moments, changes]), strict=True):
-            variable.load(value - change * 100, session)   # at decay .99 a hundredth of the way to the batch's
+        for variable, value, decrement in zip(moments, *session.run([moments, decrements]),
+                                              strict=True):
+            # At decay 0.99, an update goes a hundredth of the way to the moments of the batch.
+            variable.load(value - decrement * 100, session)
         for variable in tf.model_variables():
             if variable.op.name.endswith('conv_cls/biases'):
                 variable.load(np.tile([1., 0, 0, 0], variable.shape[0] // 4), session)
@@ -38,55 +48,67 @@ def write_checkpoint(folder):
     (folder / 'config.json').write_text(json.dumps({'model': MODEL, 'flags': {}}))
 
 
-def make_job(folder, options=OPTIONS, use_averages=True, calibration=()):
-    """The job of exporting the checkpoint in a folder."""
-    return Job(trained_model.resolve_model(str(folder)), use_averages, options, list(calibration))
+def make_job(folder, options=OPTIONS, use_averages=True, calibration_images=()):
+    """Return the `ExportJob` of the checkpoint in a folder."""
+    model = trained_model.resolve_model(str(folder))
+    return ExportJob(model, use_averages, options, list(calibration_images))
 
 
-def written(exporter, path, job):
-    """The path, once the module of a format has written the job there."""
+def export_to(path, exporter, job):
+    """Export a job with the module of a format, and return the path."""
     exporter.export(str(path), job)
     return path
 
 
-def predicted(job, encoded):
-    """What prediction finds in encoded pictures: {name: array}, named as exported nets name it."""
-    found = agreement.predict(job, encoded)[1]
-    return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+def predict(job, encoded_images):
+    """Return the detections of the checkpoint: a dict of arrays with the names of the outputs."""
+    _, outputs = agreement.predict(job, encoded_images)
+    return {name: np.concatenate([image[name] for image in outputs]) for name in outputs[0]}
 
 
-def resized(job, encoded):
-    """Encoded pictures as the net sees them, [B, S, S, 3] uint8."""
-    return np.concatenate(agreement.predict(job, encoded)[0])
+def resize(job, encoded_images):
+    """Return the images as net inputs, [B, S, S, 3] uint8."""
+    return np.concatenate(agreement.predict(job, encoded_images)[0])
 
 
-def rows(found, index, least=0.):
-    """[(class, score, box)] of a picture of a batch."""
-    count = found['count'][index]
-    return [row for row in zip(*(found[name][index][:count] for name in ('classes', 'scores', 'boxes')), strict=True)
-            if row[1] > least]
+def detections_of_image(outputs, index, min_score=0.):
+    """Return the detections of one image of a batch as a list of (class, score, box)."""
+    count = outputs['count'][index]
+    fields = (outputs[name][index][:count] for name in ('classes', 'scores', 'boxes'))
+    return [detection for detection in zip(*fields, strict=True) if detection[1] > min_score]
 
 
-def assert_agree(ours, theirs, least=SURE):
-    """Every detection above `least` on either side is on the other too: class, score and box to 1e-3."""
-    for these, those in ((ours, theirs), (theirs, ours)):
-        for index in range(len(theirs['count'])):
-            sure, other = rows(these, index, least), rows(those, index)
+def assert_agree(actual, expected, min_score=MIN_SURE_SCORE):
+    """Assert that each detection above `min_score` has an equal one in the other dict.
+
+    Scores and box coordinates may differ by less than 1e-3. Each image must have more than 24
+    detections.
+    """
+    for first, second in ((actual, expected), (expected, actual)):
+        for index in range(len(expected['count'])):
+            sure = detections_of_image(first, index, min_score)
+            others = detections_of_image(second, index)
             assert len(sure) > 24
             for label, score, box in sure:
-                assert any(label == its_label and abs(score - its_score) < 1e-3 and np.abs(box - its_box).max() < 1e-3
-                           for its_label, its_score, its_box in other), (index, label, score, box)
+                assert any(label == other_label and abs(score - other_score) < 1e-3
+                           and np.abs(box - other_box).max() < 1e-3
+                           for other_label, other_score, other_box in others), (
+                    index, label, score, box)
 
 
-def assert_padded(found, length=OPTIONS.max_detections):
-    """Shapes and types are those that are promised, and what is not real is zero."""
-    batch = len(found['count'])
-    assert {name: (found[name].shape, found[name].dtype) for name in ('boxes', 'scores', 'classes', 'count')} == {
-        'boxes': ((batch, length, 4), np.float32), 'scores': ((batch, length), np.float32),
-        'classes': ((batch, length), np.int32), 'count': ((batch,), np.int32)}
-    for index, count in enumerate(found['count']):
+def assert_valid(outputs, length=OPTIONS.keep_top_k):
+    """Assert shapes, dtypes, order, ranges and zero padding. No image is empty or full."""
+    batch_size = len(outputs['count'])
+    assert {name: (outputs[name].shape, outputs[name].dtype)
+            for name in ('boxes', 'scores', 'classes', 'count')} == {
+        'boxes': ((batch_size, length, 4), np.float32),
+        'scores': ((batch_size, length), np.float32),
+        'classes': ((batch_size, length), np.int32),
+        'count': ((batch_size,), np.int32)}
+    for index, count in enumerate(outputs['count']):
         assert 0 < count < length
-        assert not any(found[name][index, count:].any() for name in ('boxes', 'scores', 'classes'))
-        assert found['classes'][index, :count].min() >= 1
-        assert (np.diff(found['scores'][index, :count]) <= 0).all()
-    assert found['boxes'].min() >= 0 and found['boxes'].max() <= 1
+        assert not any(outputs[name][index, count:].any()
+                       for name in ('boxes', 'scores', 'classes'))
+        assert outputs['classes'][index, :count].min() >= 1
+        assert (np.diff(outputs['scores'][index, :count]) <= 0).all()
+    assert outputs['boxes'].min() >= 0 and outputs['boxes'].max() <= 1

@@ -1,33 +1,37 @@
 import pytest
 import tensorflow.compat.v1 as tf
-from exported_net import assert_agree, assert_padded, make_job, predicted, written
+from exported_net import assert_agree, assert_valid, export_to, make_job, predict
 
 from exporting import frozen_graph
 
 
 @pytest.fixture(scope='module')
 def exported(exportable, tmp_path_factory):
-    """The file that was written."""
-    return written(frozen_graph, tmp_path_factory.mktemp('frozen') / 'frozen_graph.pb', make_job(exportable))
+    """Path of the frozen graph."""
+    path = tmp_path_factory.mktemp('frozen') / 'frozen_graph.pb'
+    return export_to(path, frozen_graph, make_job(exportable))
 
 
-def run(path, outputs, feed):
+def run(path, outputs, feed_dict):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(tf.GraphDef.FromString(path.read_bytes()), name='')
-        return session.run(outputs, feed)
+        return session.run(outputs, feed_dict)
 
 
-@pytest.mark.parametrize('scope', ['', 'from_encoded/'])
-def test_both_ways_in(exported, exportable, cells, decoded, scope):
-    feed = {'encoded:0': cells} if scope else {'images:0': decoded}
-    found = run(exported, {name: f'{scope}{name}:0' for name in ('boxes', 'scores', 'classes', 'count', 'names')}, feed)
-    assert_padded(found)
-    assert_agree(found, predicted(make_job(exportable), cells))
-    assert found['names'][0, 0] == [b'background', b'RBC', b'WBC', b'Platelets'][found['classes'][0, 0]]
+@pytest.mark.parametrize('prefix', ['', 'from_encoded/'])
+def test_both_inputs_match_prediction(exported, exportable, cells, decoded, prefix):
+    feed_dict = {'encoded:0': cells} if prefix else {'images:0': decoded}
+    names = ('boxes', 'scores', 'classes', 'count', 'names')
+    outputs = run(exported, {name: f'{prefix}{name}:0' for name in names}, feed_dict)
+    assert_valid(outputs)
+    assert_agree(outputs, predict(make_job(exportable), cells))
+    class_names = [b'background', b'RBC', b'WBC', b'Platelets']
+    assert outputs['names'][0, 0] == class_names[outputs['classes'][0, 0]]
 
 
-def test_what_it_holds(exported):
+def test_nodes(exported):
     graph = tf.GraphDef.FromString(exported.read_bytes())
     assert not [node.name for node in graph.node if 'Variable' in node.op]
-    assert run(exported, 'class_names:0', {}).tolist() == [b'background', b'RBC', b'WBC', b'Platelets']
     assert [node.name for node in graph.node if node.op == 'Placeholder'] == ['images', 'encoded']
+    assert run(exported, 'class_names:0', {}).tolist() == [
+        b'background', b'RBC', b'WBC', b'Platelets']
