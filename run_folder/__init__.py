@@ -1,1 +1,1 @@
-"""The folder of a run: configuration, lock, checkpoints, the best checkpoint, watching a training."""
+"""The folder of a run: configuration, lock, checkpoints, best checkpoint, watching, inference."""

@@ -1,4 +1,4 @@
-"""The best checkpoint of a training, kept in `train_dir/best` however many others the training deletes."""
+"""The best checkpoint of a run, kept in `train_dir/best` when the run deletes old checkpoints."""
 import contextlib
 import glob
 import os
@@ -9,76 +9,105 @@ import tensorflow.compat.v1 as tf
 from common.files import read_json, write_json
 from run_folder import run_config, run_lock, saved_checkpoints
 
-FOLDER, FACTS = 'best', 'best.json'
+_BEST_FOLDER, _BEST_FILE = 'best', 'best.json'
 
 
 class BestCheckpoint:
-    """`train_dir/best`: a checkpoint, its configuration, and `best.json`, which says by what number it is the best.
+    """The folder `train_dir/best`: the best checkpoint, its `config.json`, and `best.json`.
 
-    At every moment there is a whole checkpoint, once there was one.
+    Once the folder holds a checkpoint, it holds a complete one at any time, also after a crash.
     """
 
     def __init__(self, train_dir, metric, evaluated_on):
-        """metric: name of the number. evaluated_on: what else the number depends on, as `json` has it.
+        """Open the folder without creating or locking it.
 
-        Those of other metrics and other data do not count.
+        Args:
+          train_dir: the folder of the run.
+          metric: name of the metric that is maximized, for example 'VOC07'.
+          evaluated_on: a JSON value that identifies the data and the settings of the evaluation. A
+            stored best of another metric or evaluation is ignored.
         """
-        self.folder = os.path.join(train_dir, FOLDER)
+        self.folder = os.path.join(train_dir, _BEST_FOLDER)
         self._metric, self._evaluated_on = metric, evaluated_on
-        self._candidate = os.path.join(self.folder, '.candidate')
+        self._candidate_folder = os.path.join(self.folder, '.candidate')
         self._lock = None
 
     @property
-    def facts(self):
-        """{'checkpoint', 'step', 'metric', 'value', 'evaluated_on'} of the best so far; None without one."""
-        found = read_json(os.path.join(self.folder, FACTS), 'remove it')
-        same = found and (found.get('metric'), found.get('evaluated_on')) == (self._metric, self._evaluated_on)
-        return found if same else None
+    def info(self):
+        """The content of `best.json`; None if this metric has no best checkpoint yet.
 
-    def hold(self, prefix):
-        """Takes hold of a checkpoint with its configuration; returns its prefix here, None where it has been deleted.
-
-        The training may delete it while it is evaluated. UserError where another process keeps the best here.
+        Keys: 'checkpoint' (base name), 'step', 'metric', 'value', 'evaluated_on'.
         """
-        self._lock = self._lock or run_lock.acquire(self.folder, 'evaluation with --watch', 'wait for it')
-        shutil.rmtree(self._candidate, ignore_errors=True)
-        os.makedirs(self._candidate)
+        info = read_json(os.path.join(self.folder, _BEST_FILE), 'remove it')
+        if info and (info.get('metric'), info.get('evaluated_on')) == (
+                self._metric, self._evaluated_on):
+            return info
+        return None
+
+    def stage(self, prefix):
+        """Link a checkpoint and its configuration into this folder as the candidate.
+
+        The run may delete the original while the candidate is evaluated.
+
+        Returns:
+          The prefix of the candidate; None if the checkpoint has already been deleted.
+
+        Raises:
+          UserError: another process keeps the best checkpoint here.
+        """
+        if not self._lock:
+            self._lock = run_lock.acquire(self.folder, 'evaluation with --watch', 'wait for it')
+        shutil.rmtree(self._candidate_folder, ignore_errors=True)
+        os.makedirs(self._candidate_folder)
+        config_path = os.path.join(os.path.dirname(prefix), run_config.CONFIG_FILE)
+        paths = [*glob.glob(f'{glob.escape(prefix)}.*'), *glob.glob(glob.escape(config_path))]
         try:
-            for path in [*glob.glob(f'{glob.escape(prefix)}.*'),
-                         *glob.glob(os.path.join(glob.escape(os.path.dirname(prefix)), run_config.CONFIG_FILE))]:
-                _link(path, os.path.join(self._candidate, os.path.basename(path)))
+            for path in paths:
+                _link_or_copy(path, os.path.join(self._candidate_folder, os.path.basename(path)))
         except FileNotFoundError:
             return None
-        held = os.path.join(self._candidate, os.path.basename(prefix))
-        return held if tf.train.checkpoint_exists(held) else None
+        candidate = os.path.join(self._candidate_folder, os.path.basename(prefix))
+        return candidate if tf.train.checkpoint_exists(candidate) else None
 
-    def offer(self, step, value):
-        """Keeps the checkpoint that is held if its number is larger than the best so far; says whether it is."""
-        if self.facts and value <= self.facts['value']:
+    def keep_if_better(self, step, value):
+        """Make the candidate the best checkpoint if its metric is higher.
+
+        Args:
+          step: the training step of the candidate.
+          value: its metric, a float.
+
+        Returns:
+          Whether the candidate is the new best.
+        """
+        if self.info and value <= self.info['value']:
             return False
-        names = sorted(os.listdir(self._candidate), key=lambda name: name.endswith('.index'))   # the index last
+        # The index last: without it, the other files are not a checkpoint.
+        names = sorted(os.listdir(self._candidate_folder), key=lambda name: name.endswith('.index'))
         for name in names:
-            os.replace(os.path.join(self._candidate, name), os.path.join(self.folder, name))
-        prefix = next(name for name in names if name.endswith('.index')).removesuffix('.index')
-        saved_checkpoints.write_checkpoint_list(self.folder, [prefix])
-        write_json(os.path.join(self.folder, FACTS), {
-            'checkpoint': prefix, 'step': step, 'metric': self._metric, 'value': value,
+            os.replace(os.path.join(self._candidate_folder, name), os.path.join(self.folder, name))
+        checkpoint = next(name for name in names if name.endswith('.index')).removesuffix('.index')
+        saved_checkpoints.write_checkpoint_list(self.folder, [checkpoint])
+        write_json(os.path.join(self.folder, _BEST_FILE), {
+            'checkpoint': checkpoint, 'step': step, 'metric': self._metric, 'value': value,
             'evaluated_on': self._evaluated_on})
-        for other in glob.glob(os.path.join(glob.escape(self.folder), 'model.ckpt-*')):
-            if os.path.basename(other) not in names:
-                os.remove(other)
+        for path in glob.glob(os.path.join(glob.escape(self.folder), 'model.ckpt-*')):
+            if os.path.basename(path) not in names:
+                os.remove(path)
         return True
 
     def close(self):
-        """Lets another process keep the best here."""
+        """Remove the candidate and release the lock of the folder."""
         if self._lock:
-            shutil.rmtree(self._candidate, ignore_errors=True)
+            shutil.rmtree(self._candidate_folder, ignore_errors=True)
             self._lock.close()
 
 
-def _link(path, target):
-    """A hard link, which costs nothing, or a copy where the file system has none. Checkpoints are never changed."""
-    with contextlib.suppress(OSError):
-        if not path.endswith('.json'):   # of which each folder has its own
-            return os.link(path, target)
-    return shutil.copyfile(path, target)
+def _link_or_copy(source, target):
+    """Create a hard link, or a copy for JSON and on file systems without hard links.
+
+    The files of a checkpoint never change, so they can share their content.
+    """
+    if not source.endswith('.json'):
+        with contextlib.suppress(OSError):
+            return os.link(source, target)
+    return shutil.copyfile(source, target)

@@ -7,17 +7,21 @@ from common.errors import UserError
 
 
 def check_path(path):
-    """Raise UserError for a path that TensorFlow cannot read checkpoints from, because it globs the path."""
+    """Check that TensorFlow, which globs the paths of checkpoints, can read one from this path.
+
+    Raises:
+      UserError: the path contains brackets or backslashes.
+    """
     if any(letter in path for letter in '[]\\'):
-        raise UserError(f"TensorFlow reads no checkpoint from a path with brackets or backslashes such as '{path}'; "
-                        f'choose another name, or rename the folder')
+        raise UserError(f"TensorFlow cannot read checkpoints from a path with brackets or "
+                        f"backslashes, such as '{path}'; choose another name, or rename the folder")
 
 
 def list_checkpoints(folder):
     """Return the prefixes of all checkpoints `model.ckpt-<step>` in a folder, the latest first.
 
-    The folder's list of checkpoints is not read. A checkpoint that has lost one of its files is included, so that
-    its reader can report it.
+    Does not read the folder's checkpoint list. Includes checkpoints that lack one of their files,
+    so that their reader can report it.
     """
     matches = [re.fullmatch(r'model\.ckpt-(\d+)\.(index|data-\d+-of-\d+)', os.path.basename(path))
                for path in glob.glob(os.path.join(glob.escape(folder), 'model.ckpt-*'))]
@@ -27,10 +31,11 @@ def list_checkpoints(folder):
 
 def list_any_checkpoints(folder):
     """Return the prefixes of all checkpoints in a folder, whatever their names, sorted."""
-    return sorted(path[:-len('.index')] for path in glob.glob(os.path.join(glob.escape(folder), '*.index')))
+    index_files = glob.glob(os.path.join(glob.escape(folder), '*.index'))
+    return sorted(path.removesuffix('.index') for path in index_files)
 
 
 def step_of(prefix):
-    """Return the step in the name of a checkpoint `model.ckpt-<step>`, an int; 0 if the name has none."""
+    """Return the step in the name of a checkpoint `model.ckpt-<step>`, an int; 0 without one."""
     digits = prefix.rpartition('-')[2]
     return int(digits) if digits.isdigit() else 0

@@ -1,16 +1,22 @@
-"""The project's own code, as a fact about a run."""
+"""A fingerprint of the project's code: all processes of a run must run the same code."""
 import hashlib
 import pathlib
 
-_PACKAGES = ('checkpoints', 'cli', 'common', 'datasets', 'deployment', 'metrics', 'nets', 'preprocessing', 'run_folder',
-             'training', 'visualization')
+_PACKAGES = ('checkpoints', 'cli', 'common', 'datasets', 'deployment', 'metrics', 'nets',
+             'preprocessing', 'run_folder', 'training', 'visualization')
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def fingerprint(root=_ROOT):
-    """A short text that changes with any of the modules at the top and in the packages that training is made of."""
-    paths = sorted(path for folder in ('.', *_PACKAGES) for path in (root / folder).glob('*.py') if path.is_file())
-    content = hashlib.sha256()
+    """Return 16 hex digits that depend on all modules that a training may import.
+
+    Args:
+      root: `pathlib.Path` of the repository.
+    """
+    paths = sorted(path for folder in ('.', *_PACKAGES) for path in (root / folder).glob('*.py')
+                   if path.is_file())
+    digest = hashlib.sha256()
     for path in paths:
-        content.update(str(path.relative_to(root)).encode() + b'\0' + path.read_bytes() + b'\0')
-    return content.hexdigest()[:16]
+        name = str(path.relative_to(root)).encode()
+        digest.update(name + b'\0' + path.read_bytes() + b'\0')
+    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The numbers of all checkpoints that were evaluated in one way, in a file."""
+"""`history.json`: the metrics of all checkpoints that were evaluated on the same data."""
 import contextlib
 import hashlib
 import os
@@ -8,30 +8,48 @@ from common.log import log
 
 
 class EvaluationHistory:
-    """`history.json`: {'evaluated_on': ..., 'checkpoints': [{'content', ...}, ...]}."""
+    """A JSON file: {'evaluated_on': ..., 'checkpoints': [{'content': digest, ...}, ...]}."""
 
     def __init__(self, path, evaluated_on):
-        """evaluated_on: what else the numbers depend on; where it was another, the history begins anew."""
-        self._path = path
-        found = read_json(path, 'remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
-        self._rows = found['checkpoints'] if found['evaluated_on'] == evaluated_on else []
-        self._evaluated_on = evaluated_on
-        if found['evaluated_on'] != evaluated_on:
-            log.info('%s is of other data or other flags, and begins anew', path)
+        """Read the history if the file exists.
 
-    def has(self, prefix):
-        """Whether a checkpoint of this very content was evaluated."""
+        Args:
+          path: the JSON file. It is created by the first `add`.
+          evaluated_on: a JSON value that identifies the data and the settings of the evaluation. A
+            history of another evaluation is discarded.
+
+        Raises:
+          UserError: the file cannot be read.
+        """
+        self._path, self._evaluated_on = path, evaluated_on
+        history = read_json(path, 'remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
+        self._rows = history['checkpoints']
+        if history['evaluated_on'] != evaluated_on:
+            self._rows = []
+            log.info('%s belongs to other data or flags; starting a new history', path)
+
+    def contains(self, prefix):
+        """Return whether a checkpoint with the same content has been evaluated."""
         return index_digest(prefix) in {row['content'] for row in self._rows}
 
     def add(self, **row):
-        """Adds a checkpoint, its 'content' and what else there is, for an earlier look at it; writes the file."""
-        self._rows = [other for other in self._rows if other['content'] != row['content']] + [row]
+        """Add the metrics of a checkpoint and write the file.
+
+        Args:
+          **row: 'content', the `index_digest` of the checkpoint, and any JSON values. It replaces
+            an earlier row with the same content.
+        """
+        self._rows = [other for other in self._rows if other['content'] != row['content']]
+        self._rows.append(row)
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         write_json(self._path, {'evaluated_on': self._evaluated_on, 'checkpoints': self._rows})
 
 
 def index_digest(prefix):
-    """A digest of a checkpoint's index, which holds the checksums of all its values; None without one."""
+    """Return a digest of a checkpoint's content, 16 hex digits; None if it does not exist.
+
+    The digest covers the index file, which holds the checksums of all values.
+    """
     with contextlib.suppress(FileNotFoundError), open(f'{prefix}.index', 'rb') as file:
         return hashlib.sha256(file.read()).hexdigest()[:16]
     return None

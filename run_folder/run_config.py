@@ -6,38 +6,50 @@ from common.files import read_json, write_json
 from run_folder import checkpoint_files
 
 CONFIG_FILE, LOG_FILE = 'config.json', 'train.log'
-# The weights in the folder depend on these: a run with another value needs another folder.
+# The weights in the folder depend on these fields: another value needs another folder.
 _MODEL_FIELDS = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
 
 
 def read(folder):
-    """Return the configuration in a folder, {'model': {...}, 'flags': {...}}, or None if it has none.
+    """Return the configuration in a folder, {'model': {...}, 'flags': {...}}; None without one.
 
     Raises:
       UserError: the file cannot be parsed, or was not written by this project.
     """
     config = _read_json(folder)
     if config is not None and not _is_ours(config):
-        raise UserError(f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this project; remove it')
+        raise UserError(f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this '
+                        f'project; remove it')
     return config
 
 
 def write(folder, config):
-    """Write the configuration of a run. Call it only after every check has passed: a rejected run leaves no trace."""
+    """Write the configuration of a run.
+
+    Call this only after every check has passed: a rejected run must not change the folder.
+
+    Args:
+      folder: the train_dir.
+      config: see `changes_since_last_run`.
+    """
     write_json(os.path.join(folder, CONFIG_FILE), config)
 
 
 def model_of_train_dir(folder):
-    """Return the 'model' part of the configuration of a train_dir; {} if the folder has no checkpoint yet."""
+    """Return the 'model' part of the configuration of a train_dir; {} without a checkpoint."""
     config = _config_of_weights(folder)
     return config['model'] if config else {}
 
 
 def model_of_checkpoint(path):
-    """Return the 'model' part of the configuration beside a checkpoint (a folder, a prefix or one of its files).
+    """Return the 'model' part of the configuration beside a checkpoint.
 
-    Returns {} without a path or a configuration of this project, and for weight files of other formats, which may
-    be stored beside any configuration.
+    Args:
+      path: a folder, a prefix or a file of a checkpoint, or None.
+
+    Returns:
+      A dict. Empty without a path or a configuration of this project, and for weight files of
+      other formats, which may be stored beside any configuration.
 
     Raises:
       UserError: the configuration cannot be parsed.
@@ -49,24 +61,34 @@ def model_of_checkpoint(path):
 
 
 def differences_from_pretrained(checkpoint_path, model):
-    """Return lines that name what the net of a pretrained checkpoint was trained with, if it differs from `model`.
+    """Compare the anchors and classes of a pretrained checkpoint with those of this run.
 
     Args:
       checkpoint_path: a checkpoint, or None.
       model: the 'model' part of this run's configuration.
+
+    Returns:
+      A list of lines, one for each difference: 'anchor_preset voc, here coco'. Empty if the
+      checkpoint has no configuration.
     """
     pretrained = model_of_checkpoint(checkpoint_path)
-    return [f'{name} {pretrained.get(name)}, here {model[name]}' for name in ('anchor_preset', 'class_names')
+    return [f'{name} {pretrained.get(name)}, here {model[name]}'
+            for name in ('anchor_preset', 'class_names')
             if pretrained and pretrained.get(name) != model[name]]
 
 
 def changes_since_last_run(folder, config):
-    """Return lines that name the flags and data that differ from the last run in the folder.
+    """Compare a configuration with that of the last run in the folder.
 
     Args:
       folder: the train_dir.
-      config: {'model': the fields of the net, 'flags': name -> value, 'data': {'name', 'split', 'pictures' (number
-        of images), 'fingerprint'}, 'global_batch': images per step}.
+      config: a dict of 'model': {'model_name', 'num_classes', 'anchor_preset', 'class_names'},
+        'flags': {name: value}, 'data': {'name', 'split', 'pictures' (number of images),
+        'fingerprint'}, and 'global_batch': images per step.
+
+    Returns:
+      A list of lines, one for each changed flag and one for other data, and a last one if the
+      training examples change. Empty if the folder holds no checkpoint.
 
     Raises:
       UserError: the folder holds the weights of another net.
@@ -76,27 +98,32 @@ def changes_since_last_run(folder, config):
         return []
     for name in _MODEL_FIELDS:
         if old['model'][name] != config['model'][name]:
-            raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not {config["model"][name]}; '
-                            f'choose another --train_dir, and pass this one as --checkpoint_path to start from its '
-                            f'weights')
+            raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
+                            f'{config["model"][name]}; choose another --train_dir, and pass this '
+                            f'one as --checkpoint_path to start from its weights')
     return _changes(old, config)
 
 
 def _changes(old, new):
-    """Return lines that describe the changes of flags and data from one configuration to another."""
-    flags = [name for name in sorted(set(old['flags']) & set(new['flags'])) if old['flags'][name] != new['flags'][name]]
-    lines = [f'{name}: {old["flags"][name]} -> {new["flags"][name]}' for name in flags]
-    old_data, new_data = old.get('data'), new.get('data')   # configurations of early versions have no data
+    """Return lines that describe the changes of flags and data between two configurations."""
+    old_flags, new_flags = old['flags'], new['flags']
+    changed_flags = [name for name in sorted(set(old_flags) & set(new_flags))
+                     if old_flags[name] != new_flags[name]]
+    lines = [f'{name}: {old_flags[name]} -> {new_flags[name]}' for name in changed_flags]
+    # Configurations of early versions have no data.
+    old_data, new_data = old.get('data'), new.get('data')
     data_changed = bool(old_data and new_data) and old_data != new_data
     if data_changed:
         lines.append(f'dataset: {_describe_data(old_data)} -> {_describe_data(new_data)}')
-    if data_changed or 'seed' in flags or old.get('global_batch') != new.get('global_batch'):
+    batch_changed = old.get('global_batch') != new.get('global_batch')
+    if data_changed or batch_changed or 'seed' in changed_flags:
         lines.append('from here on the training examples differ from those of an unchanged run')
     return lines
 
 
 def _describe_data(data):
-    return f'{data["pictures"]} images of {data["name"]} {data["split"]} (fingerprint {data["fingerprint"]})'
+    return (f'{data["pictures"]} images of {data["name"]} {data["split"]} '
+            f'(fingerprint {data["fingerprint"]})')
 
 
 def _read_json(folder):
@@ -104,15 +131,20 @@ def _read_json(folder):
 
 
 def _is_ours(config):
-    return isinstance(config, dict) and all(isinstance(config.get(part), dict) for part in ('model', 'flags'))
+    return isinstance(config, dict) and all(
+        isinstance(config.get(part), dict) for part in ('model', 'flags'))
 
 
 def _is_other_format(path):
     """Return whether a path is a file that is not part of a TensorFlow checkpoint."""
     name = os.path.basename(path)
-    return os.path.isfile(path) and not (name == 'checkpoint' or name.endswith(('.index', '.meta')) or '.data-' in name)
+    return os.path.isfile(path) and not (
+        name == 'checkpoint' or name.endswith(('.index', '.meta')) or '.data-' in name)
 
 
 def _config_of_weights(folder):
-    """Return the configuration of a train_dir; None if it holds no weights yet, which another net may then use."""
+    """Return the configuration of a train_dir; None if it holds no checkpoint.
+
+    Without a checkpoint, another net may be trained in the folder.
+    """
     return read(folder) if checkpoint_files.list_checkpoints(folder) else None

@@ -7,7 +7,7 @@ import time
 from common.errors import UserError
 
 _LOCK_FILE = '.lock'
-_RETRY_SECS = (.05, .1, .2)   # longer than `is_locked` holds its shared lock
+_RETRY_SECS = (.05, .1, .2)   # longer in sum than `is_locked` holds its shared lock
 
 
 def acquire(folder, activity='training', advice='wait for it, or choose another --train_dir'):
@@ -28,8 +28,8 @@ def acquire(folder, activity='training', advice='wait for it, or choose another 
     file = open(os.path.join(folder, _LOCK_FILE), 'a+')   # noqa: SIM115 - stays open for the whole run
     if not _try_lock(file):
         file.seek(0)
-        raise UserError(f'{folder} is in use by another {activity} (process {file.read().strip() or "unknown"}); '
-                        f'{advice}')
+        process = file.read().strip() or 'unknown'
+        raise UserError(f'{folder} is in use by another {activity} (process {process}); {advice}')
     file.truncate(0)
     file.write(f'{os.getpid()}\n')
     file.flush()
@@ -51,7 +51,8 @@ def is_locked(folder):
     """Return whether a running process holds the lock of the folder."""
     try:
         with open(os.path.join(folder, _LOCK_FILE)) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)   # released at once; `acquire` retries meanwhile
+            # Released at once; `acquire` retries in the meantime.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except FileNotFoundError:

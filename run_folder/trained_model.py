@@ -1,4 +1,4 @@
-"""A trained net put to work: which net a checkpoint holds, its graph, its weights."""
+"""Inference with a checkpoint: which net it holds, the inference graph and its weights."""
 import difflib
 from typing import NamedTuple
 
@@ -6,88 +6,136 @@ import tensorflow.compat.v1 as tf
 
 from common.errors import UserError, op_error_message
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
-from run_folder import run_config, saved_checkpoints
+from run_folder import checkpoint_files, run_config, saved_checkpoints
 
 
 class Model(NamedTuple):
-    """A checkpoint and what it is one of."""
+    """A checkpoint and the net whose weights it holds."""
     checkpoint: str       # prefix
-    params: object        # SSDParams
-    class_names: list     # label 1 first
+    params: object        # `SSDParams`
+    class_names: list     # str; class_names[0] has label 1
 
     @property
     def step(self):
-        """The training step that the checkpoint's name carries, 0 if none."""
-        digits = self.checkpoint.rpartition('-')[2]
-        return int(digits) if digits.isdigit() else 0
+        """The training step in the name of the checkpoint; 0 if the name has none."""
+        return checkpoint_files.step_of(self.checkpoint)
 
 
 def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=None):
-    """The `Model` of a checkpoint (file or folder).
+    """Find a checkpoint and the net whose weights it holds.
 
-    What the configuration beside the checkpoint says cannot be overruled: a net with other anchors or classes
-    than it was trained with only seems to work. Without one (a foreign checkpoint), the arguments say it.
+    The net is read from the configuration beside the checkpoint. Arguments must agree with it: a
+    net with other anchors or classes would run, but give wrong detections. For a checkpoint
+    without a configuration, all arguments are required.
+
+    Args:
+      checkpoint_path: a prefix, a file of the checkpoint, or a folder (its latest checkpoint).
+      model_name: a name in `nets_factory`.
+      anchor_preset: a preset name, anchor sizes or a file of them: see `anchor_presets.read`.
+      class_names: list of str without the background.
+
+    Returns:
+      A `Model`.
+
+    Raises:
+      UserError: there is no checkpoint, an argument contradicts the configuration, or is missing.
     """
     prefix = saved_checkpoints.find_checkpoint(checkpoint_path)
-    kept = run_config.model_of_checkpoint(prefix)
+    config = run_config.model_of_checkpoint(prefix)
     anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
-    given = {'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
-    for name, value in given.items():
-        if value and kept and kept.get(name) != value:
-            raise UserError(f'{prefix} was trained with {name} {kept.get(name)}, not {value}; leave that out')
-    final = {name: value or kept.get(name) for name, value in given.items()}
-    missing = [name for name, value in final.items() if not value]
+    arguments = {
+        'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
+    for name, value in arguments.items():
+        if value and config and config.get(name) != value:
+            raise UserError(f'{prefix} was trained with {name} {config.get(name)}, not {value}; '
+                            f'leave out the flag')
+    resolved = {name: value or config.get(name) for name, value in arguments.items()}
+    missing = [name for name, value in resolved.items() if not value]
     if missing:
-        wanted = ', '.join({'class_names': '--labels_file'}.get(name, f'--{name}') for name in missing)
-        raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, so it must be said what it '
-                        f'is: give {wanted}')
-    return Model(prefix, nets_factory.get_params(final['model_name'], final['anchor_preset']), final['class_names'])
+        flag_of = {'class_names': 'labels_file'}
+        flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
+        raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, '
+                        f'which would describe its net; pass {flags}')
+    params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'])
+    return Model(prefix, params, resolved['class_names'])
 
 
 def labels_from_names(names, class_names):
-    """Labels of the classes with these names, rising; UserError with the nearest names for one that is none."""
+    """Return the labels of the classes with these names, ascending and without duplicates.
+
+    Args:
+      names: class names to look up.
+      class_names: all class names; class_names[0] has label 1.
+
+    Raises:
+      UserError: a name is unknown. The message lists similar class names.
+    """
     for name in names:
         if name not in class_names:
-            near = ', '.join(difflib.get_close_matches(name, class_names, 3, 0))
-            raise UserError(f"--classes: no class is called '{name}'; the nearest names are {near}")
+            similar = ', '.join(difflib.get_close_matches(name, class_names, 3, 0))
+            raise UserError(f"--classes: there is no class '{name}'; similar names are {similar}")
     return sorted({class_names.index(name) + 1 for name in names})
 
 
 def detect(images, model, labels=None, options=post_processing.PostProcessingOptions()):
-    """`Detections` of uint8 RGB images [B, S, S, 3]; options: `PostProcessingOptions`.
+    """Build the net and its post-processing.
 
-    labels: rising, of the classes to look for; None for all. No other takes the place of one of them.
+    Args:
+      images: [B, S, S, 3] uint8, RGB, with S the `image_size` of the net.
+      model: a `Model`.
+      labels: ascending labels of the classes to detect; None for all. The other classes count as
+        background, so that they take none of the `keep_top_k` detections.
+      options: `PostProcessingOptions`.
+
+    Returns:
+      `post_processing.Detections`.
     """
-    predictions = ssd.build(ssd.normalize(images, model.params), model.params, len(model.class_names) + 1,
-                            is_training=False)
-    with tf.device('/device:CPU:0'):   # suppression is many small steps
-        logits = post_processing.merge_others(predictions.logits, labels) if labels else predictions.logits
-        found = post_processing.detect(logits, predictions.offsets, anchors.net_anchors(model.params),
-                                       model.params.variances, options)
-        return found._replace(labels=tf.gather([0, *labels], found.labels)) if labels else found
+    predictions = ssd.build(ssd.normalize(images, model.params), model.params,
+                            len(model.class_names) + 1, is_training=False)
+    with tf.device('/device:CPU:0'):   # NMS is many small ops
+        logits = predictions.logits
+        if labels:
+            logits = post_processing.merge_others(logits, labels)
+        detections = post_processing.detect(
+            logits, predictions.offsets, anchors.net_anchors(model.params),
+            model.params.variances, options)
+        if labels:   # back from positions in `labels` to labels of the net
+            detections = detections._replace(labels=tf.gather([0, *labels], detections.labels))
+        return detections
 
 
 def make_restore_fn(model, use_averages=True):
-    """A function (session) that restores the model variables of the graph, as moving averages where there are.
+    """Return a function that restores the model variables of the default graph.
 
-    It takes the prefix of another checkpoint of the same run, too, if that is to be restored.
+    Args:
+      model: a `Model`. Its checkpoint is the default of the returned function.
+      use_averages: restore the moving average of each variable that has one in the checkpoint.
+
+    Returns:
+      restore(session, checkpoint=model.checkpoint). Other checkpoints must hold the same
+      variables. It raises UserError if the checkpoint cannot be read.
+
+    Raises:
+      UserError: the checkpoint lacks a model variable, or has another shape for it.
     """
-    there = saved_checkpoints.read_shapes(model.checkpoint)
-    names = {}
+    checkpoint_shapes = saved_checkpoints.read_shapes(model.checkpoint)
+    variables = {}   # name in the checkpoint -> variable
     for variable in tf.model_variables():
         name = variable.op.name
-        averaged = name + saved_checkpoints.MOVING_AVERAGE_SUFFIX
-        source = averaged if use_averages and averaged in there else name
-        if there.get(source) != variable.shape.as_list():
-            raise UserError(f'{model.checkpoint} does not hold {name} of shape {variable.shape.as_list()}: it is '
-                            f'no checkpoint of {model.params.name} with {len(model.class_names)} classes')
-        names[source] = variable
-    saver = tf.train.Saver(names)
+        average_name = name + saved_checkpoints.MOVING_AVERAGE_SUFFIX
+        use_average = use_averages and average_name in checkpoint_shapes
+        checkpoint_name = average_name if use_average else name
+        if checkpoint_shapes.get(checkpoint_name) != variable.shape.as_list():
+            raise UserError(f'{model.checkpoint} does not hold {name} of shape '
+                            f'{variable.shape.as_list()}: it is not a checkpoint of '
+                            f'{model.params.name} with {len(model.class_names)} classes')
+        variables[checkpoint_name] = variable
+    saver = tf.train.Saver(variables)
 
     def restore(session, checkpoint=model.checkpoint):
         try:
             saver.restore(session, checkpoint)
         except tf.errors.OpError as error:
-            raise UserError(f'the checkpoint {checkpoint} cannot be read ({op_error_message(error)}); take the one '
-                            f'before it') from error
+            raise UserError(f'the checkpoint {checkpoint} cannot be read '
+                            f'({op_error_message(error)}); use the previous one') from error
     return restore

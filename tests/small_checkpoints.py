@@ -1,11 +1,14 @@
-"""Checkpoints of one variable, for tests of what is done with files of checkpoints."""
+"""Checkpoints of one variable, for tests that handle checkpoint files."""
 import json
 
 import tensorflow.compat.v1 as tf
 
 
 def write_checkpoints(folder, *steps, **flags):
-    """`model.ckpt-<step>` with the value of its step, and the configuration of a run with these flags."""
+    """Write `model.ckpt-<step>` for each step, and a configuration with these flags.
+
+    Each checkpoint holds one variable, `value`: its step, float32.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'config.json').write_text(json.dumps({'model': {}, 'flags': flags}))
     with tf.Graph().as_default(), tf.Session() as session:
@@ -17,12 +20,12 @@ def write_checkpoints(folder, *steps, **flags):
     return folder
 
 
-def delete(folder, step):
-    """Deletes a checkpoint as a Saver does, index and all."""
+def delete_checkpoint(folder, step):
+    """Delete all files of a checkpoint, as a Saver does."""
     for path in folder.glob(f'model.ckpt-{step}.*'):
         path.unlink()
 
 
-def value_in(folder):
-    """The value of the checkpoint that a folder's list names."""
+def listed_value(folder):
+    """Return the value in the latest checkpoint of the folder's checkpoint list."""
     return float(tf.train.load_checkpoint(str(folder)).get_tensor('value'))

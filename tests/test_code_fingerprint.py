@@ -1,19 +1,20 @@
 from run_folder import code_fingerprint
 
 
-def test_the_fingerprint_follows_the_modules_and_nothing_else(tmp_path):
+def test_the_fingerprint_depends_on_names_and_content_of_modules_only(tmp_path):
     for path in ('train.py', 'nets/ssd.py', 'tests/test_ssd.py', 'README.md'):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text('1')
-    first = code_fingerprint.fingerprint(tmp_path)
+    original = code_fingerprint.fingerprint(tmp_path)
     (tmp_path / 'tests/test_ssd.py').write_text('2')
     (tmp_path / 'README.md').write_text('2')
-    assert code_fingerprint.fingerprint(tmp_path) == first
+    assert code_fingerprint.fingerprint(tmp_path) == original
     (tmp_path / 'nets/ssd.py').write_text('2')
     changed = code_fingerprint.fingerprint(tmp_path)
     (tmp_path / 'nets/ssd.py').rename(tmp_path / 'nets/vgg.py')
-    assert len({first, changed, code_fingerprint.fingerprint(tmp_path)}) == 3
+    assert len({original, changed, code_fingerprint.fingerprint(tmp_path)}) == 3
 
 
-def test_of_this_project():
-    assert code_fingerprint.fingerprint() == code_fingerprint.fingerprint() and len(code_fingerprint.fingerprint()) == 16
+def test_the_fingerprint_of_this_project_is_reproducible():
+    fingerprint = code_fingerprint.fingerprint()
+    assert fingerprint == code_fingerprint.fingerprint() and len(fingerprint) == 16

@@ -75,7 +75,7 @@ def test_a_file_of_pytorch_itself(tmp_path):
     ('w.npz', b'PK\x03\x04 and no more', 'no whole .npz of arrays'),
     ('w.npz', b'', 'no whole .npz of arrays'),
     ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive: unpack it, and name the checkpoint in it'),
-    ('a[1].ckpt', None, r"no checkpoint from a path with brackets or backslashes such as '.*a\[1\].ckpt'"),
+    ('a[1].ckpt', None, r"cannot read checkpoints from a path with brackets or backslashes, such as '.*a\[1\].ckpt'"),
     ('w.h5', b'\x89HDF', 'w.h5 is no checkpoint of TensorFlow; other files .* .npz, .pth'),
     ('folder', 'folder', 'holds no TensorFlow checkpoint')])
 def test_what_cannot_be_read(tmp_path, name, content, message):

@@ -6,131 +6,191 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from common.errors import UserError
-from nets.post_processing import PostProcessingOptions
+from nets import anchors, nets_factory, ssd
+from nets.post_processing import Detections, PostProcessingOptions
 from run_folder import trained_model
 
-MODEL = {'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc', 'class_names': ['cat', 'dog']}
+MODEL = {'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc',
+         'class_names': ['cat', 'dog']}
+EPSILON = np.finfo(np.float32).eps
+NUM_LAYERS = 34   # convolutions on the longest path: 27 of the backbone, 6 extra, 1 prediction layer
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A checkpoint of step 5 with random weights, every variable's average zero, and the configuration."""
+    """A checkpoint of step 5 and its configuration: random weights, moving averages all zero."""
     with tf.Graph().as_default(), tf.Session() as session:
         trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model(''))
-        made = {v.op.name: v for v in tf.model_variables()}
+        variables = {v.op.name: v for v in tf.model_variables()}
         averages = {f'{v.op.name}/ExponentialMovingAverage': tf.Variable(tf.zeros(v.shape))
                     for v in tf.trainable_variables()}
         session.run(tf.global_variables_initializer())
-        tf.train.Saver({**made, **averages}).save(session, str(tmp_path / 'model.ckpt'), global_step=5)
+        saver = tf.train.Saver({**variables, **averages})
+        saver.save(session, str(tmp_path / 'model.ckpt'), global_step=5)
     (tmp_path / 'config.json').write_text(json.dumps({'model': MODEL, 'flags': {}}))
     return tmp_path
 
 
 def make_model(checkpoint, class_names=('cat', 'dog')):
-    from nets import nets_factory
-    return trained_model.Model(checkpoint, nets_factory.get_params(MODEL['model_name']), list(class_names))
+    params = nets_factory.get_params(MODEL['model_name'])
+    return trained_model.Model(checkpoint, params, list(class_names))
 
 
-def test_a_model_is_what_its_folder_says(folder):
+def test_resolve_model_reads_the_configuration_of_the_folder(folder):
     model = trained_model.resolve_model(str(folder))
     assert (model.params.name, model.params.anchor_preset, model.class_names, model.step) == (
         'ssd_160_mobilenet_v1_025', 'voc', ['cat', 'dog'], 5)
-    assert trained_model.resolve_model(str(folder / 'model.ckpt-5'), class_names=['cat', 'dog']) == model
+    by_prefix = trained_model.resolve_model(
+        str(folder / 'model.ckpt-5'), class_names=['cat', 'dog'])
+    assert by_prefix == model
 
 
 def test_weights_of_other_formats_must_be_imported_first(tmp_path):
     (tmp_path / 'ssd.caffemodel').write_bytes(b'')
-    with pytest.raises(UserError, match='ssd.caffemodel is not a TensorFlow checkpoint; convert it .*import_weights.py'):
+    with pytest.raises(UserError, match='ssd.caffemodel is not a TensorFlow checkpoint; convert '
+                                        'it .*import_weights.py'):
         trained_model.resolve_model(str(tmp_path / 'ssd.caffemodel'))
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ({'model_name': 'ssd_300_vgg'}, 'trained with model_name ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
+    ({'model_name': 'ssd_300_vgg'},
+     'trained with model_name ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
     ({'anchor_preset': 'coco'}, 'trained with anchor_preset voc, not coco'),
     ({'class_names': ['dog', 'cat']}, 'trained with class_names')])
-def test_what_the_folder_says_cannot_be_overruled(folder, arguments, message):
+def test_arguments_must_agree_with_the_configuration(folder, arguments, message):
     with pytest.raises(UserError, match=message):
         trained_model.resolve_model(str(folder), **arguments)
 
 
-def test_own_anchors_are_those_of_the_folder(folder, tmp_path):
+def test_custom_anchors_are_read_from_the_configuration(folder, tmp_path):
     sizes = '25,60 62 92 122 152,160'
-    (folder / 'config.json').write_text(json.dumps({'model': {**MODEL, 'anchor_preset': sizes}, 'flags': {}}))
+    config = {'model': {**MODEL, 'anchor_preset': sizes}, 'flags': {}}
+    (folder / 'config.json').write_text(json.dumps(config))
     (tmp_path / 'cells.txt').write_text('25,60\n62\n92\n122\n152,160')
-    for given in ('', sizes, str(tmp_path / 'cells.txt')):
-        assert trained_model.resolve_model(str(folder), anchor_preset=given).params.anchor_sizes[0] == (25, 60)
-    with pytest.raises(UserError, match='trained with anchor_preset 25,60 62 92 122 152,160, not voc'):
+    for preset in ('', sizes, str(tmp_path / 'cells.txt')):
+        model = trained_model.resolve_model(str(folder), anchor_preset=preset)
+        assert model.params.anchor_sizes[0] == (25, 60)
+    message = 'trained with anchor_preset 25,60 62 92 122 152,160, not voc'
+    with pytest.raises(UserError, match=message):
         trained_model.resolve_model(str(folder), anchor_preset='voc')
 
 
-def test_without_a_configuration_it_must_be_said(folder):
+def test_all_arguments_are_required_without_a_configuration(folder):
     (folder / 'config.json').unlink()
-    with pytest.raises(UserError, match='give --model_name, --anchor_preset, --labels_file'):
+    with pytest.raises(UserError, match='pass --model_name, --anchor_preset, --labels_file$'):
         trained_model.resolve_model(str(folder))
-    with pytest.raises(UserError, match='give --anchor_preset$'):
-        trained_model.resolve_model(str(folder), 'ssd_160_mobilenet_v1_025', class_names=['cat', 'dog'])
-    assert trained_model.resolve_model(str(folder), *MODEL.values()).params.name == 'ssd_160_mobilenet_v1_025'
+    with pytest.raises(UserError, match='pass --anchor_preset$'):
+        trained_model.resolve_model(
+            str(folder), 'ssd_160_mobilenet_v1_025', class_names=['cat', 'dog'])
+    model = trained_model.resolve_model(str(folder), *MODEL.values())
+    assert model.params.name == 'ssd_160_mobilenet_v1_025'
 
 
 @pytest.mark.parametrize('use_averages', [True, False])
-def test_moving_averages_are_used_where_they_are_wanted(folder, use_averages):
+def test_moving_averages_are_restored_on_request(folder, use_averages):
     model = trained_model.resolve_model(str(folder))
     trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
     with tf.Session() as session:
         trained_model.make_restore_fn(model, use_averages)(session)
         values = {v.op.name: session.run(v) for v in tf.model_variables()}
     assert (abs(values['MobilenetV1/Conv2d_0/weights']).max() == 0) == use_averages
-    assert values['MobilenetV1/Conv2d_0/BatchNorm/moving_variance'].min() == 1     # moments have no average
+    # Moving moments have no average.
+    assert values['MobilenetV1/Conv2d_0/BatchNorm/moving_variance'].min() == 1
 
 
-def test_a_checkpoint_with_other_classes_is_refused(folder):
-    trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model('', ['cat', 'dog', 'cow']))
-    with pytest.raises(UserError, match='no checkpoint of ssd_160_mobilenet_v1_025 with 3 classes'):
-        trained_model.make_restore_fn(make_model(str(folder / 'model.ckpt-5'), ['cat', 'dog', 'cow']))
+def test_restoring_another_number_of_classes_raises_a_user_error(folder):
+    class_names = ['cat', 'dog', 'cow']
+    trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), make_model('', class_names))
+    message = 'not a checkpoint of ssd_160_mobilenet_v1_025 with 3 classes'
+    with pytest.raises(UserError, match=message):
+        trained_model.make_restore_fn(make_model(str(folder / 'model.ckpt-5'), class_names))
 
 
-def restored(folder, *label_lists, **options):
-    """A session, its input, and `Detections` for each list of labels."""
-    model, images = trained_model.resolve_model(str(folder)), tf.placeholder(tf.uint8, [None, 160, 160, 3])
-    found = []
-    for labels in label_lists:
-        with tf.variable_scope('', reuse=tf.AUTO_REUSE):
-            found.append(trained_model.detect(images, model, labels,
-                                              PostProcessingOptions(**options)))
+def restore_nano_net(tmp_path, *label_lists, **options):
+    """Build and restore a net with three classes.
+
+    Args:
+      tmp_path: folder for its checkpoint.
+      *label_lists: the `labels` of one `detect` call each.
+      **options: fields of `PostProcessingOptions`.
+
+    Returns:
+      (session, input images, `Predictions` without end points, list of `Detections`).
+    """
+    model = trained_model.resolve_model(
+        str(nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow'])))
+    images = tf.placeholder(tf.uint8, [None, 160, 160, 3])
+    with tf.variable_scope('', reuse=tf.AUTO_REUSE):
+        predictions = ssd.build(ssd.normalize(images, model.params), model.params, 4,
+                                is_training=False)
+        detections = [
+            trained_model.detect(images, model, labels, PostProcessingOptions(**options))
+            for labels in label_lists]
     session = tf.Session()
     trained_model.make_restore_fn(model)(session)
-    return session, images, found
+    return session, images, predictions._replace(end_points={}), detections
 
 
-def test_a_picture_gives_the_same_alone_and_in_any_batch(tmp_path):
-    session, images, (found,) = restored(nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow']), None)
-    pictures = nano.pictures(5)
+def assert_close(actual, expected, tolerance):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
+
+
+def box_tolerance(offset_error, offsets):
+    """Return by how much an edge inside the image can move if the offsets have an error.
+
+    An edge is c ± h / 2 with c = c_a + 0.1 dy h_a and h = h_a exp(0.2 dh), so that it moves by at
+    most (0.1 h_a + 0.1 h) per unit of error. It lies inside the image, so h < 2 (1 + |c|), and
+    |c| < 1 + 0.1 max|dy| h_a.
+    """
+    anchor_side = anchors.net_anchors(nets_factory.get_params(MODEL['model_name']))[:, 2:].max()
+    box_side = 2 * (2 + .1 * abs(offsets).max() * anchor_side)
+    return offset_error * .1 * (anchor_side + box_side)
+
+
+def test_detections_do_not_depend_on_the_batch_size(tmp_path):
+    session, images, outputs, (detections,) = restore_nano_net(tmp_path, None)
+    batch = nano.pictures(5)
     with session:
-        together = session.run(found, {images: pictures})
-        for index in range(5):
-            alone = session.run(found, {images: pictures[index:index + 1]})
-            assert alone.count[0] == together.count[index] > 50
-            np.testing.assert_array_equal(alone.labels[0], together.labels[index])
-            np.testing.assert_allclose(alone.boxes[0], together.boxes[index], atol=1e-5)
-            np.testing.assert_allclose(alone.scores[0], together.scores[index], atol=1e-5)
-    assert len({scores.tobytes() for scores in together.scores}) == 5   # another answer for each picture
+        in_batch, detections_in_batch = session.run([outputs, detections], {images: batch})
+        for i in range(5):
+            alone, detections_alone = session.run(
+                [outputs, detections], {images: batch[i:i + 1]})
+            # The order of the sums in a convolution depends on the batch size, so each layer may
+            # add a rounding error: the float32 resolution of its largest values.
+            errors = [abs(a[0] - b[i]).max() for a, b in zip(alone[:2], in_batch[:2], strict=True)]
+            for error, values in zip(errors, in_batch[:2], strict=True):
+                assert error <= NUM_LAYERS * EPSILON * abs(values).max()
+
+            expected = Detections(*(x[i] for x in detections_in_batch))
+            actual = Detections(*(x[0] for x in detections_alone))
+            assert actual.count == expected.count > 50
+            np.testing.assert_array_equal(actual.labels, expected.labels)
+            # ds_i = s_i (dl_i - sum_j s_j dl_j), so |ds| <= 2 s (1 - s) max|dl| <= max|dl| / 2.
+            assert_close(actual.scores, expected.scores, errors[0] / 2 + EPSILON)
+            assert_close(actual.boxes, expected.boxes, box_tolerance(errors[1], in_batch.offsets))
+    # The images differ, and so do their detections.
+    assert len({scores.tobytes() for scores in detections_in_batch.scores}) == 5
 
 
-def test_the_classes_looked_for_have_all_places_to_themselves(tmp_path):
-    session, images, (everything, chosen) = restored(
-        nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow']), None, [1, 3], keep_top_k=1000)
+def test_detecting_some_classes_equals_filtering_all_detections(tmp_path):
+    session, images, outputs, detections = restore_nano_net(
+        tmp_path, None, [1, 3], keep_top_k=1000)
     with session:
-        whole, found = session.run([everything, chosen], {images: nano.pictures(2)})
-    for index, count in enumerate(found.count):
-        kept = np.isin(whole.labels[index], [1, 3])
-        assert count == kept.sum() > 0 and not found.labels[index, count:].any()
-        np.testing.assert_array_equal(found.labels[index, :count], whole.labels[index][kept])
-        np.testing.assert_allclose(found.scores[index, :count], whole.scores[index][kept], atol=1e-5)
-        np.testing.assert_allclose(found.boxes[index, :count], whole.boxes[index][kept], atol=1e-5)
+        logits, (of_all, of_some) = session.run(
+            [outputs.logits, detections], {images: nano.pictures(2)})
+    # The other classes are merged into one background logit, which is rounded to float32.
+    score_tolerance = EPSILON * abs(logits).max()
+    for i, count in enumerate(of_some.count):
+        is_chosen = np.isin(of_all.labels[i], [1, 3])
+        assert count == is_chosen.sum() > 0 and not of_some.labels[i, count:].any()
+        np.testing.assert_array_equal(of_some.labels[i, :count], of_all.labels[i][is_chosen])
+        assert_close(of_some.scores[i, :count], of_all.scores[i][is_chosen], score_tolerance)
+        np.testing.assert_array_equal(of_some.boxes[i, :count], of_all.boxes[i][is_chosen])
 
 
-def test_names_of_classes():
+def test_labels_from_names():
     names = ['aeroplane', 'bicycle', 'bird', 'cat', 'dog']
     assert trained_model.labels_from_names(['dog', 'bird', 'dog'], names) == [3, 5]
-    with pytest.raises(UserError, match="--classes: no class is called 'Cat'; the nearest names are cat, "):
+    message = "--classes: there is no class 'Cat'; similar names are cat, "
+    with pytest.raises(UserError, match=message):
         trained_model.labels_from_names(['dog', 'Cat'], names)
