@@ -218,22 +218,22 @@ def watch(dataset):
         watcher = stack.enter_context(watching.CheckpointWatcher(
             train_dir, eval_dir, FLAGS.best_metric, evaluated_on,
             timeout_secs=FLAGS.watch_timeout_secs, restart_secs=FLAGS.watch_restart_secs))
-        for prefix, linked_prefix in watcher.checkpoints():
+        for prefix, candidate in watcher.checkpoints():
             if evaluate is None:   # the net is known once the first checkpoint is written
                 model = trained_model.resolve_model(train_dir, FLAGS.model_name,
                                                     FLAGS.anchor_preset, dataset.class_names)
                 evaluate = stack.enter_context(
-                    open_network(model._replace(checkpoint=linked_prefix), dataset))
+                    open_network(model._replace(checkpoint=candidate), dataset))
                 writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
             evaluation = new_evaluation(dataset)
-            evaluate(linked_prefix, evaluation)
+            evaluate(candidate, evaluation)
             if not evaluation.has_ground_truth():
                 raise UserError(f'{dataset.name} {dataset.split} has no ground truth, so its '
                                 'checkpoints cannot be compared; pass another '
                                 '--dataset_split_name')
             result = write_results(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir,
                                    writer)
-            watcher.add_result(linked_prefix, result['step'], result['mAP'], COCO=result['COCO'])
+            watcher.add_result(candidate, result['step'], result['mAP'], COCO=result['COCO'])
         log.info('%s', watcher.best_summary())
     log.info('results written to %s', eval_dir)
 

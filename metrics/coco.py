@@ -67,7 +67,7 @@ class CocoMetric:
         self._results = None
 
     def value(self, metric, label=None):
-        """Return the value of a `Metric`, NaN if there are no objects of that size and class.
+        """Return the value of a `Metric`; NaN without objects of that size and class.
 
         label: a class; None for the mean over all classes that have such objects.
         """
@@ -99,8 +99,8 @@ class CocoMetric:
     def _evaluate(self):
         """Return {'precision': [C, IoUs, areas], 'recall': [C, IoUs, max detections, areas]}.
 
-        NaN where there are no objects. Classes are independent of each other, so that evaluating
-        them one by one gives the same result in less memory.
+        Values without objects are NaN. Classes are independent of each other, so evaluating them
+        one by one gives the same result in less memory.
         """
         if self._results is None:
             ground_truths = np.concatenate(self._ground_truths)

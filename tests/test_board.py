@@ -1,4 +1,4 @@
-"""What TensorBoard gets of training and evaluation, and what a real browser shows of it."""
+"""Summaries of training and evaluation, and TensorBoard's page of them in a real browser."""
 import io
 import json
 import re

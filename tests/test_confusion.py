@@ -51,8 +51,8 @@ def test_an_object_is_confused_only_once():
 
 def test_the_second_of_two_neighboring_objects_counts_as_detected():
     """Both detections overlap the first object most. VOC counts one false and one missed."""
-    left, right = [0, 0, .4, .4], [0, .1, .4, .5]
-    errors = find_errors([left, right], [1, 1], [(left, 1, .9), ([0, .04, .4, .44], 1, .8)])
+    first, second = [0, 0, .4, .4], [0, .1, .4, .5]
+    errors = find_errors([first, second], [1, 1], [(first, 1, .9), ([0, .04, .4, .44], 1, .8)])
     assert errors.ground_truth_index.tolist() == [0, 1] and errors.num_errors == 0
     matrix = confusion_matrix(errors)
     assert matrix.counts[1, 1] == 2 and matrix.confused_classes() == []

@@ -45,16 +45,17 @@ def draw_boxes(image, boxes, captions, colors, scale=1.):
 
 
 def _draw_caption(drawing, image_size, corner, caption, color, font):
-    """Draw a filled label above the upper left corner of a box, or inside if there is no room."""
-    left, top, right, bottom = drawing.textbbox((0, 0), caption, font=font)
-    pad = max(1, (bottom - top) // 5)
-    width, height = right - left + 2 * pad, bottom - top + 2 * pad
+    """Draw a filled label at the upper left corner of a box: above it if it fits, else inside."""
+    text_left, text_top, text_right, text_bottom = drawing.textbbox((0, 0), caption, font=font)
+    pad = max(1, (text_bottom - text_top) // 5)
+    width = text_right - text_left + 2 * pad
+    height = text_bottom - text_top + 2 * pad
     x = max(0, min(corner[0], image_size[0] - width))
     y = corner[1] - height if corner[1] >= height else corner[1]
     drawing.rectangle([x, y, x + width - 1, y + height - 1], fill=color)
     brightness = .3 * color[0] + .59 * color[1] + .11 * color[2]
     text_color = 'black' if brightness > 120 else 'white'
-    drawing.text((x + pad - left, y + pad - top), caption, font=font, fill=text_color)
+    drawing.text((x + pad - text_left, y + pad - text_top), caption, font=font, fill=text_color)
 
 
 def encode_jpeg(image, quality=92):

@@ -13,7 +13,7 @@ def write_files(folder, title, evaluation, dataset):
 
     Args:
         folder: an existing folder.
-        title: what was evaluated, for the headings.
+        title: heading of the plots and the page: dataset, split, net and step.
         evaluation: `metrics.evaluation.Evaluation` of all images of the dataset.
         dataset: the evaluated `Dataset`.
     """
