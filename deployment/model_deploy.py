@@ -12,7 +12,7 @@ from deployment.cluster import SINGLE_PROCESS, Cluster
 
 class Clone(NamedTuple):
     """One copy of the network and its loss."""
-    outputs: object            # what the model function returned
+    outputs: object            # return value of the model function
     scope: str                 # name scope of its ops and losses, for example 'clone_0/'
     device: str
     gradients: object = None   # [(gradient, variable), ...], if accumulated

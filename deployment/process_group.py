@@ -121,12 +121,12 @@ class ProcessGroup:
             gathered = collectives.gather(tf.constant(padded), self.num_processes, self._timeout)
             with tf.Session(self.master, config=self.session_config) as session:
                 rows = np.split(session.run(gathered), self.num_processes)
-        expected, *others = (json.loads(bytes(row[row > 0].astype(np.uint8))) for row in rows)
+        configurations = [json.loads(bytes(row[row > 0].astype(np.uint8))) for row in rows]
+        hosts = self.deployment.cluster.hosts
         differences = [
-            f'process {rank} ({self.deployment.cluster.hosts[rank]}) has {name}={other.get(name)}, '
-            f'process 0 has {value}'
-            for rank, other in enumerate(others, 1) for name, value in expected.items()
-            if other.get(name) != value]
+            f'process {rank} ({hosts[rank]}) has {name}={actual.get(name)}, process 0 has {value}'
+            for rank, actual in enumerate(configurations)
+            for name, value in configurations[0].items() if actual.get(name) != value]
         if differences:
             raise UserError(f'{"; ".join(differences)}. Start all processes with the same '
                             f'configuration.')

@@ -14,7 +14,7 @@ from deployment.cluster import Cluster
 
 @pytest.fixture
 def hosts():
-    """Return three hosts: process 0 listens, 1 is this process, nobody listens on the port of 2."""
+    """Return three hosts: process 0 listens, 1 is this process, 2 does not listen."""
     with contextlib.closing(socket.create_server(('127.0.0.1', 0))) as listening, \
          contextlib.closing(socket.socket()) as silent:
         silent.bind(('127.0.0.1', 0))
