@@ -16,6 +16,7 @@ import numpy as np
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
@@ -26,7 +27,7 @@ from run_folder import checkpoint_files
 
 FLAGS = flags.FLAGS
 
-# Checkpoint and net.
+flag_group('Checkpoint and net')
 flags.DEFINE_string('checkpoint_path', None,
                     'Checkpoint to evaluate: a file, or a folder, whose latest checkpoint is used.')
 flags.DEFINE_string('model_name', '',
@@ -39,7 +40,7 @@ flags.DEFINE_bool('use_moving_averages', True,
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Fraction of the GPU memory to use.',
                    lower_bound=.01, upper_bound=1)
 
-# Data.
+flag_group('Data')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords written by tf_convert_data.py.')
 flags.DEFINE_string('dataset_name', '',
                     'Name of the dataset. Required only if dataset_dir has no dataset.json.')
@@ -51,7 +52,7 @@ flags.DEFINE_integer('num_preprocessing_threads', 0,
                      'Number of images preprocessed in parallel. 0: one per processor core.',
                      lower_bound=0, upper_bound=1024)
 
-# Post-processing.
+flag_group('Post-processing')
 flags.DEFINE_float('select_threshold', .01, 'Score above which a detection is kept.', lower_bound=0,
                    upper_bound=1)
 flags.DEFINE_integer('select_top_k', 400,
@@ -62,7 +63,7 @@ flags.DEFINE_float('nms_threshold', .45,
                    lower_bound=0, upper_bound=1)
 flags.DEFINE_integer('keep_top_k', 200, 'Maximum number of detections per image.', lower_bound=1)
 
-# Metrics and results.
+flag_group('Metrics and results')
 flags.DEFINE_float('matching_threshold', .5, 'Minimum IoU of a correct detection.', lower_bound=0,
                    upper_bound=1)
 flags.DEFINE_float('min_score', .5,
@@ -76,7 +77,7 @@ flags.DEFINE_string('eval_dir', None,
 flags.DEFINE_list('write_detections', [],
                   'Write the detections in the format of an evaluation server: voc, coco or both.')
 
-# Evaluation during training.
+flag_group('Evaluation during training')
 flags.DEFINE_bool('watch', False,
                   'Evaluate each new checkpoint of the training in checkpoint_path (its train_dir) '
                   'until the training ends, and keep the best one in train_dir/best.')

@@ -10,6 +10,13 @@ class Losses(NamedTuple):
     localization: tf.Tensor
 
 
+class LossOptions(NamedTuple):
+    """Hyperparameters of the loss."""
+    negative_ratio: float = 3.     # hard negatives per matched anchor, in each image
+    alpha: float = 1.              # weight of the localization loss
+    label_smoothing: float = 0.    # probability mass spread evenly over all classes
+
+
 def smooth_l1(x):
     """0.5 x^2 for |x| < 1, |x| - 0.5 beyond, element by element (Girshick, Fast R-CNN, eq. 3)."""
     absolute = tf.abs(x)
@@ -34,13 +41,19 @@ def hard_negatives(losses, negatives, count):
     return (above | first_equal) & (count > 0)[:, None]
 
 
-def ssd_losses(logits, offsets, labels, target_offsets, normalizer, negative_ratio=3., alpha=1.,
-               label_smoothing=0.):
-    """The loss of one clone: sums over its pictures divided by `normalizer`.
+def ssd_losses(logits, offsets, labels, target_offsets, normalizer, options=LossOptions()):
+    """Return the loss of one clone: sums over its images divided by `normalizer`.
 
-    logits: [B, A, C]. offsets, target_offsets: [B, A, 4]. labels: [B, A] int32, 0 is background.
-    normalizer: [] float32, N of eq. 1, at least 1. negative_ratio: mined negatives per matched anchor, in
-    each picture. alpha: weight of the localisation loss. label_smoothing: mass spread evenly over classes.
+    Args:
+      logits: [B, A, C] float32.
+      offsets: [B, A, 4] float32, as the net predicts them.
+      labels: [B, A] int32, 0 is background.
+      target_offsets: [B, A, 4] float32.
+      normalizer: [] float32, N of eq. 1, at least 1.
+      options: `LossOptions`.
+
+    Returns:
+      `Losses`.
     """
     num_classes = logits.shape[-1]
     positives = labels > 0
@@ -48,14 +61,16 @@ def ssd_losses(logits, offsets, labels, target_offsets, normalizer, negative_rat
 
     log_sum = tf.reduce_logsumexp(logits, axis=-1)
     mined = hard_negatives(tf.stop_gradient(tf.maximum(log_sum - logits[..., 0], 0.)), ~positives,
-                           tf.cast(negative_ratio * num_positives, tf.int32))
+                           tf.cast(options.negative_ratio * num_positives, tf.int32))
     chosen = tf.where(positives | mined)   # few of the many: only they need a full cross-entropy
     targets = tf.one_hot(tf.gather_nd(labels, chosen), num_classes)
-    if label_smoothing:
-        targets = targets * (1 - label_smoothing) + label_smoothing / float(num_classes)
+    if options.label_smoothing:
+        targets = (targets * (1 - options.label_smoothing)
+                   + options.label_smoothing / float(num_classes))
     confidence = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits_v2(
         labels=targets, logits=tf.gather_nd(logits, chosen)))
 
     matched = tf.where(positives)
     distance = smooth_l1(tf.gather_nd(offsets, matched) - tf.gather_nd(target_offsets, matched))
-    return Losses(confidence / normalizer, alpha * tf.reduce_sum(distance) / normalizer)
+    return Losses(confidence=confidence / normalizer,
+                  localization=options.alpha * tf.reduce_sum(distance) / normalizer)

@@ -6,6 +6,14 @@ import tensorflow.compat.v1 as tf
 from nets import box_coder
 
 
+class PostProcessingOptions(NamedTuple):
+    """Thresholds and limits of post-processing; the defaults are the paper's."""
+    select_threshold: float = .01    # scores up to this are dropped
+    select_top_k: int = 400          # boxes per class that enter non-maximum suppression
+    nms_threshold: float = .45       # IoU above which the box with the lower score is suppressed
+    keep_top_k: int = 200            # detections per image
+
+
 class Detections(NamedTuple):
     """Of a batch, best first, padded with zeros to the same length K."""
     boxes: tf.Tensor    # [B, K, 4] float32, inside [0, 1]
@@ -24,24 +32,24 @@ def merge_others(logits, labels):
     return tf.concat([background, tf.gather(logits, labels, axis=-1)], -1)
 
 
-def detect(logits, offsets, anchors, variances, select_threshold=.01, select_top_k=400,
-           nms_threshold=.45, keep_top_k=200):
+def detect(logits, offsets, anchors, variances, options=PostProcessingOptions()):
     """`Detections` from logits [B, A, C] and offsets [B, A, 4].
 
     Of each class the `select_top_k` best scores above `select_threshold` go into non-maximum suppression, where an
     overlap above `nms_threshold` suppresses; the `keep_top_k` best of all classes stay. Of equal scores the lower
     label comes first, then the earlier anchor.
     """
-    select = min(select_top_k, len(anchors))
+    select = min(options.select_top_k, len(anchors))
     scores = tf.transpose(tf.nn.softmax(logits)[..., 1:], [0, 2, 1])            # [B, C - 1, A]
     # Zeros cost `top_k` next to nothing, and of a trained net nearly all scores are below the threshold.
-    scores = tf.where_v2(scores > select_threshold, scores, 0.)
+    scores = tf.where_v2(scores > options.select_threshold, scores, 0.)
     scores, best = tf.nn.top_k(scores, select)                                  # [B, C - 1, select]
     boxes = tf.gather(box_coder.decode(offsets, anchors, variances), best, batch_dims=1)
 
-    boxes, scores = _suppress(boxes, scores, nms_threshold, min(select, keep_top_k))
+    boxes, scores = _suppress(boxes, scores, options.nms_threshold, min(select, options.keep_top_k))
     num_objects, most = boxes.shape.as_list()[1:3]
-    scores, best = tf.nn.top_k(tf.reshape(scores, [-1, num_objects * most]), min(keep_top_k, num_objects * most))
+    scores, best = tf.nn.top_k(tf.reshape(scores, [-1, num_objects * most]),
+                                min(options.keep_top_k, num_objects * most))
     boxes = tf.gather(tf.reshape(boxes, [-1, num_objects * most, 4]), best, batch_dims=1)
     real = scores > 0
     return Detections(boxes, scores, tf.where_v2(real, best // most + 1, 0), tf.count_nonzero(real, 1, dtype=tf.int32))

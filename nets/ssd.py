@@ -15,41 +15,56 @@ class Predictions(NamedTuple):
     end_points: dict        # name -> [B, H, W, depth]
 
 
+class BuildOptions(NamedTuple):
+    """Options of a net that do not change its architecture."""
+    weight_decay: float = 0.            # L2 regularization of weights, not of biases, gamma and beta
+    seed: int = 0                       # initial weights depend only on it and their names
+    precision: tf.DType = tf.float32    # of convolutions; variables and predictions stay float32
+    replicas: object = None             # `collectives.Replicas` that share batch-norm moments
+
+
 def normalize(images, params):
     """uint8 RGB images [B, H, W, 3] -> float32, the mean subtracted and scaled as the backbone expects."""
     return (tf.cast(images, tf.float32) - tf.constant(params.mean)) * params.scale
 
 
-def build(images, params, num_classes, is_training, weight_decay=0., seed=0, precision=tf.float32, replicas=None):
-    """The network of `params` on normalised images [B, S, S, 3] -> `Predictions`.
+def build(images, params, num_classes, is_training, options=BuildOptions()):
+    """Build the network of `params` in the default graph.
 
-    num_classes: C, background included. weight_decay: L2 on all weights, none on biases, gamma and beta
-    (put into `tf.GraphKeys.REGULARIZATION_LOSSES`). Initial weights depend on (seed, name) alone. precision: what
-    convolutions compute in; variables and predictions are float32. replicas: those that share the moments of
-    batch norm.
+    L2 losses of the weights are added to `tf.GraphKeys.REGULARIZATION_LOSSES`.
+
+    Args:
+      images: [B, S, S, 3] float32, normalized.
+      params: `SSDParams`.
+      num_classes: C, background included.
+      is_training: whether batch norm uses the moments of the batch and updates the moving ones.
+      options: `BuildOptions`.
+
+    Returns:
+      `Predictions`.
     """
-    with tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.seeded(seed)), \
-         tf.variable_scope(tf.get_variable_scope(), custom_getter=layers.in_precision(precision)), \
-         slim.arg_scope([slim.conv2d, slim.separable_conv2d],
-                        weights_regularizer=layers.l2_regularizer(weight_decay) if weight_decay else None,
-                        weights_initializer=tf.glorot_uniform_initializer()):
-        end_points = _BACKBONES[params.backbone](tf.cast(images, precision), params,
-                                                 {'is_training': is_training, 'replicas': replicas})
+    regularizer = layers.l2_regularizer(options.weight_decay) if options.weight_decay else None
+    scope = tf.get_variable_scope
+    with tf.variable_scope(scope(), custom_getter=layers.seeded(options.seed)), \
+         tf.variable_scope(scope(), custom_getter=layers.in_precision(options.precision)), \
+         slim.arg_scope([slim.conv2d, slim.separable_conv2d], weights_regularizer=regularizer,
+                        weights_initializer=tf.glorot_uniform_initializer()), \
+         slim.arg_scope([layers.batch_norm], is_training=is_training, replicas=options.replicas):
+        end_points = _BACKBONES[params.backbone](tf.cast(images, options.precision), params)
         return _heads(end_points, params, num_classes)
 
 
-def _vgg(images, params, batch_norm):
-    del batch_norm   # it has none
+def _vgg(images, params):
     with tf.variable_scope(params.name):
         end_points = vgg.vgg_16(images)
         return _extra_blocks(end_points, params)
 
 
-def _mobilenet(images, params, batch_norm):
+def _mobilenet(images, params):
     # Without this initialiser (tf-slim's) the depthwise kernels start far too small.
     with slim.arg_scope([slim.conv2d, slim.separable_conv2d],
                         weights_initializer=tf.truncated_normal_initializer(stddev=.09),
-                        normalizer_fn=layers.batch_norm, normalizer_params=batch_norm), \
+                        normalizer_fn=layers.batch_norm), \
          slim.arg_scope([slim.separable_conv2d], weights_regularizer=None):   # no decay on 9 weights a channel
         end_points = mobilenet_v1.mobilenet_v1(images, params.depth_multiplier)
         with tf.variable_scope(params.name):

@@ -1,17 +1,9 @@
 """The net as the training graph uses it: targets of an example, model function of a clone, parts of the loss."""
 import contextlib
-from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from nets import layers, losses, matching, ssd
-
-
-class LossOptions(NamedTuple):
-    """What of the loss is a matter of choice."""
-    negative_ratio: float = 3.
-    alpha: float = 1.
-    label_smoothing: float = 0.
 
 
 def add_targets(example, anchors, variances, match_threshold):
@@ -40,22 +32,27 @@ def loss_normalizer(batch, num_replicas, over_processes=list):
     return tf.maximum(matched, 1.) / num_replicas
 
 
-def clone_fn(params, num_classes, weight_decay, seed, options, freeze_batch_norm=False, precision=tf.float32,
-             replicas=None, xla=False):
-    """The model function of `model_deploy.create_clones`: (batch of the clone, normalizer) -> `Losses`.
+def clone_fn(params, num_classes, loss_options, build_options, freeze_batch_norm=False, xla=False):
+    """Return the model function that `model_deploy.create_clones` calls for each clone.
 
-    The parts of the loss go into `tf.GraphKeys.LOSSES`. freeze_batch_norm: it normalises with the moving moments,
-    and they stay as they are. precision: what convolutions compute in. replicas: those over which batch norm takes its
-    moments; None, each its own. xla: the net and its gradients are compiled; the loss is not, because the number of its
-    chosen anchors differs from step to step, and each would be compiled anew.
+    It takes the batch of the clone and the normalizer, adds the parts of the loss to
+    `tf.GraphKeys.LOSSES` and returns them as `Losses`.
+
+    Args:
+      params: `SSDParams`.
+      num_classes: C, background included.
+      loss_options: `losses.LossOptions`.
+      build_options: `ssd.BuildOptions`.
+      freeze_batch_norm: normalize with the moving moments and leave them unchanged.
+      xla: compile the net and its gradients with XLA. The loss is not compiled: the number of anchors
+        in it changes from step to step, and XLA would compile each number anew.
     """
     def model_fn(batch, normalizer):
         with layers.compiled_by_xla() if xla else contextlib.nullcontext():
             predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
-                                    is_training=not freeze_batch_norm, weight_decay=weight_decay, seed=seed,
-                                    precision=precision, replicas=replicas)
+                                    is_training=not freeze_batch_norm, options=build_options)
         parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],
-                                  batch['target_offsets'], normalizer, *options)
+                                  batch['target_offsets'], normalizer, loss_options)
         for part in parts:
             tf.losses.add_loss(part)
         return parts

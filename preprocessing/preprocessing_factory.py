@@ -23,5 +23,5 @@ def get_preprocessing(name):
     from preprocessing import ssd_preprocessing  # loads TensorFlow
     options = PREPROCESSING[name or 'ssd']
     if options is None:
-        return ssd_preprocessing.preprocess_plain
+        return lambda record, _seed, size, mean: ssd_preprocessing.preprocess_plain(record, size, mean)
     return functools.partial(ssd_preprocessing.preprocess_for_train, **options)

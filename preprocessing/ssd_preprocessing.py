@@ -26,9 +26,8 @@ def preprocess_for_train(record, seed, size, mean, zoom=True, crop=True):
             'filename': record['filename']}
 
 
-def preprocess_plain(record, seed, size, mean):
-    """As `preprocess_for_train` without any change but the resize."""
-    del seed
+def preprocess_plain(record, size, mean):
+    """Resize the image without augmentation; return the dict of `preprocess_for_train`."""
     return {'image': pixels.render(record['encoded'], tf.constant(_WHOLE), size, mean),
             'boxes': record['boxes'], 'labels': record['labels'], 'filename': record['filename']}
 
@@ -44,7 +43,7 @@ def preprocess_for_eval(record, size, mean):
     said = tf.stack([record['height'], record['width']])
     height, width = tf.unstack(tf.cond(tf.reduce_all(said > 0), lambda: said,
                                        lambda: pixels.height_and_width(record['encoded'])))
-    return {**rest, 'height': height, 'width': width, **preprocess_plain(record, None, size, mean)}
+    return {**rest, 'height': height, 'width': width, **preprocess_plain(record, size, mean)}
 
 
 def resize_for_eval(encoded, size, mean):

@@ -39,7 +39,8 @@ def test_mining_of_nothing(evaluate):
 def run(evaluate, logits, offsets, labels, targets, normalizer=1., **options):
     return evaluate(losses.ssd_losses(
         tf.constant(logits, tf.float32), tf.constant(offsets, tf.float32), tf.constant(labels, tf.int32),
-        tf.constant(targets, tf.float32), tf.constant(normalizer, tf.float32), **options))
+        tf.constant(targets, tf.float32), tf.constant(normalizer, tf.float32),
+        losses.LossOptions(**options)))
 
 
 def test_by_hand(evaluate):
@@ -84,7 +85,7 @@ def test_against_the_oracle(ratio, alpha):
     feeds = [tf.placeholder(tf.float32, [None, None, 5]), tf.placeholder(tf.float32, [None, None, 4]),
              tf.placeholder(tf.int32, [None, None]), tf.placeholder(tf.float32, [None, None, 4]),
              tf.placeholder(tf.float32, [])]
-    parts = losses.ssd_losses(*feeds, negative_ratio=ratio, alpha=alpha)
+    parts = losses.ssd_losses(*feeds, losses.LossOptions(ratio, alpha))
     with tf.Session() as session:
         for case in range(100):
             batch, anchors = rng.randint(1, 4), rng.randint(1, 40)

@@ -12,8 +12,9 @@ ANCHORS = np.float32([[.25, .25, .5, .5], [.25, .30555555, .5, .5], [.8, .8, .2,
 
 def detect(evaluate, probabilities, **options):
     logits = tf.constant(np.log(np.float32(probabilities)))
-    return evaluate(post_processing.detect(logits, tf.zeros([len(probabilities), 3, 4]), ANCHORS,
-                                           VARIANCES, **options))
+    return evaluate(post_processing.detect(
+        logits, tf.zeros([len(probabilities), 3, 4]), ANCHORS, VARIANCES,
+        post_processing.PostProcessingOptions(**options)))
 
 
 def test_overlapping_boxes_of_one_class_leave_the_best(evaluate):
@@ -55,7 +56,8 @@ def assert_as_the_oracle(evaluate, logits, offsets, anchors, **options):
     options = {**OPTIONS, **options}
     logits = tf.constant(np.float32(logits))
     scores, found = evaluate([tf.nn.softmax(logits), post_processing.detect(
-        logits, tf.constant(np.float32(offsets)), anchors, VARIANCES, **options)])
+        logits, tf.constant(np.float32(offsets)), anchors, VARIANCES,
+        post_processing.PostProcessingOptions(**options))])
     for picture, count in enumerate(found.count):
         expected = oracle.detect(scores[picture], offsets[picture], anchors, VARIANCES, **options)
         assert count == len(expected)

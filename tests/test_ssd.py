@@ -8,7 +8,8 @@ from nets import nets_factory, ssd
 def build(name, num_classes=21, batch=2, is_training=True, **options):
     params = nets_factory.get_params(name)
     images = tf.zeros([batch, params.image_size, params.image_size, 3])
-    return params, ssd.build(images, params, num_classes, is_training, **options)
+    return params, ssd.build(images, params, num_classes, is_training,
+                             ssd.BuildOptions(**options))
 
 
 def model_variables():
@@ -99,7 +100,8 @@ def test_bfloat16_predicts_much_the_same_from_the_same_variables(name, evaluate)
     both = []
     for precision in (tf.float32, tf.bfloat16):
         with tf.variable_scope(tf.get_variable_scope(), reuse=bool(both)):
-            both.append(ssd.build(images, params, 4, is_training=False, precision=precision)[:2])
+            both.append(ssd.build(images, params, 4, is_training=False,
+                                  options=ssd.BuildOptions(precision=precision))[:2])
     made = {variable.op.name: variable.dtype.base_dtype for variable in tf.model_variables()}
     assert set(made.values()) == {tf.float32} and len(made) == len(tf.global_variables())
     for exact, rounded in zip(*evaluate(both), strict=True):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from nets import nets_factory, ssd_model
+from nets import losses, nets_factory, ssd, ssd_model
 
 NET = nets_factory.get_params('ssd_160_mobilenet_v1_025')
 
@@ -11,7 +11,8 @@ def losses_of_a_batch(freeze=False, precision=tf.float32):
     """The losses of a clone on two pictures of noise, all anchors matched."""
     batch = {'image': tf.constant(np.random.default_rng(0).integers(0, 255, (2, 160, 160, 3), np.uint8)),
              'target_labels': tf.ones([2, 834], tf.int32), 'target_offsets': tf.zeros([2, 834, 4])}
-    model_fn = ssd_model.clone_fn(NET, 3, 0., 0, ssd_model.LossOptions(), freeze, precision)
+    model_fn = ssd_model.clone_fn(NET, 3, losses.LossOptions(),
+                                  ssd.BuildOptions(precision=precision), freeze)
     return model_fn(batch, tf.constant(2. * 834))
 
 
