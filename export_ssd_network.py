@@ -10,6 +10,7 @@ import os
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
@@ -18,7 +19,7 @@ from nets import anchor_presets
 
 FLAGS = flags.FLAGS
 
-# Input and output.
+flag_group('Input and output')
 flags.DEFINE_string('checkpoint_path', None,
                     'Checkpoint to export: a file, or a folder, whose latest checkpoint is used.')
 flags.DEFINE_string('output_dir', 'exported', 'Folder for the exported files and labels.txt.')
@@ -26,19 +27,19 @@ flags.DEFINE_list('formats', ['saved_model'],
                   f'Comma-separated formats to write: {", ".join(exporters.FORMATS)}.')
 flags.DEFINE_bool('overwrite', False, 'Replace exported files that output_dir already holds.')
 
-# Net.
+flag_group('Net')
 flags.DEFINE_string('model_name', '',
-                    'Name of the net. Required only if no config.json is beside the checkpoint.')
+                    'Name of the net. Required only if the checkpoint folder has no config.json.')
 flags.DEFINE_string('anchor_preset', '',
-                    'Anchor sizes: voc, coco or a file. Required only if no config.json is beside '
-                    'the checkpoint.')
+                    'Anchor sizes: voc, coco or a file. Required only if the checkpoint folder '
+                    'has no config.json.')
 flags.DEFINE_string('labels_file', '',
-                    'File of class names, one per line. Required only if no config.json is beside '
-                    'the checkpoint.')
+                    'File of class names, one per line. Required only if the checkpoint folder '
+                    'has no config.json.')
 flags.DEFINE_bool('use_moving_averages', True,
                   'Export the moving averages of the weights, if the checkpoint has them.')
 
-# Post-processing.
+flag_group('Post-processing')
 flags.DEFINE_float('min_score', .01, 'Minimum score of a detection.', lower_bound=0, upper_bound=1)
 flags.DEFINE_float('nms_threshold', .45,
                    'IoU above which non-maximum suppression removes the box with the lower score.',
@@ -46,7 +47,7 @@ flags.DEFINE_float('nms_threshold', .45,
 flags.DEFINE_integer('max_detections', 200, 'Maximum number of detections per image.',
                      lower_bound=1, upper_bound=10000)
 
-# Calibration of tflite_int8.
+flag_group('Calibration of tflite_int8')
 flags.DEFINE_list('calibration_images', [],
                   'Images to calibrate tflite_int8 with, similar to those it will be used on: '
                   'comma-separated files, folders or globs.')
@@ -63,7 +64,7 @@ def check_flags():
     app.require_flags(FLAGS, 'checkpoint_path', 'output_dir', 'formats')
     exporters.check_formats(FLAGS.formats)
     if FLAGS.anchor_preset:
-        anchor_presets.read(FLAGS.anchor_preset)
+        anchor_presets.canonical_text(FLAGS.anchor_preset)
     calibrated = [name for name in unique_formats() if exporters.FORMATS[name].is_calibrated]
     if calibrated and bool(FLAGS.calibration_images) == bool(FLAGS.calibration_dataset_dir):
         raise UserError(f'--formats={calibrated[0]} needs calibration images. Pass either '

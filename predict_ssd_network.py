@@ -11,6 +11,7 @@ import time
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
@@ -25,7 +26,7 @@ _MIN_FRAMES_READ = .9
 
 FLAGS = flags.FLAGS
 
-# Input and output.
+flag_group('Input and output')
 flags.DEFINE_string('checkpoint_path', None,
                     'Checkpoint of the net: a file, or a folder, whose latest checkpoint is used.')
 flags.DEFINE_list('images', [],
@@ -37,22 +38,22 @@ flags.DEFINE_integer('max_images', None,
                      'Maximum number of images, and of frames per video. Default: all.',
                      lower_bound=1)
 
-# Net.
+flag_group('Net')
 flags.DEFINE_string('model_name', '',
-                    'Name of the net. Required only if no config.json is beside the checkpoint.')
+                    'Name of the net. Required only if the checkpoint folder has no config.json.')
 flags.DEFINE_string('anchor_preset', '',
-                    'Anchor sizes: voc, coco or a file. Required only if no config.json is beside '
-                    'the checkpoint.')
+                    'Anchor sizes: voc, coco or a file. Required only if the checkpoint folder '
+                    'has no config.json.')
 flags.DEFINE_string('labels_file', '',
-                    'File of class names, one per line. Required only if no config.json is beside '
-                    'the checkpoint.')
+                    'File of class names, one per line. Required only if the checkpoint folder '
+                    'has no config.json.')
 flags.DEFINE_bool('use_moving_averages', True,
                   'Use the moving averages of the weights, if the checkpoint has them.')
 flags.DEFINE_integer('batch_size', 8, 'Number of images or frames per batch.', lower_bound=1)
 flags.DEFINE_float('gpu_memory_fraction', .8, 'Fraction of the GPU memory to use.',
                    lower_bound=.01, upper_bound=1)
 
-# Post-processing.
+flag_group('Post-processing')
 flags.DEFINE_float('min_score', .5, 'Minimum score of a detection.', lower_bound=0, upper_bound=1)
 flags.DEFINE_float('nms_threshold', .45,
                    'IoU above which non-maximum suppression removes the box with the lower score.',
@@ -67,11 +68,11 @@ def check_flags(arguments):
     """Raise UserError for invalid flags and inputs that can be detected without TensorFlow.
 
     Args:
-        arguments: Arguments that are no flags, additional values of --images.
+        arguments: Positional arguments, additional values of --images.
     """
     app.require_flags(FLAGS, 'checkpoint_path')
     if FLAGS.anchor_preset:
-        anchor_presets.read(FLAGS.anchor_preset)
+        anchor_presets.canonical_text(FLAGS.anchor_preset)
     if not FLAGS.images and not arguments:
         raise UserError('no images or videos to process. Name files, folders or globs after the '
                         'flags.')
@@ -322,10 +323,10 @@ def main(arguments):
     """Process all images, then the videos one by one.
 
     Args:
-        arguments: Arguments that are no flags, additional values of --images.
+        arguments: Positional arguments, additional values of --images.
 
     Returns:
-        Exit code: 2 if none of the inputs could be read.
+        Exit code: 2 if no input could be read.
     """
     import tensorflow.compat.v1 as tf
 

@@ -12,6 +12,7 @@ import sys
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common.errors import UserError
 from deployment import cluster as cluster_lib
 from nets import anchors as anchors_lib
@@ -23,7 +24,7 @@ from training.options import TrainOptions
 FLAGS = flags.FLAGS
 _DEFAULT = TrainOptions()
 
-# Run and deployment.
+flag_group('Run and deployment')
 flags.DEFINE_string('train_dir', _DEFAULT.train_dir,
                     'Folder for checkpoints, TensorBoard files, the configuration and the log.')
 flags.DEFINE_integer('max_number_of_steps', _DEFAULT.max_number_of_steps,
@@ -53,7 +54,7 @@ flags.DEFINE_bool('xla', _DEFAULT.xla,
                   'Compile the forward and backward pass with XLA. Adds about a minute at the '
                   'start; meant for GPUs, slower on CPUs.')
 
-# Several machines.
+flag_group('Several machines')
 flags.DEFINE_list('worker_hosts', list(_DEFAULT.worker_hosts),
                   'Comma-separated host:port of all processes that train together, the same list '
                   'for each. Default: those of TF_CONFIG in the environment, if set.')
@@ -66,7 +67,7 @@ flags.DEFINE_enum('gradient_precision', _DEFAULT.gradient_precision, ['float32',
                   'Precision of gradients exchanged between processes. bfloat16 halves the network '
                   'traffic and keeps about 3 significant digits.')
 
-# Net.
+flag_group('Net')
 flags.DEFINE_string('model_name', _DEFAULT.model_name,
                     f'Name of the net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('anchor_preset', _DEFAULT.anchor_preset,
@@ -75,7 +76,7 @@ flags.DEFINE_string('anchor_preset', _DEFAULT.anchor_preset,
                     'Default: those of the checkpoint in train_dir, else voc.')
 flags.DEFINE_bool('print_anchors', False, 'Print the anchors of the net per layer and exit.')
 
-# Data.
+flag_group('Data')
 flags.DEFINE_string('dataset_dir', _DEFAULT.dataset_dir,
                     'Folder of TFRecords written by tf_convert_data.py.')
 flags.DEFINE_string('dataset_name', _DEFAULT.dataset_name,
@@ -101,7 +102,7 @@ flags.DEFINE_integer('max_broken_records', _DEFAULT.max_broken_records,
                      'and logged. 0: no check at the start; the first one stops the run.',
                      lower_bound=0)
 
-# Loss.
+flag_group('Loss')
 flags.DEFINE_float('match_threshold', _DEFAULT.match_threshold,
                    'IoU above which an anchor is matched to a ground-truth box.', lower_bound=0,
                    upper_bound=1)
@@ -115,7 +116,7 @@ flags.DEFINE_float('label_smoothing', _DEFAULT.label_smoothing,
 flags.DEFINE_float('weight_decay', _DEFAULT.weight_decay,
                    'L2 regularization of the weights (not of biases).', lower_bound=0)
 
-# Learning rate.
+flag_group('Learning rate')
 flags.DEFINE_enum('learning_rate_decay_type', _DEFAULT.learning_rate_decay_type,
                   ['fixed', 'exponential', 'polynomial', 'piecewise'],
                   'Learning rate schedule.')
@@ -142,7 +143,7 @@ flags.DEFINE_float('backbone_learning_rate_multiplier', _DEFAULT.backbone_learni
                    'Learning rate of the backbone (conv1 to conv5 of VGG, all of MobileNet), '
                    'relative to that of the other layers. 0 freezes its weights.', lower_bound=0)
 
-# Optimizer.
+flag_group('Optimizer')
 flags.DEFINE_enum('optimizer', _DEFAULT.optimizer,
                   ['adadelta', 'adagrad', 'adam', 'ftrl', 'momentum', 'rmsprop', 'sgd'],
                   'Name of the optimizer.')
@@ -179,7 +180,7 @@ flags.DEFINE_float('moving_average_decay', _DEFAULT.moving_average_decay,
                    'Decay of moving averages of the weights, which evaluation, prediction and '
                    'export then use. Default: no averages.', lower_bound=0, upper_bound=.999999)
 
-# Fine-tuning.
+flag_group('Fine-tuning')
 flags.DEFINE_string('checkpoint_path', _DEFAULT.checkpoint_path,
                     'Pretrained weights: a TensorFlow checkpoint (a file, or a folder for its '
                     'latest), .npz, .pth or .caffemodel; see checkpoints/README.md.')
@@ -348,11 +349,14 @@ def main():
          stop_signals.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)
+        # Without a logdir, slim accepts neither a saver nor a summary_op.
+        output = {'logdir': options.train_dir, 'saver': saver, 'summary_op': None} if saver \
+            else {'logdir': None}
         slim.learning.train(
-            train_op.train_tensor, logdir=options.train_dir if saver else None, saver=saver,
-            summary_op=None, train_step_fn=step, train_step_kwargs={}, master=group.master,
-            is_chief=True, init_fn=init_fn, number_of_steps=options.max_number_of_steps,
-            session_config=group.session_config, save_summaries_secs=0, save_interval_secs=0)
+            train_op.train_tensor, **output, train_step_fn=step, train_step_kwargs={},
+            master=group.master, is_chief=True, init_fn=init_fn,
+            number_of_steps=options.max_number_of_steps, session_config=group.session_config,
+            save_summaries_secs=0, save_interval_secs=0)
         return signals.exit_code()
 
 

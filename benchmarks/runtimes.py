@@ -6,7 +6,7 @@ and runs them one by one.
 """
 import warnings
 
-from cli.app import QuietStderr
+from common.native_stderr import suppress_native_stderr
 from exporting.graph import OUTPUT_NAMES
 
 
@@ -42,7 +42,7 @@ def tflite(path, num_threads):
     """Load the signature of a TensorFlow Lite file into an interpreter."""
     import numpy as np
     import tensorflow as tf
-    with QuietStderr(), warnings.catch_warnings():
+    with suppress_native_stderr(), warnings.catch_warnings():
         warnings.simplefilter('ignore')   # the interpreter of TensorFlow is deprecated
         run = tf.lite.Interpreter(path, num_threads=num_threads).get_signature_runner()
 

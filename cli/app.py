@@ -1,4 +1,4 @@
-"""What every script does around its `main`: flags, quiet start of TensorFlow, errors as one sentence."""
+"""Entry point of all scripts: flag parsing, a quiet TensorFlow start, one-line errors."""
 import math
 import os
 import sys
@@ -8,121 +8,132 @@ import warnings
 from absl import app as absl_app
 from absl import flags, logging
 
-from cli import console
+from cli import console, flag_help
 from common.errors import UserError, op_error_message
+from common.native_stderr import suppress_native_stderr
 
-_TRACEBACK = 'SSD_TRACEBACK'
-_FULL = ('No space left on device', 'Disk quota exceeded', 'File too large')
+_TRACEBACK_VARIABLE = 'SSD_TRACEBACK'
+_DISK_FULL_MESSAGES = ('No space left on device', 'Disk quota exceeded', 'File too large')
+_DISK_FULL_ADVICE = 'free some space and run the same command again'
 
 
 def run(main, check, takes_arguments=False):
-    """Parses the flags, calls `check()`, loads TensorFlow, calls `main()`, and exits with what that returns.
+    """Run a script: parse the flags, call `check`, import TensorFlow, call `main`, exit.
 
-    check: refuses what is wrong without TensorFlow, so within a moment; where it returns a number, the program
-    ends with that. With `takes_arguments` both get the list of arguments that are no flags. A UserError, or an
-    error of the operating system, ends the program with one sentence and code 2.
+    A `UserError`, an OSError, an error of a TensorFlow op and Ctrl-C are printed as one line,
+    without a traceback. The exit code is that of the `UserError`, 130 after Ctrl-C, otherwise 2.
+
+    Args:
+        main: Function that returns the exit code, or None for 0.
+        check: Function that raises `UserError` for errors that can be found without TensorFlow,
+            whose import takes seconds. If it returns a number, the script exits with it at once.
+        takes_arguments: Whether positional arguments are allowed. `check` and `main` then get
+            them as a list.
     """
-    def guarded(arguments):
+    def run_main(arguments):
         try:
             if len(arguments) > 1 and not takes_arguments:
-                raise UserError(f"'{arguments[1]}' is no flag; flags are given as --name=value")
+                raise UserError(f"'{arguments[1]}' is not a flag; write flags as --name=value")
             positional = [arguments[1:]] if takes_arguments else []
             exit_code = check(*positional)
             if exit_code is not None:
                 return exit_code
-            _start_tensorflow()
+            _import_tensorflow()
             return main(*positional)
         except UserError as error:
             return _fail(str(error), error.exit_code)
         except OSError as error:
-            advice = '; make room and start the same command again' if _is_full(error) else ''
-            return _fail((f'{error.filename}: {error.strerror}' if error.filename else str(error)) + advice)
+            return _fail(_os_error_message(error))
         except KeyboardInterrupt:
             return _fail('interrupted', 130)
         except Exception as error:
-            if _TRACEBACK in os.environ or not _is_tensorflow_error(error):
+            if _TRACEBACK_VARIABLE in os.environ or not _is_runtime_error(error):
                 raise
-            return _fail(_sentence(error))
+            return _fail(_runtime_error_message(error))
 
     console.set_up()
-    if _TRACEBACK not in os.environ:
-        threading.excepthook = _thread_failed
-    absl_app.run(guarded, flags_parser=_parse)
-
-
-def _thread_failed(failure):
-    """Says nothing of a full disk: the thread that writes summaries hands that error on to the main one."""
-    if not _is_full(failure.exc_value):
-        threading.__excepthook__(failure)
-
-
-def _parse(arguments):
-    try:
-        left = flags.FLAGS(arguments)
-    except flags.Error as error:
-        sys.exit(_fail(f'{error}; --help lists the flags'))
-    for flag in flags.FLAGS:   # bounds do not stop NaN
-        value = flags.FLAGS[flag].value
-        if isinstance(value, float) and not math.isfinite(value):
-            sys.exit(_fail(f'--{flag}={value} is no finite number'))
-    return left
-
-
-def _fail(sentence, code=2):
-    console.print_error(sentence)
-    return code
-
-
-def _is_tensorflow_error(error):
-    """Whether it comes from running a graph (data, memory, disk), and not from building one."""
-    import tensorflow.compat.v1 as tf
-    return isinstance(error, tf.errors.OpError) or _is_full(error)   # summary writers raise plain errors
-
-
-def _is_full(error):
-    return any(text in str(error) for text in _FULL)
-
-
-def _sentence(error):
-    import tensorflow.compat.v1 as tf
-    what = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
-    if _is_full(error):
-        return f'the disk is full ({what}); make room and start the same command again'
-    if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in what:
-        what = f'out of memory: pass a smaller --batch_size ({what})'
-    return f'TensorFlow: {what[:600]} (with {_TRACEBACK}=1 in the environment the whole traceback is shown)'
+    if _TRACEBACK_VARIABLE not in os.environ:
+        threading.excepthook = _report_thread_error
+    absl_app.run(run_main, flags_parser=_parse_flags)
 
 
 def require_flags(values, *names):
-    """UserError for the first of these flags that is not given."""
+    """Raise a `UserError` for the first of these flags that is not set.
+
+    Args:
+        values: Parsed flags, or another object with the flags as attributes.
+        *names: Names of the required flags.
+    """
     for name in names:
         if not getattr(values, name):
-            raise UserError(f'--{name} is required; --help says what it is')
+            raise UserError(f'--{name} is required; see --help')
 
 
-def _start_tensorflow():
-    """Imports TensorFlow in the TF1 way: graph mode, no chatter."""
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')   # its C++ errors come as exceptions too
-    # TensorFlow's own default leaves it off on processors without AVX512_VNNI, where it trains 1.7 times as fast too.
+def _parse_flags(arguments):
+    """Parse the command line and return the positional arguments, with the program name first."""
+    flag_help.define_help_flags()
+    try:
+        positional = flags.FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(_fail(f'{error}; --help lists the flags'))
+    for name in flags.FLAGS:   # NaN passes the bounds of absl
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            sys.exit(_fail(f'--{name}={value} is not a finite number'))
+    return positional
+
+
+def _import_tensorflow():
+    """Import TensorFlow in graph mode, without its log messages."""
+    # C++ errors also arrive as exceptions.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    # By default, TensorFlow disables oneDNN on processors without AVX512_VNNI, but training is
+    # 1.7 times as fast with oneDNN there too.
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
-    for chatter in ('.*layer.apply.*', '.*closed FileWriter.*'):
-        warnings.filterwarnings('ignore', message=chatter)
-    with QuietStderr():
+    for message in ('.*layer.apply.*', '.*closed FileWriter.*'):
+        warnings.filterwarnings('ignore', message=message)
+    with suppress_native_stderr():
         import tensorflow.compat.v1 as tf
     tf.disable_eager_execution()
     tf.logging.set_verbosity(tf.logging.ERROR)
     logging.set_verbosity(logging.ERROR)
 
 
-class QuietStderr:
-    """Drops what C++ code writes to file descriptor 2: notes on the processor, and the like."""
+def _fail(message, exit_code=2):
+    console.print_error(message)
+    return exit_code
 
-    def __enter__(self):
-        sys.stderr.flush()
-        self._kept = os.dup(2)
-        with open(os.devnull, 'w') as nowhere:
-            os.dup2(nowhere.fileno(), 2)
 
-    def __exit__(self, *error):
-        os.dup2(self._kept, 2)
-        os.close(self._kept)
+def _report_thread_error(args):
+    """Print the traceback of an error in a thread, except if the disk is full.
+
+    The thread that writes summaries also passes that error to the main thread, which prints it.
+    """
+    if not _is_disk_full(args.exc_value):
+        threading.__excepthook__(args)
+
+
+def _is_runtime_error(error):
+    """Return whether running the graph failed (data, memory, disk), and not building it."""
+    import tensorflow.compat.v1 as tf
+    # Summary writers raise other exceptions if the disk is full.
+    return isinstance(error, tf.errors.OpError) or _is_disk_full(error)
+
+
+def _is_disk_full(error):
+    return any(message in str(error) for message in _DISK_FULL_MESSAGES)
+
+
+def _os_error_message(error):
+    message = f'{error.filename}: {error.strerror}' if error.filename else str(error)
+    return f'{message}; {_DISK_FULL_ADVICE}' if _is_disk_full(error) else message
+
+
+def _runtime_error_message(error):
+    import tensorflow.compat.v1 as tf
+    message = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
+    if _is_disk_full(error):
+        return f'the disk is full ({message}); {_DISK_FULL_ADVICE}'
+    if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in message:
+        message = f'out of memory: pass a smaller --batch_size ({message})'
+    return f'TensorFlow: {message[:600]} (set {_TRACEBACK_VARIABLE}=1 to see the traceback)'

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from cli.app import QuietStderr
+from common.native_stderr import suppress_native_stderr
 from datasets import dataset_info
 from exporting import graph
 from nets import post_processing
@@ -46,7 +46,7 @@ def make_converter(job):
         trained_model.make_restore_fn(job.model, job.use_averages)(session)
         saved_model = os.path.join(folder, 'net')
         tf.saved_model.simple_save(session, saved_model, {'images': images}, outputs)
-        with QuietStderr():
+        with suppress_native_stderr():
             yield tf.lite.TFLiteConverter.from_saved_model(saved_model)
 
 
