@@ -1,1 +1,1 @@
-"""Weights from elsewhere: what holds them, under which names, and how they come into a graph."""
+"""Pretrained weights of other projects: file formats, name tables, restoring into our nets."""

@@ -1,64 +1,87 @@
-"""Reads the weights of a Caffe model without Caffe: those fields of its protocol buffers that hold them."""
+"""Read the weights of a Caffe model without Caffe: the fields of caffe.proto that hold weights."""
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
 from common.errors import UserError
 
-# Message -> field -> (number, type), as caffe.proto of BVLC has them; a type that is a message's name is repeated.
-# Packed floats have the wire format of bytes, and so need no Python number each.
+# Message -> field -> (number, type) in BVLC's caffe.proto. A type that names a message is repeated.
+# Packed floats have the wire format of bytes; as bytes, NumPy can parse them at once.
 _MESSAGES = {
     'BlobShape': {'dim': (1, 'int64s')},
-    'BlobProto': {'num': (1, 'int32'), 'channels': (2, 'int32'), 'height': (3, 'int32'), 'width': (4, 'int32'),
-                  'data': (5, 'bytes'), 'double_data': (8, 'bytes'), 'shape': (7, 'BlobShape')},
+    'BlobProto': {'num': (1, 'int32'), 'channels': (2, 'int32'), 'height': (3, 'int32'),
+                  'width': (4, 'int32'), 'data': (5, 'bytes'), 'double_data': (8, 'bytes'),
+                  'shape': (7, 'BlobShape')},
     'V1LayerParameter': {'name': (4, 'string'), 'blobs': (6, 'BlobProto')},
     'LayerParameter': {'name': (1, 'string'), 'blobs': (7, 'BlobProto')},
     'NetParameter': {'layers': (2, 'V1LayerParameter'), 'layer': (100, 'LayerParameter')},
 }
 _Field = descriptor_pb2.FieldDescriptorProto
-_TYPES = {'int32': (_Field.TYPE_INT32, _Field.LABEL_OPTIONAL), 'int64s': (_Field.TYPE_INT64, _Field.LABEL_REPEATED),
-          'bytes': (_Field.TYPE_BYTES, _Field.LABEL_OPTIONAL), 'string': (_Field.TYPE_STRING, _Field.LABEL_OPTIONAL)}
+_SCALAR_TYPES = {   # type -> (type, label) of a field descriptor
+    'int32': (_Field.TYPE_INT32, _Field.LABEL_OPTIONAL),
+    'int64s': (_Field.TYPE_INT64, _Field.LABEL_REPEATED),
+    'bytes': (_Field.TYPE_BYTES, _Field.LABEL_OPTIONAL),
+    'string': (_Field.TYPE_STRING, _Field.LABEL_OPTIONAL)}
 
 
-def _net_parameter():
-    """The class of NetParameter."""
-    file = descriptor_pb2.FileDescriptorProto(name='caffe_weights.proto', package='caffe_weights', syntax='proto2')
-    for name, fields in _MESSAGES.items():
-        described = file.message_type.add(name=name)
-        for field, (number, kind) in fields.items():
-            added = described.field.add(name=field, number=number)
-            if kind in _TYPES:
-                added.type, added.label = _TYPES[kind]
+def _net_parameter_class():
+    """Build the message class NetParameter from `_MESSAGES`."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name='caffe_weights.proto', package='caffe_weights', syntax='proto2')
+    for message_name, fields in _MESSAGES.items():
+        descriptor = file.message_type.add(name=message_name)
+        for field_name, (number, type_name) in fields.items():
+            field = descriptor.field.add(name=field_name, number=number)
+            if type_name in _SCALAR_TYPES:
+                field.type, field.label = _SCALAR_TYPES[type_name]
             else:
-                added.type, added.label = _Field.TYPE_MESSAGE, _Field.LABEL_REPEATED
-                added.type_name = f'.caffe_weights.{kind}'
+                field.type, field.label = _Field.TYPE_MESSAGE, _Field.LABEL_REPEATED
+                field.type_name = f'.caffe_weights.{type_name}'
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName('caffe_weights.NetParameter'))
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName('caffe_weights.NetParameter'))
 
 
 def read_weights(path):
-    """'<layer>/blob_<n>' -> array of its own shape, of every layer that has weights; UserError if it cannot be read.
+    """Read all weights of a .caffemodel file.
 
-    Kernels are [out, in, h, w], or [out, in] in dense layers; the first layer of VGG reads BGR.
+    Args:
+      path: the file, of the current or the V1 layer format.
+
+    Returns:
+      A dict '<layer>/blob_<n>' -> float32 array. Kernels are [out, in, kh, kw], those of dense
+      layers [out, in]; before 2014 Caffe wrote dense kernels as [1, 1, out, in] and biases as
+      [1, 1, 1, out]. The first layer of VGG expects BGR.
+
+    Raises:
+      UserError: the file is damaged, is not a Caffe model or holds no weights.
     """
     with open(path, 'rb') as file:
         content = file.read()
     try:
-        net = _net_parameter().FromString(content)
+        net = _net_parameter_class().FromString(content)
     except message.DecodeError as error:
-        raise UserError(f'{path} is no whole Caffe model ({error}); get it anew') from error
-    arrays = {f'{layer.name}/blob_{n}': _array(blob, path, layer.name)
+        raise UserError(f'{path} is not a complete Caffe model ({error}); download it again') \
+            from error
+    arrays = {f'{layer.name}/blob_{n}': _to_array(blob, path, layer.name)
               for layer in [*net.layers, *net.layer] for n, blob in enumerate(layer.blobs)}
     if not arrays:
-        raise UserError(f'{path} is no Caffe model, or one without weights')
+        raise UserError(f'{path} is not a Caffe model, or holds no weights; pass a .caffemodel '
+                        f'file of a trained net')
     return arrays
 
 
-def _array(blob, path, layer):
-    """A blob as a float32 array; the format before 2014 has four numbers for its shape."""
-    shape = list(blob.shape[0].dim) if blob.shape else [blob.num, blob.channels, blob.height, blob.width]
-    flat = np.frombuffer(blob.double_data, '<f8').astype(np.float32) if blob.double_data \
-        else np.frombuffer(blob.data, '<f4')
-    if flat.size != np.prod(shape):
-        raise UserError(f'{path}: layer {layer} has {flat.size} weights for the shape {shape}; get it anew')
-    return flat.reshape(shape)
+def _to_array(blob, path, layer_name):
+    """Convert a BlobProto to a float32 array of its own shape."""
+    if blob.shape:
+        shape = list(blob.shape[0].dim)
+    else:   # the format before 2014
+        shape = [blob.num, blob.channels, blob.height, blob.width]
+    if blob.double_data:
+        values = np.frombuffer(blob.double_data, '<f8').astype(np.float32)
+    else:
+        values = np.frombuffer(blob.data, '<f4')
+    if values.size != np.prod(shape):
+        raise UserError(f'{path}: layer {layer_name} has {values.size} weights for the shape '
+                        f'{shape}; download the file again')
+    return values.reshape(shape)

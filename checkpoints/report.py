@@ -1,4 +1,4 @@
-"""The table that says what starts from a source of weights, what does not, and why."""
+"""Log which variables are restored from pretrained weights, which are not, and why."""
 import math
 
 from checkpoints.restoring import SHAPE_MISMATCH
@@ -6,53 +6,69 @@ from common.log import log
 from run_folder import run_config
 from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 
-# What optimizers keep beside a variable.
-_SLOTS = tuple(f'/{slot}{number}' for slot in ('Momentum', 'Adam', 'RMSProp', 'Adagrad', 'Adadelta', 'Ftrl')
-               for number in ('', '_1'))
-_MOST_LAYERS, _MOST_SHAPES = 6, 2
+# Suffixes of the variables that optimizers keep for each weight.
+_SLOT_SUFFIXES = tuple(
+    f'/{slot}{number}'
+    for slot in ('Momentum', 'Adam', 'RMSProp', 'Adagrad', 'Adadelta', 'Ftrl')
+    for number in ('', '_1'))
+_MAX_LAYERS, _MAX_SHAPES = 6, 2   # names in a row of the table
 
 
 def log_restore_table(plan):
-    """Says it of a `restoring.RestorePlan`, each row with its number of variables and of parameters."""
-    log.info('starting from %s%s', plan.source.path, f' ({plan.weight_format.title})' if plan.weight_format else '')
+    """Log a table of a `RestorePlan`: one row of counts and layer names for each outcome."""
+    title = f' ({plan.weight_format.title})' if plan.weight_format else ''
+    log.info('starting from %s%s', plan.source.path, title)
     log.info('  %-36s  variables  parameters', '')
-    _row('restored', [value.shape for value in plan.values.values()], '')
+    _log_row('restored', [value.shape for value in plan.values.values()])
     for reason, entries in plan.not_restored.items():
         shapes = [variable.shape.as_list() for variable, _ in entries]
-        names = [variable.op.name for variable, _ in entries]
         if reason == SHAPE_MISMATCH:
-            shown = _some([f'{name} {there} there, {here} here'
-                           for name, here, (_, there) in zip(names, shapes, entries, strict=True)], _MOST_SHAPES)
+            text = _join_first(
+                [f'{variable.op.name} {source_shape} in the checkpoint, '
+                 f'{variable.shape.as_list()} in the net' for variable, source_shape in entries],
+                _MAX_SHAPES)
         else:
-            shown = _layers(names)
-        _row(f'initial values: {reason}', shapes, shown)
+            text = _layer_names(variable.op.name for variable, _ in entries)
+        _log_row(f'initial values: {reason}', shapes, text)
+    # Slots, averages and scalars (the global step, powers of Adam's betas) are not weights.
     unused = {name: shape for name, shape in sorted(plan.source.shapes.items())
-              if shape and name not in plan.source_names.values() and not name.endswith((*_SLOTS, MOVING_AVERAGE_SUFFIX))}
-    if unused:   # scalars (the step, powers of Adam), slots and averages are no weights
-        _row('in the checkpoint, not used', unused.values(), _layers(unused))
-    if any('/conv_cls/' in name for name in plan.values) and not run_config.model_of_checkpoint(plan.source.path):
-        log.info('  it does not say what it was trained for: its class k must be yours, and --anchor_preset the sizes '
-                 'of its anchors')
+              if shape and name not in plan.source_names.values()
+              and not name.endswith((*_SLOT_SUFFIXES, MOVING_AVERAGE_SUFFIX))}
+    if unused:
+        _log_row('in the checkpoint, not used', unused.values(), _layer_names(unused))
+    restores_classes = any('/conv_cls/' in name for name in plan.values)
+    if restores_classes and not run_config.model_of_checkpoint(plan.source.path):
+        log.info('  the checkpoint has no %s: make sure that its classes are yours, in the same '
+                 'order, and that its anchors are those of --anchor_preset',
+                 run_config.CONFIG_FILE)
 
 
 def log_unrestored_moments(plan):
-    """Says where frozen batch norm has no moments of the source to use, after a restore."""
-    afresh = [variable.op.name for entries in plan.not_restored.values() for variable, _ in entries
-              if variable.op.name.endswith('/moving_mean')]
-    if afresh:
-        log.info('  frozen batch norm is a plain scale and shift in the %d layers whose moments are not restored: %s',
-                 len(afresh), _layers(afresh))
+    """Log the layers whose frozen batch norm would use initial instead of restored moments."""
+    names = [variable.op.name for entries in plan.not_restored.values() for variable, _ in entries
+             if variable.op.name.endswith('/moving_mean')]
+    if names:
+        log.info('  frozen batch norm without restored moments is only a scale and shift, in %d '
+                 'layers: %s', len(names), _layer_names(names))
 
 
-def _row(what, shapes, names):
-    log.info('  %-36s  %9d  %10s  %s', what, len(shapes), f'{sum(map(math.prod, shapes)):,}', names)
+def _log_row(title, shapes, text=''):
+    """Log a title, the number of variables and parameters of these shapes, and a text."""
+    log.info('  %-36s  %9d  %10s  %s',
+             title, len(shapes), f'{sum(map(math.prod, shapes)):,}', text)
 
 
-def _layers(names):
-    """The layers that hold these variables: 'ssd_300_vgg/block8/conv1x1/weights' -> 'block8', 'fc8/bias' -> 'fc8'."""
-    parts = [name.split('/') for name in names]
-    return _some(list(dict.fromkeys(part[1] if len(part) > 2 else part[0] for part in parts)), _MOST_LAYERS)
+def _layer_names(variable_names):
+    """Join the names of the layers of these variables, each once.
+
+    'ssd_300_vgg/block8/conv1x1/weights' is in 'block8', 'fc8/bias' is in 'fc8'.
+    """
+    parts = [name.split('/') for name in variable_names]
+    layers = dict.fromkeys(part[1] if len(part) > 2 else part[0] for part in parts)
+    return _join_first(list(layers), _MAX_LAYERS)
 
 
-def _some(items, most):
-    return ', '.join(items[:most]) + (f' and {len(items) - most} more' if len(items) > most else '')
+def _join_first(items, count):
+    """Join the first items: 'a, b and 3 more'."""
+    num_others = len(items) - count
+    return ', '.join(items[:count]) + (f' and {num_others} more' if num_others > 0 else '')

@@ -1,4 +1,4 @@
-"""Which variable of a graph starts from what: the plan, whether it will do, and the function that carries it out."""
+"""Restore pretrained weights: plan which variable is restored from what, check the plan, run it."""
 import difflib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,200 +6,272 @@ from typing import NamedTuple
 import numpy as np
 import tf_slim as slim
 
-from checkpoints import weight_formats, sources
+from checkpoints import sources, weight_formats
 from checkpoints.scopes import is_under
 from common.errors import UserError
 from nets import mobilenet_v1
 from nets.ssd_params import NETS, backbone_scopes
 
 # Why a variable keeps its initial value.
-MISSING, SHAPE_MISMATCH, EXCLUDED = 'not in the checkpoint', 'of another shape', 'excluded'
-NOT_FINITE, ANCHOR_MISMATCH = 'not finite there', 'of other anchors'
-WEIGHTS_NOT_RESTORED = 'their weights start afresh'
+MISSING, SHAPE_MISMATCH, EXCLUDED = 'not in the checkpoint', 'another shape', 'excluded'
+NOT_FINITE, ANCHOR_MISMATCH = 'not finite', 'other anchors'
+WEIGHTS_NOT_RESTORED = 'weights not restored'
 
 
 class RestorePlan(NamedTuple):
-    """What a source gives to the variables of a graph."""
-    source: object       # `sources.WeightSource`
-    weight_format: object       # `weight_formats.WeightFormat`, None where the source has names of ours
-    same_net: bool       # whether it is a detector of this very net
-    values: dict         # variable name -> the array that it starts from
-    source_names: dict        # variable name -> name in the source, of all that were found there
-    not_restored: dict           # reason -> [(variable, shape in the source or None)], in the order of the variables
+    """The variables of a graph that are restored from a source, and those that are not."""
+    source: object         # `WeightSource`
+    weight_format: object  # `WeightFormat`; None if the source has our variable names
+    is_same_net: bool      # the source is a detector with the same net
+    values: dict           # variable name -> array to restore
+    source_names: dict     # variable name -> name in the source, also of values not restored
+    not_restored: dict     # reason -> [(variable, shape in the source or None)]
 
 
-class _Found(NamedTuple):
-    """What a source has for a variable."""
-    origin: str          # name in the source
-    shape: list          # as it would be here
-    read: Callable       # () -> array
-    reason: str = ''     # not to take it
+class _SourceVariable(NamedTuple):
+    """The variable of a source that corresponds to a variable of the graph."""
+    name: str            # in the source
+    shape: list          # in the layout of our net
+    read: Callable       # () -> array in the layout of our net
 
 
 def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_averages=False):
-    """The `Plan` for the variables of the net `model_name`.
+    """Plan which variables are restored from a source.
 
-    excluded: variables to leave alone. model_scope: the name that stands for model_name in the source. use_averages:
-    takes moving averages of weights where there are. UserError where the source cannot be meant.
+    Args:
+      source: a `WeightSource`.
+      variables: the model variables of the graph.
+      model_name: name of the net in `NETS`; also the scope of its variables.
+      excluded: variables that keep their initial values.
+      model_scope: the scope in the source that corresponds to `model_name`, if it has another name.
+      use_averages: restore moving averages of the variables that have one.
+
+    Returns:
+      A `RestorePlan`.
+
+    Raises:
+      UserError: the source is of another backbone, of a deeper net, or has no moving averages.
     """
-    source = sources.with_moving_averages(source) if use_averages else source
-    layout = _layout_of(source, variables, model_name)
-    own_scope = model_scope or model_name
-    same_net = any(is_under(name, own_scope) and '_box/' in name for name in source.shapes)
-    plan = RestorePlan(source, layout, same_net, {}, {}, {})
+    if use_averages:
+        source = sources.with_moving_averages(source)
+    weight_format = _identify_format(source, variables, model_name)
+    source_scope = model_scope or model_name
+    is_same_net = any(is_under(name, source_scope) and '_box/' in name for name in source.shapes)
+    plan = RestorePlan(source, weight_format, is_same_net, {}, {}, {})
     for variable in variables:
         if variable in excluded:
-            plan.not_restored.setdefault(EXCLUDED, []).append((variable, None))
+            _keep_initial_value(plan, variable, EXCLUDED)
             continue
         name = variable.op.name
-        found = _by_layout(source, name, layout, model_name) if layout \
-            else _by_name(source, name, model_name, own_scope)
-        reason = _take(plan, variable, found)
-        if reason:
-            there = found.shape if reason == SHAPE_MISMATCH else None
-            plan.not_restored.setdefault(reason, []).append((variable, there))
-    _leave_classes_of_other_anchors(plan, variables)
-    _leave_lonely_biases(plan, variables)
+        if weight_format:
+            source_variable = _find_in_format(source, name, weight_format, model_name)
+        else:
+            source_variable = _find_by_name(source, name, model_name, source_scope)
+        _plan_variable(plan, variable, source_variable)
+    _drop_classes_of_other_anchors(plan, variables)
+    _drop_biases_without_weights(plan, variables)
     return plan
 
 
-def _layout_of(source, variables, model_name):
-    """The `Layout` of a source, None where it has names of ours; UserError for that of another backbone."""
-    layout = weight_formats.identify_format(source)
-    if layout is None or any(variable.op.name in source.shapes for variable in variables):
+def _identify_format(source, variables, model_name):
+    """Return the `WeightFormat` of a source; None if it has our variable names.
+
+    Raises:
+      UserError: the format is of another backbone or a deeper net.
+    """
+    weight_format = weight_formats.identify_format(source)
+    if weight_format is None or any(v.op.name in source.shapes for v in variables):
         return None
     backbone = NETS[model_name].backbone
-    if layout.backbone != backbone:
-        raise UserError(f'{source.path} holds {layout.title}, but the backbone of {model_name} is {backbone}; '
-                        f'choose a --model_name with {layout.backbone}, or other weights')
-    if layout.too_much in source.shapes:
-        raise UserError(f'{source.path} looks like {layout.title}, but is of a deeper net, as its {layout.too_much} '
-                        f'shows; get the weights of VGG-16')
-    return layout
+    if weight_format.backbone != backbone:
+        raise UserError(f'{source.path} holds {weight_format.title}, but the backbone of '
+                        f'{model_name} is {backbone}; choose a --model_name with '
+                        f'{weight_format.backbone}, or other weights')
+    if weight_format.deeper_net_name in source.shapes:
+        raise UserError(f'{source.path} looks like {weight_format.title}, but is of a deeper net: '
+                        f'it holds {weight_format.deeper_net_name}; use the weights of VGG-16')
+    return weight_format
 
 
-def _take(plan, variable, found):
-    """Puts what was found for a variable into the plan, or says why not."""
-    if found is None:
-        return MISSING
-    plan.source_names[variable.op.name] = found.origin
-    if found.reason:
-        return found.reason
-    if found.shape != variable.shape.as_list():
-        return SHAPE_MISMATCH
-    array = found.read()
-    if not np.isfinite(array).all():
-        return NOT_FINITE
-    plan.values[variable.op.name] = array
-    return ''
-
-
-def _by_layout(source, name, layout, model_name):
-    """What a file of a known kind has for a variable of ours, or None."""
-    below = name.removeprefix(f'{model_name}/')
-    array = weight_formats.read_variable(layout, source, below, NETS[model_name])
-    return None if array is None else _Found(layout.names[below], list(array.shape), lambda: array)
-
-
-def _by_name(source, name, model_name, own_scope):
-    """Likewise for weights with our names, those of another of our nets included."""
-    if not is_under(name, model_name):
-        return _Found(name, source.shapes[name], lambda: source.read(name)) if name in source.shapes else None
-    below = name[len(model_name) + 1:]
-    others = [net for net in NETS if any(is_under(there, net) for there in source.shapes)]
-    scope = next((scope for scope in (own_scope, *others) if f'{scope}/{below}' in source.shapes), None)
-    if scope is None:
+def _find_in_format(source, name, weight_format, model_name):
+    """Return the `_SourceVariable` of a variable in a source of a public format, or None."""
+    our_name = name.removeprefix(f'{model_name}/')
+    array = weight_formats.read_variable(weight_format, source, our_name, NETS[model_name])
+    if array is None:
         return None
-    there = f'{scope}/{below}'
-    return _Found(there, source.shapes[there], lambda: source.read(there))
+    source_name = weight_format.source_names[our_name]
+    return _SourceVariable(source_name, list(array.shape), lambda: array)
 
 
-def _leave_classes_of_other_anchors(plan, variables):
-    """Classes of a layer whose offsets have another shape are of other anchors, even if they fit: 4 x 3 is 6 x 2."""
-    other = {variable.op.name.partition('/conv_loc/')[0] for variable, _ in plan.not_restored.get(SHAPE_MISMATCH, [])
-             if variable.op.name.endswith('/conv_loc/biases')}
+def _find_by_name(source, name, model_name, source_scope):
+    """Return the `_SourceVariable` of a variable in a source with our names, or None.
+
+    A variable under the scope of the net is looked up under `source_scope`, then under the scopes
+    of our other nets in the source, for example ssd_300_vgg for ssd_512_vgg.
+    """
+    candidates = [name]
+    if is_under(name, model_name):
+        our_name = name[len(model_name) + 1:]
+        other_nets = [net for net in NETS if any(is_under(n, net) for n in source.shapes)]
+        candidates = [f'{scope}/{our_name}' for scope in (source_scope, *other_nets)]
+    source_name = next((name for name in candidates if name in source.shapes), None)
+    if source_name is None:
+        return None
+    return _SourceVariable(
+        source_name, source.shapes[source_name], lambda: source.read(source_name))
+
+
+def _plan_variable(plan, variable, source_variable):
+    """Add a variable to `plan.values`, or to `plan.not_restored` with the reason."""
+    if source_variable is None:
+        _keep_initial_value(plan, variable, MISSING)
+        return
+    plan.source_names[variable.op.name] = source_variable.name
+    if source_variable.shape != variable.shape.as_list():
+        _keep_initial_value(plan, variable, SHAPE_MISMATCH, source_variable.shape)
+        return
+    array = source_variable.read()
+    if np.isfinite(array).all():
+        plan.values[variable.op.name] = array
+    else:
+        _keep_initial_value(plan, variable, NOT_FINITE)
+
+
+def _keep_initial_value(plan, variable, reason, source_shape=None):
+    plan.values.pop(variable.op.name, None)
+    plan.not_restored.setdefault(reason, []).append((variable, source_shape))
+
+
+def _drop_classes_of_other_anchors(plan, variables):
+    """Do not restore class convolutions of layers that had another number of anchors.
+
+    Their shape may fit by chance: 4 anchors x 3 classes are as many channels as 6 x 2. The number
+    of anchors follows from the shape of the offsets.
+    """
+    layers = {variable.op.name.partition('/conv_loc/')[0]
+              for variable, _ in plan.not_restored.get(SHAPE_MISMATCH, [])
+              if variable.op.name.endswith('/conv_loc/biases')}
     for variable in variables:
-        layer, classes, _ = variable.op.name.partition('/conv_cls/')
-        if classes and layer in other and plan.values.pop(variable.op.name, None) is not None:
-            plan.not_restored.setdefault(ANCHOR_MISMATCH, []).append((variable, None))
+        layer, separator, _ = variable.op.name.partition('/conv_cls/')
+        if separator and layer in layers and variable.op.name in plan.values:
+            _keep_initial_value(plan, variable, ANCHOR_MISMATCH)
 
 
-def _leave_lonely_biases(plan, variables):
-    """Biases mean nothing without their weights: those that happen to fit start afresh with them."""
-    afresh = {variable.op.name for reason, entries in plan.not_restored.items() if reason != MISSING for variable, _ in entries}
+def _drop_biases_without_weights(plan, variables):
+    """Do not restore biases whose weights are excluded, or are in the source but do not fit."""
+    unusable = {variable.op.name for reason, entries in plan.not_restored.items()
+                if reason != MISSING for variable, _ in entries}
     for variable in variables:
         name = variable.op.name
-        if name in plan.values and name.endswith('/biases') and f'{name[:-len("biases")]}weights' in afresh:
-            del plan.values[name]
-            plan.not_restored.setdefault(WEIGHTS_NOT_RESTORED, []).append((variable, None))
+        weights_name = f'{name.removesuffix("biases")}weights'
+        if name in plan.values and name.endswith('/biases') and weights_name in unusable:
+            _keep_initial_value(plan, variable, WEIGHTS_NOT_RESTORED)
 
 
 def count_classes(source, params, model_scope=None):
-    """C of the detector of `params` that a source holds, background included; 0 where it holds none.
+    """Return the number of classes of the detector in a source, with the background.
 
-    Of each anchor a layer has C classes and 4 offsets.
+    Args:
+      source: a `WeightSource`.
+      params: `SSDParams` of the net.
+      model_scope: the scope in the source that corresponds to the net, if it has another name.
+
+    Returns:
+      The number of classes; 0 if the source holds no prediction layer of this net.
     """
-    layout = weight_formats.identify_format(source)
-    classes, offsets = (
-        source.shapes.get(layout.names.get(name) if layout else f'{model_scope or params.name}/{name}')
-        for name in (f'{params.feat_layers[0]}_box/{convolution}/biases' for convolution in ('conv_cls', 'conv_loc')))
-    return 4 * classes[-1] // offsets[-1] if classes and offsets else 0
+    weight_format = weight_formats.identify_format(source)
+    names = [f'{params.feat_layers[0]}_box/{conv}/biases' for conv in ('conv_cls', 'conv_loc')]
+    if weight_format:
+        source_names = [weight_format.source_names.get(name) for name in names]
+    else:
+        source_names = [f'{model_scope or params.name}/{name}' for name in names]
+    # [anchors * classes] and [anchors * 4]
+    cls_shape, loc_shape = (source.shapes.get(name) for name in source_names)
+    return 4 * cls_shape[-1] // loc_shape[-1] if cls_shape and loc_shape else 0
 
 
 def check_plan(plan, model_name, ignore_missing):
-    """UserError where the plan restores nothing, or half of what the source should hold."""
-    left = [variable.op.name for reason, entries in plan.not_restored.items() if reason != EXCLUDED for variable, _ in entries]
-    missing = [variable.op.name for variable, _ in plan.not_restored.get(MISSING, [])]
+    """Check that a plan restores what its source should hold.
+
+    Args:
+      plan: a `RestorePlan`.
+      model_name: name of the net.
+      ignore_missing: accept a source that lacks variables it should hold.
+
+    Raises:
+      UserError: nothing is restored, or the backbone has another width. Unless `ignore_missing`,
+        also if a public format lacks a part of the backbone, or a detector with the same net lacks
+        a variable.
+    """
+    not_restored = [variable.op.name for reason, entries in plan.not_restored.items()
+                    if reason != EXCLUDED for variable, _ in entries]
     path = plan.source.path
-    if not plan.values or _is_of_another_width(plan, model_name):
-        raise UserError(f'{path} holds no variable of this net: {_why_nothing(plan, model_name, left)}')
+    if not plan.values or _has_another_width(plan, model_name):
+        raise UserError(f'{path} holds no variable of this net: '
+                        f'{_explain_no_match(plan, model_name, not_restored)}')
     if ignore_missing:
         return
     if plan.weight_format:
-        lacking = [name for name in _of_backbone(left, model_name)
-                   if name.removeprefix(f'{model_name}/') in plan.weight_format.names]
-        if lacking:
-            raise UserError(f'{path} looks like {plan.weight_format.title}, but does not give {len(lacking)} of its variables '
-                            f'(here {", ".join(lacking[:3])}): they are missing, of another shape or not finite; get '
-                            f'it anew, or pass --ignore_missing_vars to start them afresh')
-    elif plan.same_net and missing:
-        raise UserError(f'{path} lacks {len(missing)} variables of this net, such as {", ".join(missing[:3])}; '
-                        f'pass --ignore_missing_vars to start them afresh, or name them in '
-                        f'--checkpoint_exclude_scopes')
+        missing = [name for name in _in_backbone(not_restored, model_name)
+                   if name.removeprefix(f'{model_name}/') in plan.weight_format.source_names]
+        if missing:
+            raise UserError(f'{path} looks like {plan.weight_format.title}, but {len(missing)} of '
+                            f'its variables, such as {", ".join(missing[:3])}, are missing, have '
+                            f'another shape or are not finite; download it again, or pass '
+                            f'--ignore_missing_vars to initialize them')
+    elif plan.is_same_net and MISSING in plan.not_restored:
+        missing = [variable.op.name for variable, _ in plan.not_restored[MISSING]]
+        raise UserError(f'{path} lacks {len(missing)} variables of this net, such as '
+                        f'{", ".join(missing[:3])}; pass --ignore_missing_vars to initialize them, '
+                        f'or name them in --checkpoint_exclude_scopes')
 
 
-def _is_of_another_width(plan, model_name):
-    """Whether the backbone is there, but nothing of it fits."""
-    other = [variable.op.name for variable, _ in plan.not_restored.get(SHAPE_MISMATCH, [])]
-    return bool(_of_backbone(other, model_name)) and not _of_backbone(plan.values, model_name)
+def _has_another_width(plan, model_name):
+    """Return whether the source holds the backbone, but each of its variables has another shape."""
+    mismatched = [v.op.name for v, _ in plan.not_restored.get(SHAPE_MISMATCH, [])]
+    return bool(_in_backbone(mismatched, model_name)) and not _in_backbone(plan.values, model_name)
 
 
-def _of_backbone(names, model_name):
+def _in_backbone(names, model_name):
+    """Return those of the variable names that belong to the backbone."""
     scopes = backbone_scopes(NETS[model_name]) if model_name in NETS else []
     return [name for name in names if any(is_under(name, scope) for scope in scopes)]
 
 
-def _why_nothing(plan, model_name, left):
-    if not left:
-        return 'all are excluded'
+def _explain_no_match(plan, model_name, not_restored):
+    """Return why a plan restores nothing, for an error.
+
+    Args:
+      plan: a `RestorePlan`.
+      model_name: name of the net.
+      not_restored: names of the variables that are not restored and not excluded.
+    """
+    if not not_restored:
+        return 'all variables are excluded'
     if SHAPE_MISMATCH in plan.not_restored:
-        variable, there = plan.not_restored[SHAPE_MISMATCH][0]
+        variable, source_shape = plan.not_restored[SHAPE_MISMATCH][0]
         name = variable.op.name
-        fitting = _nets_of_width(there[-1]) if name == 'MobilenetV1/Conv2d_0/weights' else ''
-        return f'all have another shape, such as {name}, {there} there and {variable.shape.as_list()} here{fitting}'
-    near = ', '.join(difflib.get_close_matches(left[0], list(plan.source.shapes), 3, 0)) or 'none'
-    excluded = 'some of it is excluded; of the rest ' if EXCLUDED in plan.not_restored else ''
-    return f'{excluded}the net wants {left[0]}, and the nearest names in the checkpoint are {near}; ' \
-           f'--checkpoint_model_scope maps {model_name}/ to another name'
+        is_first_layer = name == 'MobilenetV1/Conv2d_0/weights'
+        hint = _nets_with_depth(source_shape[-1]) if is_first_layer else ''
+        return (f'the shapes differ, such as that of {name}: {source_shape} in the checkpoint, '
+                f'{variable.shape.as_list()} in the net{hint}')
+    similar = difflib.get_close_matches(not_restored[0], list(plan.source.shapes), 3, 0)
+    prefix = 'some variables are excluded; of the others, ' if EXCLUDED in plan.not_restored else ''
+    return (f'{prefix}the net has {not_restored[0]}, and the most similar names in the checkpoint '
+            f'are {", ".join(similar) or "none"}; --checkpoint_model_scope maps {model_name}/ to '
+            f'another name')
 
 
-def _nets_of_width(depth):
-    """The MobileNets whose first layer has so many channels, as the end of a sentence."""
+def _nets_with_depth(depth):
+    """Return '; nets of this width: ...' for a number of channels of MobileNet's first layer.
+
+    Returns '' if no net has this width.
+    """
     names = [name for name, params in NETS.items() if params.backbone == 'mobilenet_v1'
              and mobilenet_v1.scaled_depth(32, params.depth_multiplier) == depth]
     return f'; nets of this width: {", ".join(names)}' if names else ''
 
 
 def make_init_fn(plan):
-    """A function (session) that gives the variables their values."""
+    """Return a function (session) that assigns the values of a plan to their variables."""
     return slim.assign_from_values_fn(plan.values)

@@ -1,4 +1,4 @@
-"""Files of weights, whatever their format, behind one face: names, shapes, and arrays by name."""
+"""Read weights from files of different formats through one interface: names, shapes, arrays."""
 import functools
 import os
 import zipfile
@@ -14,74 +14,96 @@ from run_folder import saved_checkpoints
 
 
 class WeightSource(NamedTuple):
-    """The weights of one file (of a prefix, for TensorFlow)."""
-    path: str
-    shapes: dict        # name -> list of int
-    read: Callable      # name -> array
+    """The weights in one file, or in one TensorFlow checkpoint."""
+    path: str           # of a TensorFlow checkpoint: its prefix
+    shapes: dict        # variable name -> list of int
+    read: Callable      # variable name -> array
 
 
 def with_moving_averages(source):
-    """The `Source` with the moving averages of weights in their place; UserError where there are none."""
-    if not any(name.endswith(saved_checkpoints.MOVING_AVERAGE_SUFFIX) for name in source.shapes):
-        raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for them')
+    """Return a `WeightSource` that reads the moving average of each variable that has one.
+
+    Raises:
+      UserError: the source holds no moving averages.
+    """
+    suffix = saved_checkpoints.MOVING_AVERAGE_SUFFIX
+    if not any(name.endswith(suffix) for name in source.shapes):
+        raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for '
+                        f'them')
 
     def read(name):
-        average = name + saved_checkpoints.MOVING_AVERAGE_SUFFIX
-        return source.read(average if average in source.shapes else name)
-    return WeightSource(source.path, source.shapes, read)
+        return source.read(name + suffix if name + suffix in source.shapes else name)
+    return source._replace(read=read)
 
 
 def open_source(path):
-    """The `Source` at a path; UserError where there is none or it cannot be read.
+    """Open the weights at a path.
 
-    path: a TensorFlow checkpoint (prefix, any of its files, a folder: its latest), or a file with one of the endings of
-    `_READERS`.
+    Args:
+      path: a TensorFlow checkpoint (a prefix, one of its files, or a folder: its latest
+        checkpoint), or a file with an extension of `_READERS`.
+
+    Returns:
+      A `WeightSource`.
+
+    Raises:
+      UserError: there is nothing at the path, or it cannot be read.
     """
-    if path.lower().endswith(_ARCHIVES) and os.path.isfile(path):
-        raise UserError(f'{path} is an archive: unpack it, and name the checkpoint in it')
-    if os.path.splitext(path)[1].lower() in _READERS and not os.path.isdir(path):
+    if path.lower().endswith(_ARCHIVE_EXTENSIONS) and os.path.isfile(path):
+        raise UserError(f'{path} is an archive: unpack it, and pass the checkpoint in it')
+    read_arrays = _READERS.get(os.path.splitext(path)[1].lower())
+    if read_arrays and not os.path.isdir(path):
         if not os.path.exists(path):
             raise UserError(f'there is no checkpoint {path}')
-        arrays = _READERS[os.path.splitext(path)[1].lower()](path)
-        return WeightSource(path, {name: list(array.shape) for name, array in arrays.items()}, arrays.__getitem__)
+        arrays = read_arrays(path)
+        shapes = {name: list(array.shape) for name, array in arrays.items()}
+        return WeightSource(path, shapes, arrays.__getitem__)
     try:
         prefix = saved_checkpoints.find_checkpoint(path)
-        return WeightSource(prefix, saved_checkpoints.read_shapes(prefix), functools.partial(saved_checkpoints.read_variable, prefix))
+        return WeightSource(prefix, saved_checkpoints.read_shapes(prefix),
+                            functools.partial(saved_checkpoints.read_variable, prefix))
     except UserError as error:
-        if os.path.isfile(path) and not path.endswith(('.index', '.meta')) and '.data-' not in path:
-            raise UserError(f'{path} is no checkpoint of TensorFlow; other files are read by their endings '
-                            f'{", ".join(_READERS)}') from error
+        is_checkpoint_file = path.endswith(('.index', '.meta')) or '.data-' in path
+        if os.path.isfile(path) and not is_checkpoint_file:
+            raise UserError(f'{path} is not a TensorFlow checkpoint; files of other formats must '
+                            f'have the extension {", ".join(_READERS)}') from error
         raise
 
 
-def _npz(path):
+def _read_npz(path):
+    """Read the numeric arrays of an .npz file; a name 'conv/kernel:0' becomes 'conv/kernel'."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name.removesuffix(':0'): file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile,
-            zlib.error) as error:   # RuntimeError: encrypted, or compressed in a way that Python does not know
-        raise UserError(f'{path} is no whole .npz of arrays ({error}); get it anew') from error
-    return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}   # others are no weights
+    # RuntimeError: encrypted, or compressed with an unsupported method.
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError,
+            zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f'{path} is not a complete .npz file of arrays ({error}); download or '
+                        f'export it again') from error
+    return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}
 
 
-def _torch(path):
+def _read_torch(path):
+    """Read the tensors of a PyTorch file: a state dict, or a dict that holds one."""
     try:
         import torch
     except ImportError as error:
-        raise UserError(f'{path} needs PyTorch to be read: pip install torch, or save it as .npz where PyTorch is '
-                        f'installed') from error
+        raise UserError(f'{path} needs PyTorch to be read: pip install torch, or save the weights '
+                        f'as .npz on a machine with PyTorch') from error
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:   # whatever unpickling may raise
-        raise UserError(f'{path} holds no plain weights that PyTorch can read '
-                        f'({str(error).partition(chr(10))[0]})') from error
-    for wrapper in ('state_dict', 'model'):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
+    except Exception as error:   # unpickling may raise anything
+        first_line = str(error).partition('\n')[0]
+        raise UserError(f'{path} holds no plain weights that PyTorch can read ({first_line}); save '
+                        f'its state_dict') from error
+    for key in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     tensors = content.items() if isinstance(content, dict) else ()
-    return {name.removeprefix('module.'): tensor.detach().float().numpy() for name, tensor in tensors
-            if isinstance(tensor, torch.Tensor)}
+    return {name.removeprefix('module.'): tensor.detach().float().numpy()
+            for name, tensor in tensors if isinstance(tensor, torch.Tensor)}
 
 
-_READERS = {'.npz': _npz, '.pth': _torch, '.pt': _torch, '.caffemodel': caffe.read_weights}
-_ARCHIVES = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')
+_READERS = {'.npz': _read_npz, '.pth': _read_torch, '.pt': _read_torch,
+            '.caffemodel': caffe.read_weights}   # extension -> function (path) -> name -> array
+_ARCHIVE_EXTENSIONS = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

@@ -31,7 +31,7 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     Args:
       checkpoint_path: a prefix, a file of the checkpoint, or a folder (its latest checkpoint).
       model_name: a name in `nets_factory`.
-      anchor_preset: a preset name, anchor sizes or a file of them: see `anchor_presets.read`.
+      anchor_preset: a preset name, anchor sizes or a file: see `anchor_presets.canonical_text`.
       class_names: list of str without the background.
 
     Returns:
@@ -42,7 +42,7 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     """
     prefix = saved_checkpoints.find_checkpoint(checkpoint_path)
     config = run_config.model_of_checkpoint(prefix)
-    anchor_preset = anchor_preset and anchor_presets.read(anchor_preset)
+    anchor_preset = anchor_preset and anchor_presets.canonical_text(anchor_preset)
     arguments = {
         'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in arguments.items():
@@ -95,7 +95,7 @@ def detect(images, model, labels=None, options=post_processing.PostProcessingOpt
     with tf.device('/device:CPU:0'):   # NMS is many small ops
         logits = predictions.logits
         if labels:
-            logits = post_processing.merge_others(logits, labels)
+            logits = post_processing.select_classes(logits, labels)
         detections = post_processing.detect(
             logits, predictions.offsets, anchors.net_anchors(model.params),
             model.params.variances, options)

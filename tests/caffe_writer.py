@@ -1,4 +1,4 @@
-"""Writes the protocol buffers of a Caffe model byte by byte, as the format's documentation has them."""
+"""Encode Caffe models byte by byte, following the protocol buffer wire format."""
 import struct
 
 import numpy as np
@@ -9,32 +9,51 @@ def _varint(number):
     return bytes([low | 128]) + _varint(rest) if rest else bytes([low])
 
 
-def _field(number, content):
-    """A length-delimited field: strings, messages, packed numbers."""
+def _bytes_field(number, content):
+    """Encode a length-delimited field: a string, a message or packed numbers."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def _number(number, value):
+def _int_field(number, value):
     return _varint(number << 3) + _varint(value)
 
 
+def _floats(array):
+    return np.asarray(array, '<f4').tobytes()
+
+
 def blob(array):
-    """BlobProto with shape (7) of dims (1) and packed float data (5)."""
-    dims = _field(1, b''.join(map(_varint, array.shape)))
-    return _field(7, dims) + _field(5, np.asarray(array, '<f4').tobytes())
+    """Encode a BlobProto with shape (field 7, with dim 1) and data (field 5, packed floats)."""
+    dims = _bytes_field(1, b''.join(map(_varint, array.shape)))
+    return _bytes_field(7, dims) + _bytes_field(5, _floats(array))
 
 
 def old_blob(array):
-    """BlobProto as before 2014: num, channels, height, width (1 to 4), and a diff (6) that nobody wants."""
+    """Encode a BlobProto of the format before 2014.
+
+    Its fields are num, channels, height and width (1 to 4), data (5), and diff (6), which readers
+    must skip.
+    """
     shape = (1,) * (4 - array.ndim) + array.shape
-    return b''.join(_number(i, n) for i, n in enumerate(shape, 1)) \
-        + _field(5, np.asarray(array, '<f4').tobytes()) + _field(6, struct.pack('<f', 9.))
+    sizes = b''.join(_int_field(number, size) for number, size in enumerate(shape, 1))
+    return sizes + _bytes_field(5, _floats(array)) + _bytes_field(6, struct.pack('<f', 9.))
 
 
-def net(layers, old=False):
-    """NetParameter of layer name -> [arrays]; old: V1LayerParameter, with the fields 2, 4 and 6."""
-    number, name_number, blobs_number, write = (2, 4, 6, old_blob) if old else (100, 1, 7, blob)
-    return _field(1, b'a net') + b''.join(
-        _field(number, _field(name_number, name.encode()) + _field(2 if not old else 3, b'Convolution')
-               + b''.join(_field(blobs_number, write(array)) for array in arrays))
-        for name, arrays in layers.items())
+def net(layers, is_old_format=False):
+    """Encode a NetParameter.
+
+    Args:
+      layers: layer name -> list of arrays.
+      is_old_format: write V1LayerParameter messages with `old_blob`.
+    """
+    if is_old_format:
+        layer_number, name_number, type_number, blobs_number, encode = 2, 4, 3, 6, old_blob
+    else:
+        layer_number, name_number, type_number, blobs_number, encode = 100, 1, 2, 7, blob
+    encoded = [_bytes_field(1, b'a net')]
+    for name, arrays in layers.items():
+        blobs = b''.join(_bytes_field(blobs_number, encode(array)) for array in arrays)
+        layer = (_bytes_field(name_number, name.encode())
+                 + _bytes_field(type_number, b'Convolution') + blobs)
+        encoded.append(_bytes_field(layer_number, layer))
+    return b''.join(encoded)

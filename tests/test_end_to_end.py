@@ -71,14 +71,14 @@ def test_evaluation_without_labels(data, trained, tmp_path):
     (tmp_path / 'labels.txt').write_text('\n'.join(shapes.CLASSES))
     convert = [f'--dataset_dir={data}/voc', f'--output_dir={tmp_path}/records', '--split_names=test',
                '--without_labels']
-    assert 'leaves the classes unknown' in scripts.refusal('tf_convert_data.py', *convert)
+    assert 'leaves the classes unknown' in scripts.rejection('tf_convert_data.py', *convert)
     scripts.succeed('tf_convert_data.py', *convert, f'--labels_file={tmp_path}/labels.txt')
     evaluate = ['eval_ssd_network.py', f'--checkpoint_path={trained[0]}', f'--dataset_dir={tmp_path}/records',
                 f'--eval_dir={tmp_path}/eval']
     assert 'has no ground truth' in scripts.succeed(*evaluate, '--write_detections=voc')
     assert len(list((tmp_path / 'eval/detections').glob('comp4_det_test_*.txt'))) == 4
     assert json.loads((tmp_path / 'eval/result.json').read_text())['mAP']['VOC07'] is None
-    assert 'needs COCO category ids' in scripts.refusal(*evaluate, '--write_detections=coco')
+    assert 'needs COCO category ids' in scripts.rejection(*evaluate, '--write_detections=coco')
 
 
 def test_prediction(data, trained, tmp_path):
@@ -103,7 +103,7 @@ def test_prediction_spares_its_input_and_passes_over_what_is_no_picture(data, tr
     shutil.copy(data / 'voc/JPEGImages/test_0000.jpg', tmp_path / 'photo.jpg')
     (tmp_path / 'broken.jpg').write_bytes(b'')
     arguments = [f'--checkpoint_path={trained[0]}', tmp_path]
-    assert 'would overwrite' in scripts.refusal('predict_ssd_network.py', f'--output_dir={tmp_path}', *arguments)
+    assert 'would overwrite' in scripts.rejection('predict_ssd_network.py', f'--output_dir={tmp_path}', *arguments)
     text = scripts.succeed('predict_ssd_network.py', f'--output_dir={tmp_path}/out', *arguments)
     assert 'skipped: ' in text and 'broken.jpg: not an image' in text and 'in 1 images' in text
     assert list(json.loads((tmp_path / 'out/detections.json').read_text())) == [str(tmp_path / 'photo.jpg')]
@@ -114,20 +114,20 @@ def test_errors_of_the_graph_are_one_sentence(data, tmp_path):
     for path in (data / 'records').glob('*train*.tfrecord'):
         shutil.copy(path, tmp_path / 'records')
     arguments = [f'--dataset_dir={tmp_path}/records', f'--train_dir={tmp_path}/run', '--dataset_name=shapes', *NET]
-    assert 'pass --num_classes' in scripts.refusal('train_ssd_network.py', *arguments)
-    sentence = scripts.refusal('train_ssd_network.py', *arguments, '--num_classes=2')
+    assert 'pass --num_classes' in scripts.rejection('train_ssd_network.py', *arguments)
+    sentence = scripts.rejection('train_ssd_network.py', *arguments, '--num_classes=2')
     assert 'holds a label that is not below 2' in sentence and not list((tmp_path / 'run').glob('model.ckpt*'))
 
 
 def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):
     run, _ = trained
     arguments = [f'--checkpoint_path={run}', f'--dataset_dir={data}/records']
-    assert 'was trained with anchor_preset voc, not coco' in scripts.refusal(
+    assert 'was trained with anchor_preset voc, not coco' in scripts.rejection(
         'eval_ssd_network.py', *arguments, '--anchor_preset=coco')
     for path in run.glob('model.ckpt-6*'):
         shutil.copy(path, tmp_path)
     arguments[0] = f'--checkpoint_path={tmp_path}/model.ckpt-6'
-    assert 'no config.json of this project beside it' in scripts.refusal('eval_ssd_network.py', *arguments)
+    assert 'no config.json of this project beside it' in scripts.rejection('eval_ssd_network.py', *arguments)
     scripts.succeed('eval_ssd_network.py', *arguments, '--model_name=ssd_160_mobilenet_v1_025', '--anchor_preset=voc')
 
 
@@ -142,7 +142,7 @@ def test_going_on_equals_going_through(data, trained, tmp_path):
     for name, value in through.items():
         np.testing.assert_array_equal(gone_on[name], value, err_msg=name)
     kept = (tmp_path / 'config.json').read_text()
-    assert 'does not fit this run' in scripts.refusal(
+    assert 'does not fit this run' in scripts.rejection(
         'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET, '--optimizer=adam')
     assert (tmp_path / 'config.json').read_text() == kept   # of what was refused nothing stays
 
@@ -166,8 +166,8 @@ def test_an_imported_detector_can_be_evaluated(data, trained, tmp_path):
     arguments = ['--model_name=ssd_160_mobilenet_v1_025', f'--checkpoint_path={trained[0]}', '--use_moving_averages',
                  f'--output_dir={tmp_path}/imported']
     text = scripts.succeed('checkpoints/import_weights.py', *arguments, f'--labels_file={data}/records/labels.txt')
-    assert 'a whole detector' in text and len(weights(tmp_path / 'imported')) == 185
-    assert 'holds a checkpoint already' in scripts.refusal('checkpoints/import_weights.py', *arguments)
+    assert 'a complete detector' in text and len(weights(tmp_path / 'imported')) == 185
+    assert 'holds a checkpoint already' in scripts.rejection('checkpoints/import_weights.py', *arguments)
     for run in (trained[0], tmp_path / 'imported'):
         scripts.succeed('eval_ssd_network.py', f'--checkpoint_path={run}', f'--dataset_dir={data}/records',
                         f'--eval_dir={tmp_path}/{run.name}_eval')
@@ -187,7 +187,7 @@ def test_two_clones_with_own_anchors(data, tmp_path):
     assert 'clones on /device:CPU:0, /device:CPU:1; variables on /device:CPU:0' in text
     assert 'step 2/2' in text and {value.dtype for value in weights(tmp_path).values()} == {
         np.dtype('float32'), np.dtype('int64')}
-    assert 'num_clones=7, but TensorFlow sees 0 GPUs' in scripts.refusal(
+    assert 'num_clones=7, but TensorFlow sees 0 GPUs' in scripts.rejection(
         'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}/x', '--num_clones=7')
 
 
@@ -211,7 +211,7 @@ def test_two_runs_in_one_folder(data, tmp_path):
     running = scripts.start('train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET)
     try:
         assert any(line.startswith('step ') for line in running.stdout)
-        assert f'in use by another training (process {running.pid})' in scripts.refusal(
+        assert f'in use by another training (process {running.pid})' in scripts.rejection(
             'train_ssd_network.py', f'--dataset_dir={data}/records', f'--train_dir={tmp_path}', *NET)
     finally:
         running.terminate()

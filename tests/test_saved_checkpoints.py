@@ -26,20 +26,26 @@ def test_a_moved_folder_keeps_its_checkpoint_list(session, tmp_path):
     (tmp_path / 'old').mkdir()
     start(session).save(session, str(tmp_path / 'old/model.ckpt'), global_step=3)
     (tmp_path / 'old').rename(tmp_path / 'new')
-    assert saved_checkpoints.find_checkpoint(str(tmp_path / 'new')) == str(tmp_path / 'new/model.ckpt-3')
-    assert saved_checkpoints.read_shapes(str(tmp_path / 'new/model.ckpt-3'))['weights'] == [2]
+    prefix = saved_checkpoints.find_checkpoint(str(tmp_path / 'new'))
+    assert prefix == str(tmp_path / 'new/model.ckpt-3')
+    assert saved_checkpoints.read_shapes(prefix)['weights'] == [2]
 
 
 def test_find_checkpoint_in_a_folder_without_steps(session, tmp_path):
     session.run(tf.global_variables_initializer())
-    saver = tf.train.Saver()
-    saver.save(session, str(tmp_path / 'ssd.ckpt'), latest_filename='no_list', write_meta_graph=False)
-    (tmp_path / 'no_list').unlink()
+
+    def save(name, list_name):
+        tf.train.Saver().save(session, str(tmp_path / name), latest_filename=list_name,
+                              write_meta_graph=False)
+    save('ssd.ckpt', 'unused')
+    (tmp_path / 'unused').unlink()
     assert saved_checkpoints.find_checkpoint(str(tmp_path)) == str(tmp_path / 'ssd.ckpt')
-    saver.save(session, str(tmp_path / 'other.ckpt'), latest_filename='checkpoint', write_meta_graph=False)
-    assert saved_checkpoints.find_checkpoint(str(tmp_path / 'checkpoint')) == str(tmp_path / 'other.ckpt')
+    save('other.ckpt', 'checkpoint')
+    prefix = saved_checkpoints.find_checkpoint(str(tmp_path / 'checkpoint'))
+    assert prefix == str(tmp_path / 'other.ckpt')
     (tmp_path / 'checkpoint').unlink()
-    with pytest.raises(UserError, match='several checkpoints, but no list of them; pass one of other.ckpt, ssd.ckpt'):
+    message = 'several checkpoints, but no list of them; pass one of other.ckpt, ssd.ckpt'
+    with pytest.raises(UserError, match=message):
         saved_checkpoints.find_checkpoint(str(tmp_path))
 
 
@@ -53,7 +59,8 @@ def test_a_step_is_saved_once(session, tmp_path):
 
 def test_save_accepts_the_global_step_tensor(session, tmp_path):
     saver = start(session)
-    assert saver.save(session, str(tmp_path / 'model.ckpt'), global_step=tf.train.get_global_step()).endswith('-0')
+    global_step = tf.train.get_global_step()
+    assert saver.save(session, str(tmp_path / 'model.ckpt'), global_step).endswith('-0')
 
 
 def test_non_finite_weights_are_not_saved(session, tmp_path):
@@ -166,9 +173,10 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(session, tmp_path):
     tf.get_variable('large', initializer=tf.zeros([300000]))
     save_steps(session, tmp_path, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, hard))   # writing beyond fails, like a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, hard))   # larger files fail: a full disk
+    message = 'step 2 could not be written .* last checkpoint is kept'
     try:
-        with pytest.raises(UserError, match='step 2 could not be written .* last checkpoint is kept'):
+        with pytest.raises(UserError, match=message):
             save_steps(session, tmp_path, 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -180,7 +188,9 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(session, tmp_path):
 def test_the_checkpoint_list_holds_base_names(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'run').mkdir()
-    saved_checkpoints.write_checkpoint_list(folder.format(tmp_path), ['model.ckpt-1', 'model.ckpt-2'])
+    saved_checkpoints.write_checkpoint_list(
+        folder.format(tmp_path), ['model.ckpt-1', 'model.ckpt-2'])
     assert (tmp_path / 'run/checkpoint').read_text().splitlines() == [
-        'model_checkpoint_path: "model.ckpt-2"', 'all_model_checkpoint_paths: "model.ckpt-1"',
+        'model_checkpoint_path: "model.ckpt-2"',
+        'all_model_checkpoint_paths: "model.ckpt-1"',
         'all_model_checkpoint_paths: "model.ckpt-2"']

@@ -13,7 +13,7 @@ from run_folder import trained_model
 MODEL = {'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc',
          'class_names': ['cat', 'dog']}
 EPSILON = np.finfo(np.float32).eps
-NUM_LAYERS = 34   # convolutions on the longest path: 27 of the backbone, 6 extra, 1 prediction layer
+NUM_LAYERS = 34   # convolutions on the longest path: 27 backbone, 6 extra, 1 prediction layer
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def box_tolerance(offset_error, offsets):
 
 def test_detections_do_not_depend_on_the_batch_size(tmp_path):
     session, images, outputs, (detections,) = restore_nano_net(tmp_path, None)
-    batch = nano.pictures(5)
+    batch = nano.images(5)
     with session:
         in_batch, detections_in_batch = session.run([outputs, detections], {images: batch})
         for i in range(5):
@@ -177,7 +177,7 @@ def test_detecting_some_classes_equals_filtering_all_detections(tmp_path):
         tmp_path, None, [1, 3], keep_top_k=1000)
     with session:
         logits, (of_all, of_some) = session.run(
-            [outputs.logits, detections], {images: nano.pictures(2)})
+            [outputs.logits, detections], {images: nano.images(2)})
     # The other classes are merged into one background logit, which is rounded to float32.
     score_tolerance = EPSILON * abs(logits).max()
     for i, count in enumerate(of_some.count):
