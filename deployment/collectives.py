@@ -57,8 +57,8 @@ class Replicas(NamedTuple):
         """Average a tensor over all replicas, with a gradient.
 
         The mean depends on the tensors of all replicas, so the gradient is averaged over them, too.
-        The instance key is derived from the current name scope below that of
-        the clone: call it at most once per scope, and in the same scope in every clone.
+        The instance key is derived from the current name scope below that of the clone: call the
+        method at most once per scope, and in the same scope in every clone.
         """
         if self.num_replicas == 1:
             return tensor
