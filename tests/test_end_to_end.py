@@ -71,7 +71,7 @@ def test_evaluation_without_labels(data, trained, tmp_path):
     (tmp_path / 'labels.txt').write_text('\n'.join(shapes.CLASSES))
     convert = [f'--dataset_dir={data}/voc', f'--output_dir={tmp_path}/records', '--split_names=test',
                '--without_labels']
-    assert 'leaves the classes unknown' in scripts.rejection('tf_convert_data.py', *convert)
+    assert 'the classes are unknown with --without_labels' in scripts.rejection('tf_convert_data.py', *convert)
     scripts.succeed('tf_convert_data.py', *convert, f'--labels_file={tmp_path}/labels.txt')
     evaluate = ['eval_ssd_network.py', f'--checkpoint_path={trained[0]}', f'--dataset_dir={tmp_path}/records',
                 f'--eval_dir={tmp_path}/eval']
