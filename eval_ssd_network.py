@@ -101,7 +101,7 @@ def check_flags():
     """Raise UserError for invalid flags that can be detected without TensorFlow."""
     app.require_flags(FLAGS, 'checkpoint_path', 'dataset_dir')
     if FLAGS.anchor_preset:
-        anchor_presets.read(FLAGS.anchor_preset)
+        anchor_presets.canonical_text(FLAGS.anchor_preset)
     for package in ('faster_coco_eval', 'matplotlib'):
         if not importlib.util.find_spec(package):
             raise UserError(f'evaluation needs {package}, which is not installed; '

@@ -1,200 +1,280 @@
-"""Converts annotated pictures, in one folder or several, into TFRecords: Pascal VOC, COCO JSON, YOLO text or CSV.
+"""Convert annotated images to TFRecords: Pascal VOC, COCO JSON, YOLO text or CSV.
 
-python tf_convert_data.py --dataset_dir=VOCdevkit/VOC2007 --output_dir=data/voc2007 --dataset_name=pascalvoc_2007
-python tf_convert_data.py --dataset_dir=my_data --output_dir=data/mine --split_ratio=train=0.8,val=0.2
+python tf_convert_data.py --dataset_dir=VOCdevkit/VOC2007 --output_dir=data/voc2007 \\
+    --dataset_name=pascalvoc_2007
+python tf_convert_data.py --dataset_dir=my_data --output_dir=data/mine \\
+    --split_ratio=train=0.8,val=0.2
 
-Every split that --split_names names, or every one that the first folder has, becomes a set of shards
-`<dataset_name>_<split>_*.tfrecord`; labels.txt and dataset.json beside them say what they hold.
+Each split becomes a set of shards `<dataset_name>_<split>_*.tfrecord`. labels.txt and dataset.json
+beside them describe their content.
+
+With --check, nothing is written: all problems of a folder of annotated images or TFRecords are
+listed, and the exit code is 1 if conversion or training would fail.
 
 python tf_convert_data.py --check --dataset_dir=FOLDER
 
-writes nothing, and reports all that is wrong with such a folder, or with a folder of TFRecords; it exits with 1 where
-conversion or training would refuse something. docs/own_data.md shows how each format lies on disk.
+docs/own_data.md shows the file layout of each format.
 """
 import os
 
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common.errors import UserError
 from datasets import dataset_info, formats, splits, voc
 from nets import nets_factory
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('dataset_dir', None, 'Folder of annotated pictures, or a COCO JSON or CSV; several, with commas, '
-                  'become one data set.')
-flags.DEFINE_enum('format', 'auto', ('auto', *formats.FORMATS), 'What they are; auto tells by the names of the files.')
-flags.DEFINE_string('output_dir', None, 'Where the TFRecords go.')
-flags.DEFINE_string('dataset_name', '', "Name of the data set, the beginning of its files' names; names that "
-                    "begin with 'pascalvoc' have the 20 classes of VOC. Default: the name of output_dir.")
-flags.DEFINE_list('split_names', [], 'Splits to convert, with commas. Default: all that the first folder has.')
-flags.DEFINE_string('split_ratio', '', 'Divides pictures that no list divides, such as train=0.8,val=0.2.')
-flags.DEFINE_integer('seed', 0, 'For --split_ratio: another number divides otherwise.')
-flags.DEFINE_string('labels_file', '', 'Classes, a line each (name, or id:name). Default: those of VOC, or those '
-                    'already converted into output_dir, or those that the source lists, or those found, sorted.')
-flags.DEFINE_integer('num_shards', 0, 'Files for each split; 0: one for every thousand pictures.', lower_bound=0)
-flags.DEFINE_integer('num_workers', 0, 'Processes that read pictures; 0: one for every processor core.', lower_bound=0,
-                     upper_bound=1024)
-flags.DEFINE_bool('overwrite', False, 'Converts splits anew that output_dir already holds.')
-flags.DEFINE_bool('skip_bad_boxes', False, 'Leaves out and counts boxes that are outside their picture, inverted, '
-                  'unreadable or of another class, where conversion would stop.')
-flags.DEFINE_bool('without_labels', False, 'Converts pictures alone, for tests whose labels are not public, such as '
-                  'VOC2012 test.')
-flags.DEFINE_bool('check', False, 'Looks for all that is wrong, and writes no TFRecords.')
-flags.DEFINE_integer('check_most', 10, 'Findings of each kind that --check names.', lower_bound=1)
-flags.DEFINE_string('model_name', 'ssd_300_vgg', 'For --check: the net whose anchors shall reach the boxes.')
-flags.DEFINE_string('anchor_preset', 'voc', 'For --check: sizes of its anchors, voc, coco or a file of your own.')
-flags.DEFINE_integer('num_classes', 0, 'For --check of TFRecords without dataset.json: classes, background included.',
-                     lower_bound=0)
-flags.DEFINE_bool('skip_converted', False, 'Leaves splits alone that output_dir already holds.')
 
+flag_group('Source')
+flags.DEFINE_list('dataset_dir', None,
+                  'Folder of annotated images, or a COCO JSON or CSV file. Several, separated by '
+                  'commas, become one dataset.')
+flags.DEFINE_enum('format', 'auto', ('auto', *formats.FORMATS),
+                  'Format of the annotations. auto: detect it by the names of the files.')
+flags.DEFINE_list('split_names', [],
+                  'Splits to convert, separated by commas. Default: all splits of the first '
+                  'folder.')
+flags.DEFINE_string('split_ratio', '',
+                    'Split images that have no split lists by this ratio, such as '
+                    'train=0.8,val=0.2.')
+flags.DEFINE_integer('seed', 0, 'Seed of --split_ratio.')
+flags.DEFINE_string('labels_file', '',
+                    'File with one class per line (name, or id:name). Default: the classes of VOC '
+                    'if dataset_name begins with pascalvoc, or those already in output_dir, or '
+                    'those that the source lists, or those of the annotations, sorted.')
+flags.DEFINE_bool('skip_bad_boxes', False,
+                  'Skip and count boxes that are outside their image, inverted, unreadable or of '
+                  'an unknown class. By default, conversion fails.')
+flags.DEFINE_bool('without_labels', False,
+                  'Convert the images without boxes, for test splits whose labels are not public, '
+                  'such as VOC2012 test.')
+flags.DEFINE_integer('num_workers', 0,
+                     'Number of processes that read images. 0: one per processor core.',
+                     lower_bound=0, upper_bound=1024)
 
-def find_sources():
-    """A source for each folder, and the names of the splits to convert."""
-    shares = splits.parse_ratio(FLAGS.split_ratio) if FLAGS.split_ratio else None
-    found = [formats.find(folder, FLAGS.format, shares, FLAGS.seed) for folder in FLAGS.dataset_dir]
-    names = FLAGS.split_names or formats.split_names(found[0], FLAGS.dataset_dir[0])
-    converted = (dataset_info.read_info(FLAGS.output_dir) or {'splits': {}})['splits'] if FLAGS.skip_converted else {}
-    return found, [name for name in names if name not in converted]
+flag_group('Records')
+flags.DEFINE_string('output_dir', None, 'Folder for the TFRecords.')
+flags.DEFINE_string('dataset_name', '',
+                    'Name of the dataset and prefix of its file names. Default: the name of '
+                    'output_dir.')
+flags.DEFINE_integer('num_shards', 0,
+                     'Number of files per split. 0: one per thousand images.', lower_bound=0)
+flags.DEFINE_bool('overwrite', False, 'Convert splits that are already in output_dir again.')
+flags.DEFINE_bool('skip_converted', False, 'Skip splits that are already in output_dir.')
 
-
-def settle_classes(found, names):
-    """The classes, by the order of precedence that the help of --labels_file gives."""
-    there = dataset_info.read_info(FLAGS.output_dir)
-    if FLAGS.labels_file:
-        classes = dataset_info.read_labels(FLAGS.labels_file)
-    elif dataset_name().startswith('pascalvoc'):
-        classes = list(voc.CLASSES)
-    elif there:
-        classes = there['classes']
-    elif FLAGS.without_labels and not any(source.ordered for source in found):
-        raise UserError('--without_labels leaves the classes unknown; name them in --labels_file, or pass a '
-                                "--dataset_name that begins with 'pascalvoc'")
-    else:
-        classes = formats.class_names(found, names)
-    if there and there['classes'] != classes:
-        raise UserError(f'{FLAGS.output_dir} was converted with the classes {", ".join(there["classes"])}; '
-                                f'now they are {", ".join(classes)}; choose another --output_dir')
-    if not classes:
-        raise UserError(f'no object of any class stands in the annotations of {", ".join(FLAGS.dataset_dir)}')
-    return classes
-
-
-def dataset_name():
-    """--dataset_name, or the name of the output folder."""
-    return FLAGS.dataset_name or os.path.basename(os.path.abspath(FLAGS.output_dir))
+flag_group('Check')
+flags.DEFINE_bool('check', False,
+                  'List all problems of the annotated images or TFRecords in dataset_dir, and '
+                  'write nothing.')
+flags.DEFINE_integer('check_most', 10, 'For --check: maximum number of findings per problem.',
+                     lower_bound=1)
+flags.DEFINE_string('model_name', 'ssd_300_vgg',
+                    'For --check: net whose anchors are compared with the boxes.')
+flags.DEFINE_string('anchor_preset', 'voc',
+                    'For --check: anchor sizes of the net: voc, coco or a file.')
+flags.DEFINE_integer('num_classes', 0,
+                     'For --check of TFRecords without dataset.json: number of classes, background '
+                     'included.', lower_bound=0)
 
 
 def check_flags():
-    """Refuses what is wrong before anything is read or written."""
+    """Validate the flags without TensorFlow. Return exit code 0 if there is nothing to convert."""
     app.require_flags(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
-            raise UserError(f'the dataset_dir {folder} does not exist')
+            raise UserError(f'the dataset_dir {folder} does not exist; correct the path')
     if FLAGS.check:
         nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
         return None
     app.require_flags(FLAGS, 'output_dir')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
-        raise UserError(f'the output_dir {FLAGS.output_dir} is a file')
-    if not find_sources()[1]:
-        return 0
-    return None
+        raise UserError(f'the output_dir {FLAGS.output_dir} is a file; pass a folder')
+    _, split_names = open_sources()
+    return None if split_names else 0
 
 
-def holds_records(folder):
-    """Whether a folder is one of TFRecords, and none in VOC layout."""
-    return (os.path.isdir(folder) and not os.path.isdir(os.path.join(folder, 'Annotations'))
-            and any(name.endswith('.tfrecord') for name in os.listdir(folder)))
+def main():
+    """Convert split by split, or check the dataset."""
+    if FLAGS.check:
+        return check_dataset()
+    from datasets import convert, parallel_reading
+    info = check_output_dir()
+    sources, split_names = open_sources()
+    check_existing_splits(info, split_names)
+    readers = image_readers(sources, split_names)
+    class_names = resolve_class_names(sources, split_names)
+    source_ids = formats.merge_source_ids(sources, split_names, class_names)
+    details = {'source': FLAGS.dataset_dir}
+    if FLAGS.split_ratio:
+        details.update(split_ratio=FLAGS.split_ratio, seed=FLAGS.seed)
+
+    for split, split_readers in readers.items():
+        bad_boxes = [] if FLAGS.skip_bad_boxes else None
+        spec = convert.SplitSpec(dataset_name(), split, class_names, len(split_readers),
+                                 FLAGS.num_shards, source_ids, details)
+        annotations = parallel_reading.read_annotations(
+            split_readers, num_workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None)
+        num_boxes = convert.convert_split(annotations, spec, FLAGS.output_dir, bad_boxes)
+        print(f'{split}: {spec.num_images} images, {num_boxes} boxes, {len(class_names)} classes '
+              f'-> {FLAGS.output_dir}')
+        if bad_boxes:
+            print(f'{split}: skipped {len(bad_boxes)} bad boxes, for example: {bad_boxes[0]} (run '
+                  f'with --check to list them)')
+    return 0
 
 
-def workers():
-    """Processes that read pictures."""
+def dataset_name():
+    """Return --dataset_name, or the name of the output folder."""
+    return FLAGS.dataset_name or os.path.basename(os.path.abspath(FLAGS.output_dir))
+
+
+def num_workers():
+    """Return the number of processes that read images."""
     from datasets import input_pipeline
     return FLAGS.num_workers or input_pipeline.num_cores()
 
 
-def read_lists(found, names):
-    """{split: functions that each read one picture}, over all folders."""
-    def pictures(source, name):
-        return formats.unlabelled(source, name) if FLAGS.without_labels else source.pictures(name)
-    return {name: [read for source in found for read in pictures(source, name).values()] for name in names}
+def check_output_dir():
+    """Return the content of dataset.json, which is empty for a new dataset.
+
+    Raises:
+        UserError: If the folder contains another dataset.
+    """
+    info = dataset_info.read_info(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
+    if info['name'] != dataset_name():
+        raise UserError(f"{FLAGS.output_dir} contains the dataset '{info['name']}', not "
+                        f"'{dataset_name()}'; choose another --output_dir")
+    return info
 
 
-def examine(params):
-    """The `Examination` of what the flags name."""
-    from datasets import dataset_factory, dataset_check
-    folder = FLAGS.dataset_dir[0]
-    if holds_records(folder):
-        if len(FLAGS.dataset_dir) > 1:
-            raise UserError('--check looks at one folder of TFRecords at a time')
-        names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
-        found = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes) for name in names]
-        examination = dataset_check.Examination(found[0].class_names, params.image_size)
-        dataset_check.examine_datasets(examination, found)
-        return examination
-    known = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else \
-        voc.CLASSES if FLAGS.dataset_name.startswith('pascalvoc') else None
-    examination = dataset_check.Examination(known, params.image_size)
-    dataset_check.examine_folders(examination, read_lists(*find_sources()), workers())
-    return examination
+def open_sources():
+    """Open the sources and select the splits to convert.
+
+    Returns:
+        List of `AnnotationSource`, one per --dataset_dir, and list of the names of the splits.
+    """
+    shares = splits.parse_ratio(FLAGS.split_ratio) if FLAGS.split_ratio else None
+    sources = [formats.open_source(folder, FLAGS.format, shares, FLAGS.seed)
+               for folder in FLAGS.dataset_dir]
+    names = FLAGS.split_names or formats.require_split_names(sources[0], FLAGS.dataset_dir[0])
+    info = dataset_info.read_info(FLAGS.output_dir) if FLAGS.skip_converted else None
+    return sources, [name for name in names if name not in (info or {'splits': {}})['splits']]
 
 
-def check_data():
-    """The story of --check: look at every picture, then say what was found. 1 where something must be mended."""
-    from datasets import dataset_check
+def check_existing_splits(info, split_names):
+    """Check that the new splits do not replace or overlap existing ones by mistake.
+
+    Images that were split by another ratio or seed could be in both an existing and a new split.
+
+    Args:
+        info: Content of dataset.json.
+        split_names: Names of the splits to convert.
+
+    Raises:
+        UserError: If they do.
+    """
+    existing = [name for name in split_names if name in info['splits']]
+    if existing and not FLAGS.overwrite:
+        raise UserError(f'{FLAGS.output_dir} already contains {", ".join(existing)}; pass '
+                        f'--overwrite to convert again')
+    for name, split in info['splits'].items():
+        ratio_and_seed = split.get('split_ratio'), split.get('seed')
+        if FLAGS.split_ratio and name not in split_names and (
+                ratio_and_seed != (FLAGS.split_ratio, FLAGS.seed)):
+            raise UserError(f'{FLAGS.output_dir} contains {name}, which was not split by '
+                            f'--split_ratio={FLAGS.split_ratio} --seed={FLAGS.seed} and could '
+                            f'overlap the new splits; choose another --output_dir')
+
+
+def image_readers(sources, split_names):
+    """Return the image readers of all sources: {split: list of functions}."""
+    def readers(source, split):
+        return (formats.unlabeled_readers(source, split) if FLAGS.without_labels
+                else source.image_readers(split))
+    return {split: [read for source in sources for read in readers(source, split).values()]
+            for split in split_names}
+
+
+def resolve_class_names(sources, split_names):
+    """Return the class names by the order of precedence in the help of --labels_file.
+
+    Raises:
+        UserError: If there are none, or output_dir contains splits with other classes.
+    """
+    info = dataset_info.read_info(FLAGS.output_dir)
+    if FLAGS.labels_file:
+        class_names = dataset_info.read_labels(FLAGS.labels_file)
+    elif dataset_name().startswith('pascalvoc'):
+        class_names = list(voc.CLASSES)
+    elif info:
+        class_names = info['classes']
+    elif FLAGS.without_labels and not any(source.has_class_order for source in sources):
+        raise UserError('the classes are unknown with --without_labels; pass --labels_file, or a '
+                        '--dataset_name that begins with pascalvoc')
+    else:
+        class_names = formats.merge_class_names(sources, split_names)
+    if info and info['classes'] != class_names:
+        raise UserError(f'{FLAGS.output_dir} was converted with the classes '
+                        f'{", ".join(info["classes"])}, but now the classes are '
+                        f'{", ".join(class_names)}; choose another --output_dir')
+    if not class_names:
+        raise UserError(f'the annotations in {", ".join(FLAGS.dataset_dir)} have no objects with '
+                        f'a class; add some, or pass --labels_file')
+    return class_names
+
+
+def check_dataset():
+    """Check all images, and print statistics and problems.
+
+    Returns:
+        The exit code: 1 if conversion or training would fail, or else 0.
+    """
+    from datasets import check_report
     from nets import coverage
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
-    examination = examine(params)
-    if not examination.classes:
-        print('\n'.join(dataset_check.finding_lines(examination, FLAGS.check_most)))
-        raise UserError(f'no usable box of any class stands in {", ".join(FLAGS.dataset_dir)}')
-    print('\n'.join(dataset_check.class_table(examination)))
-    boxes = examination.all_boxes()
-    print(f'{sum(examination.pictures.values())} pictures and {len(boxes)} boxes are usable')
-    print('\n'.join(coverage.lines(boxes, params)))
-    print('\n'.join(dataset_check.finding_lines(examination, FLAGS.check_most)) or 'nothing is wrong')
-    return 1 if examination.has_errors() else 0
+    report = make_report(params.image_size)
+    problems = '\n'.join(check_report.finding_lines(report, FLAGS.check_most))
+    if not report.class_counts:
+        print(problems)
+        raise UserError(f'{", ".join(FLAGS.dataset_dir)} has no valid boxes; correct the '
+                        f'annotations')
+    boxes = report.all_boxes()
+    print('\n'.join(check_report.class_table(report)))
+    print(f'{sum(report.num_images.values())} valid images with {len(boxes)} valid boxes')
+    print('\n'.join(coverage.report_lines(boxes, params)))
+    print(problems or 'no problems found')
+    return 1 if report.has_errors() else 0
 
 
-def check_division(there, names):
-    """Refuses a second way to divide the same pictures, which could put one of them into both splits."""
-    for name, split in there['splits'].items():
-        if FLAGS.split_ratio and name not in names and (
-                split.get('split_ratio'), split.get('seed')) != (FLAGS.split_ratio, FLAGS.seed):
-            raise UserError(f'{FLAGS.output_dir} holds {name}, which --split_ratio={FLAGS.split_ratio} '
-                                    f'--seed={FLAGS.seed} did not divide from the rest; choose another --output_dir')
+def make_report(image_size):
+    """Return the `CheckReport` of the records or annotated images in --dataset_dir."""
+    from datasets import check_report, dataset_check, dataset_factory
+    folder = FLAGS.dataset_dir[0]
+    if contains_records(folder):
+        if len(FLAGS.dataset_dir) > 1:
+            raise UserError('--check supports only one folder of TFRecords; pass one --dataset_dir')
+        names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
+        datasets = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes)
+                    for name in names]
+        report = check_report.CheckReport(datasets[0].class_names, image_size)
+        dataset_check.check_datasets(report, datasets)
+        return report
+    class_names = None
+    if FLAGS.labels_file:
+        class_names = dataset_info.read_labels(FLAGS.labels_file)
+    elif FLAGS.dataset_name.startswith('pascalvoc'):
+        class_names = voc.CLASSES
+    report = check_report.CheckReport(class_names, image_size)
+    dataset_check.check_images(report, image_readers(*open_sources()), num_workers())
+    return report
 
 
-def main():
-    """Reads the lists, settles the classes, converts split by split; or checks."""
-    if FLAGS.check:
-        return check_data()
-    from datasets import convert, parallel_reading
-    there = dataset_info.read_info(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
-    if there['name'] != dataset_name():
-        raise UserError(f"{FLAGS.output_dir} holds the data set '{there['name']}'; choose another "
-                                f'--output_dir for {dataset_name()}')
-    found, names = find_sources()
-    again = [name for name in names if name in there['splits']]
-    if again and not FLAGS.overwrite:
-        raise UserError(f'{FLAGS.output_dir} already holds {", ".join(again)}; pass --overwrite to '
-                                f'convert anew')
-    check_division(there, names)
-    readers = read_lists(found, names)
-    classes = settle_classes(found, names)
-    divided = {'split_ratio': FLAGS.split_ratio, 'seed': FLAGS.seed} if FLAGS.split_ratio else {}
-
-    for name, reads in readers.items():
-        bad_boxes = [] if FLAGS.skip_bad_boxes else None
-        boxes = convert.convert_split(
-            parallel_reading.annotations(reads, workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None), len(reads),
-            FLAGS.output_dir, dataset_name(), name, classes, FLAGS.dataset_dir, FLAGS.num_shards, bad_boxes,
-            formats.source_ids(found, names, classes), **divided)
-        print(f'{name}: {len(reads)} pictures, {boxes} boxes, {len(classes)} classes -> {FLAGS.output_dir}')
-        if bad_boxes:
-            print(f'{name}: left out {len(bad_boxes)} bad boxes, such as: {bad_boxes[0]} (--check lists them)')
-    return 0
+def contains_records(folder):
+    """Return whether a path is a folder of TFRecords, and not one in VOC layout."""
+    return (os.path.isdir(folder) and not os.path.isdir(os.path.join(folder, 'Annotations'))
+            and any(name.endswith('.tfrecord') for name in os.listdir(folder)))
 
 
 if __name__ == '__main__':

@@ -49,14 +49,14 @@ def make_stages(params):
 
     from nets import anchors, ssd_model
     from preprocessing import geometry, pixels, ssd_preprocessing
-    from preprocessing.draws import Draws
+    from preprocessing.draws import RandomDraws
     size, mean, net_anchors = params.image_size, params.mean, anchors.net_anchors(params)
 
     def read(record, _):
         return {'length': tf.strings.length(record['encoded']), 'labels': record['labels']}
 
     def sample_geometry(record, seed):
-        window, flip = geometry.sample(record['boxes'], Draws(seed, geometry.DRAWS))
+        window, flip = geometry.sample_window(record['boxes'], RandomDraws(seed, geometry.NUM_DRAWS))
         boxes, stay = geometry.transform_boxes(record['boxes'], window, flip)
         return {'window': window, 'boxes': boxes, 'stay': stay}
 
@@ -64,13 +64,13 @@ def make_stages(params):
         sampled = sample_geometry(record, seed)
         window = sampled['window']
         target_size = tf.minimum(size / (window[2:] - window[:2]), float(size))
-        decoded = pixels.decode_part(record['encoded'], tf.clip_by_value(window, 0., 1.),
+        decoded = pixels.decode_window(record['encoded'], tf.clip_by_value(window, 0., 1.),
                                      target_size)
         return {'corner': decoded[0, 0], **sampled}
 
     def resize(record, seed):
         sampled = sample_geometry(record, seed)
-        return {'image': pixels.render(record['encoded'], sampled['window'], size, mean), **sampled}
+        return {'image': pixels.render_window(record['encoded'], sampled['window'], size, mean), **sampled}
 
     def augment(record, seed):
         return ssd_preprocessing.preprocess_for_train(record, seed, size, mean)

@@ -16,6 +16,7 @@ sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from absl import flags  # noqa: E402
 
 from cli import app  # noqa: E402
+from cli.flag_help import flag_group  # noqa: E402
 from common import files  # noqa: E402
 from common.errors import UserError  # noqa: E402
 from common.log import log  # noqa: E402
@@ -24,20 +25,23 @@ from nets import anchor_presets, nets_factory  # noqa: E402
 from run_folder import checkpoint_files, run_config  # noqa: E402
 
 FLAGS = flags.FLAGS
+flag_group('Weights to import')
 flags.DEFINE_string(
     'checkpoint_path', None,
     'Weights to import: a TensorFlow checkpoint (a file, or a folder: its latest checkpoint), '
     '.npz, .pth or .caffemodel.')
 flags.DEFINE_string(
-    'model_name', None,
-    f'Net to create the checkpoint for: {", ".join(nets_factory.names())}.')
-flags.DEFINE_string(
-    'output_dir', None, 'Folder for the new checkpoint; it must not hold a checkpoint yet.')
-flags.DEFINE_string(
     'checkpoint_model_scope', None,
     'Scope of the net in the imported weights, if it differs from --model_name.')
 flags.DEFINE_bool(
     'use_moving_averages', False, 'Import the moving averages of the variables that have one.')
+flags.DEFINE_bool(
+    'ignore_missing_vars', False, 'Import a file that lacks some of the variables.')
+
+flag_group('Checkpoint to write')
+flags.DEFINE_string(
+    'output_dir', None, 'Folder for the new checkpoint; it must not hold a checkpoint yet.')
+flags.DEFINE_string('model_name', None, f'Its net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string(
     'labels_file', None,
     'Class names of a detector: lines "label:name", or the names in the order of their labels.')
@@ -45,8 +49,6 @@ flags.DEFINE_string(
     'anchor_preset', None,
     'Anchor sizes the detector was trained with: voc (the SSD authors), coco (the public TF1 '
     'checkpoints), or a file of anchor sizes.')
-flags.DEFINE_bool(
-    'ignore_missing_vars', False, 'Import a file that lacks some of the variables.')
 
 
 def check_flags():

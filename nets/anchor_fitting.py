@@ -7,7 +7,7 @@ anchors reaches more boxes, and the best of them is taken. A net keeps the numbe
 import numpy as np
 
 from nets import boxes as box_lib
-from nets.anchors import cell_sizes
+from nets.anchors import anchor_shapes
 from nets.ssd_params import feature_sizes
 
 _MOST = 4000                           # boxes that are looked at
@@ -19,14 +19,14 @@ _CLOSENESS = .1   # how much the mean overlap counts beside the share that is re
 
 
 def fit(boxes, params, threshold=.5):
-    """Anchors that reach as many of the boxes [M, 4] as can be found, as text that `anchor_presets.read` takes.
+    """Anchors that reach as many of the boxes [M, 4] as can be found, as text that `anchor_presets.canonical_text` takes.
 
     A box is reached where its overlap with an anchor is more than the threshold. params: the net with the preset to
     start from.
     """
     if len(boxes) > _MOST:
         boxes = boxes[np.random.RandomState(0).permutation(len(boxes))[:_MOST]]
-    pixels = box_lib.to_centre(boxes, np) * params.image_size
+    pixels = box_lib.to_center(boxes, np) * params.image_size
     steps = [step or params.image_size / cells for step, cells in
              zip(params.anchor_steps, feature_sizes(params), strict=True)]
     grid = [(pixels[:, 2:], _offsets(pixels[:, :2], step, params.image_size)) for step in steps]
@@ -93,7 +93,7 @@ def _of_clusters(sides, params, smallest):
 def _shapes(values, count):
     """[n, 2] of a layer's array with so many ratios."""
     size, *second = values[:len(values) - count]
-    return cell_sizes(size, second[0] ** 2 / size if second else None, values[len(values) - count:])
+    return anchor_shapes(size, second[0] ** 2 / size if second else None, values[len(values) - count:])
 
 
 def _rounded(values, count, image_size):
@@ -134,7 +134,7 @@ def _climb(layers, grid, params, threshold):
 
 
 def _text(layers):
-    """One word a layer, as `anchor_presets.read` takes it."""
+    """One word a layer, as `anchor_presets.canonical_text` takes it."""
     words = []
     for values, count in layers:
         size, *second = values[:len(values) - count]

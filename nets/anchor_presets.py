@@ -33,7 +33,7 @@ NAMES = ('voc', 'coco')
 _LARGEST, _LONGEST = 10_000, 100   # pixels of a size, and a ratio: more is a mistake
 
 
-def read(preset):
+def canonical_text(preset):
     """The text that a preset is known by, beside its checkpoints too: a name, or own sizes in their one form.
 
     preset: 'voc', 'coco', own sizes, or a file of them. Own sizes are words, one for each feature layer in the order of
@@ -85,7 +85,7 @@ def with_preset(params, preset):
 
     UserError where it is none, or one for another number of layers.
     """
-    text = read(preset)
+    text = canonical_text(preset)
     if text in NAMES:
         return params._replace(anchor_preset=text, anchor_sizes=_SIZES[params.name][text])
     layers = [_parse(word, preset) for word in text.split()]

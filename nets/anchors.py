@@ -4,7 +4,7 @@ import numpy as np
 from nets.ssd_params import anchors_per_cell, feature_sizes
 
 
-def cell_sizes(size, following, ratios):
+def anchor_shapes(size, following, ratios):
     """Heights and widths [n, 2] of the anchors at one cell: s, sqrt(s * s'), then s at each ratio."""
     sides = [(size, size)]
     if following is not None:
@@ -28,7 +28,7 @@ def layer_anchors(image_size, cells, step, sides):
 def anchors_by_layer(params):
     """One array [n, 4] as of `layer_anchors` for each feature layer."""
     return [layer_anchors(params.image_size, cells, step or params.image_size / cells,
-                          cell_sizes(*sizes, ratios))
+                          anchor_shapes(*sizes, ratios))
             for cells, step, sizes, ratios in zip(
                 feature_sizes(params), params.anchor_steps, params.anchor_sizes, params.anchor_ratios,
                 strict=True)]
@@ -47,7 +47,7 @@ def describe(params):
     for layer, cells, count, sizes, ratios in zip(
             params.feat_layers, feature_sizes(params), anchors_per_cell(params), params.anchor_sizes,
             params.anchor_ratios, strict=True):
-        sides = ' '.join(f'{h:.0f}x{w:.0f}' for h, w in cell_sizes(*sizes, ratios))
+        sides = ' '.join(f'{h:.0f}x{w:.0f}' for h, w in anchor_shapes(*sizes, ratios))
         lines.append(f'{layer:22}{f"{cells}x{cells}":>8}{count:>10}{cells * cells * count:>9}  {sides}')
         total += cells * cells * count
     return '\n'.join(lines + [f'{"total":22}{"":>8}{"":>10}{total:>9}'])

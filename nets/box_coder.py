@@ -13,7 +13,7 @@ MIN_SIDE = 1e-6
 
 def encode(boxes, anchors, variances):
     """Offsets [..., 4] `[dx, dy, dw, dh]` of boxes [..., 4] to anchors [..., 4] `[cy, cx, h, w]`."""
-    cy, cx, h, w = tf.unstack(box_lib.to_centre(boxes, tf), axis=-1)
+    cy, cx, h, w = tf.unstack(box_lib.to_center(boxes, tf), axis=-1)
     anchor_cy, anchor_cx, anchor_h, anchor_w = tf.unstack(anchors, axis=-1)
     return tf.stack([(cx - anchor_cx) / anchor_w,
                      (cy - anchor_cy) / anchor_h,

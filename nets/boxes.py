@@ -38,7 +38,7 @@ def iou(boxes_a, boxes_b, xp):
     return shared / xp.maximum(union, _TINY)
 
 
-def to_centre(boxes, xp):
+def to_center(boxes, xp):
     """Boxes [..., 4] -> `[cy, cx, h, w]` [..., 4]."""
     return xp.stack([(boxes[..., 0] + boxes[..., 2]) / 2, (boxes[..., 1] + boxes[..., 3]) / 2,
                      boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]], axis=-1)

@@ -29,7 +29,7 @@ def _candidates(params):
 
 def _reached_by(boxes, params, step, height, width, threshold):
     """Which boxes [M, 4] the anchor of this height and width at the nearest cell reaches: [M] bool."""
-    pixels = box_lib.to_centre(boxes, np) * params.image_size
+    pixels = box_lib.to_center(boxes, np) * params.image_size
     cells = np.clip(np.floor(pixels[:, :2] / step), 0, np.ceil(params.image_size / step) - 1)
     nearest = np.concatenate([(cells + .5) * step, np.broadcast_to([height, width], cells.shape)], 1)
     a, b = box_lib.to_corners(nearest, np), boxes * params.image_size
@@ -38,7 +38,7 @@ def _reached_by(boxes, params, step, height, width, threshold):
     return shared > threshold * (box_lib.area(a) + box_lib.area(b) - shared)
 
 
-def missing_anchors(boxes, params, threshold=.5, most=3):
+def suggest_anchors(boxes, params, threshold=.5, most=3):
     """Anchors that would reach the most of these boxes [M, 4], which none does yet: a list of tuples.
 
     Each is (layer, height, width in pixels, how many more it reaches than those before it), at most `most` of
@@ -57,10 +57,10 @@ def missing_anchors(boxes, params, threshold=.5, most=3):
     return found
 
 
-def lines(boxes, params):
+def report_lines(boxes, params):
     """Lines: which share of the boxes [M, 4] no anchor of a net reaches, and which anchors would."""
     missed = boxes[best_overlaps(boxes, anchors.net_anchors(params)) <= .5]
     return [f'{len(missed)} of {len(boxes)} boxes ({len(missed) / max(len(boxes), 1):.1%}) overlap no anchor of '
             f'{params.name} ({params.anchor_preset}) by more than 0.5'] + [
                 f'  an anchor of {width:.0f}x{height:.0f} pixels (of {params.image_size}) on {layer} would reach '
-                f'{count} of them' for layer, height, width, count in missing_anchors(missed, params)]
+                f'{count} of them' for layer, height, width, count in suggest_anchors(missed, params)]

@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 
-def seeded(seed):
+def seeded_getter(seed):
     """A variable getter that draws every initial value from (seed, name of the variable) alone.
 
     So a net starts from the same weights whatever else its graph holds: clones, summaries, another order.
@@ -19,7 +19,7 @@ def seeded(seed):
     return seeded_getter
 
 
-def in_precision(dtype):
+def precision_getter(dtype):
     """A variable getter under which layers compute in `dtype`, while their variables stay float32.
 
     A layer asks for variables of its input's dtype; it gets a float32 one, cast. So gradients, updates and
@@ -32,7 +32,7 @@ def in_precision(dtype):
     return casting_getter
 
 
-def compiled_by_xla():
+def xla_scope():
     """A block whose ops, and their gradients, XLA compiles on the device where they are.
 
     What belongs to variables is left out: they may be on another device, and their initial values shall stay the same.

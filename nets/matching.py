@@ -15,7 +15,7 @@ class Targets(NamedTuple):
     num_well_matched: tf.Tensor   # [] int32, ground truths that some anchor overlaps by more than the threshold
 
 
-def bipartite(overlaps):
+def bipartite_match(overlaps):
     """The anchor of each ground truth: overlaps [M, A] -> [M] int32, no anchor twice (M <= A).
 
     The pair with the largest overlap is matched first, then the largest of what is left, and so on; ties go
@@ -65,7 +65,7 @@ def match(boxes, labels, anchors, variances, threshold=.5):
     # A row of zeros more lets the argmax be taken where there is no ground truth at all.
     nearest = tf.argmax(tf.pad(tf.gather(overlaps, near, axis=1), [[0, 1], [0, 0]]), axis=0, output_type=tf.int32)
     truth = tf.tensor_scatter_nd_update(tf.fill([num_anchors], -1), near[:, None], nearest)
-    forced = tf.cond(num_truths > 0, lambda: bipartite(overlaps), lambda: tf.zeros([0], tf.int32))
+    forced = tf.cond(num_truths > 0, lambda: bipartite_match(overlaps), lambda: tf.zeros([0], tf.int32))
     truth = tf.tensor_scatter_nd_update(truth, forced[:, None], tf.range(num_truths))
 
     # Few anchors are matched, so only those are encoded.

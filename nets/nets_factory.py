@@ -11,7 +11,7 @@ def names():
 
 
 def get_params(name, anchor_preset='voc'):
-    """The `SSDParams` of a net with the anchors of a preset, as `anchor_presets.read` takes it; UserError if none."""
+    """The `SSDParams` of a net with the anchors of a preset, as `anchor_presets.canonical_text` takes it; UserError if none."""
     if name not in ssd_params.NETS:
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f' Did you mean {near[0]}?' if near else ''

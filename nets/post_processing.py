@@ -22,7 +22,7 @@ class Detections(NamedTuple):
     count: tf.Tensor    # [B] int32, how many of K are real
 
 
-def merge_others(logits, labels):
+def select_classes(logits, labels):
     """Logits [B, A, C] -> [B, A, 1 + n] of background and the n classes `labels`.
 
     All other classes become background, so that the softmax of those that stay is what it was.

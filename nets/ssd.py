@@ -45,8 +45,8 @@ def build(images, params, num_classes, is_training, options=BuildOptions()):
     """
     regularizer = layers.l2_regularizer(options.weight_decay) if options.weight_decay else None
     scope = tf.get_variable_scope
-    with tf.variable_scope(scope(), custom_getter=layers.seeded(options.seed)), \
-         tf.variable_scope(scope(), custom_getter=layers.in_precision(options.precision)), \
+    with tf.variable_scope(scope(), custom_getter=layers.seeded_getter(options.seed)), \
+         tf.variable_scope(scope(), custom_getter=layers.precision_getter(options.precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d], weights_regularizer=regularizer,
                         weights_initializer=tf.glorot_uniform_initializer()), \
          slim.arg_scope([layers.batch_norm], is_training=is_training, replicas=options.replicas):

@@ -48,7 +48,7 @@ def clone_fn(params, num_classes, loss_options, build_options, freeze_batch_norm
         in it changes from step to step, and XLA would compile each number anew.
     """
     def model_fn(batch, normalizer):
-        with layers.compiled_by_xla() if xla else contextlib.nullcontext():
+        with layers.xla_scope() if xla else contextlib.nullcontext():
             predictions = ssd.build(ssd.normalize(batch['image'], params), params, num_classes,
                                     is_training=not freeze_batch_norm, options=build_options)
         parts = losses.ssd_losses(predictions.logits, predictions.offsets, batch['target_labels'],

@@ -2,7 +2,7 @@
 import tensorflow.compat.v1 as tf
 
 
-class Draws:
+class RandomDraws:
     """Numbers uniform in [0, 1) from a seed [2]; each name has its own stream, whatever else is drawn."""
 
     def __init__(self, seed, names):
@@ -15,6 +15,6 @@ class Draws:
         return self._values[name]
 
 
-def between(uniform, low, high):
+def rescale(uniform, low, high):
     """Numbers uniform in [0, 1) stretched to [low, high)."""
     return low + uniform * (high - low)

@@ -7,29 +7,29 @@ succeeded; then a flip with probability 0.5. All windows are boxes relative to t
 import tensorflow.compat.v1 as tf
 
 from nets import boxes as box_lib
-from preprocessing.draws import between
+from preprocessing.draws import rescale
 
 MAX_ZOOM_OUT = 4.
 MIN_OVERLAPS = (.1, .3, .5, .7, .9)
 TRIALS = 50
 MIN_SCALE, MAX_ASPECT = .3, 2.
 _CANDIDATES = len(MIN_OVERLAPS) * TRIALS + 1     # and one free crop
-DRAWS = {'zoom': 4, 'crop': _CANDIDATES * 4, 'choice': 1, 'flip': 1}
+NUM_DRAWS = {'zoom': 4, 'crop': _CANDIDATES * 4, 'choice': 1, 'flip': 1}
 
 
-def zoom_out(draws):
+def zoom_out_window(draws):
     """The canvas [4] that the image lies on: a window of 1 to 4 times its size around it."""
     use, size, y, x = tf.unstack(draws['zoom'])
-    size = tf.where(use < .5, between(size, 1., MAX_ZOOM_OUT), 1.)
+    size = tf.where(use < .5, rescale(size, 1., MAX_ZOOM_OUT), 1.)
     top, left = y * (size - 1), x * (size - 1)
     return tf.stack([-top, -left, size - top, size - left])
 
 
 def crop_candidates(uniform):
     """Crops [n, 4] of the unit square from numbers [n, 4]: scale 0.3 to 1, aspect 0.5 to 2, any place."""
-    scale = between(uniform[:, 0], MIN_SCALE, 1.)
+    scale = rescale(uniform[:, 0], MIN_SCALE, 1.)
     # Not every aspect fits into the square at every scale.
-    aspect = between(uniform[:, 1], tf.maximum(1 / MAX_ASPECT, scale ** 2),
+    aspect = rescale(uniform[:, 1], tf.maximum(1 / MAX_ASPECT, scale ** 2),
                      tf.minimum(MAX_ASPECT, 1 / scale ** 2))
     height, width = scale / tf.sqrt(aspect), scale * tf.sqrt(aspect)
     top, left = uniform[:, 2] * (1 - height), uniform[:, 3] * (1 - width)
@@ -53,33 +53,33 @@ def choose_crop(candidates, boxes, choice):
     return usable[tf.minimum(tf.cast(choice * tf.cast(count, tf.float32), tf.int32), count - 1)]
 
 
-def relative_to(boxes, window):
+def to_window_coordinates(boxes, window):
     """Boxes [..., 4] in coordinates of a window [4] of theirs."""
     origin, size = tf.concat([window[:2]] * 2, 0), tf.concat([window[2:] - window[:2]] * 2, 0)
     return (boxes - origin) / size
 
 
-def within(boxes, window):
+def to_image_coordinates(boxes, window):
     """The inverse of `relative_to`: boxes of a window in coordinates of what the window lies in."""
     origin, size = tf.concat([window[:2]] * 2, 0), tf.concat([window[2:] - window[:2]] * 2, 0)
     return boxes * size + origin
 
 
-def sample(boxes, draws, zoom=True, crop=True):
+def sample_window(boxes, draws, zoom=True, crop=True):
     """A window [4] of the image and whether to flip [] bool; `draws` has the numbers of `DRAWS`.
 
     zoom, crop: whether that part of the augmentation takes place at all.
     """
-    window = zoom_out(draws) if zoom else tf.constant([0., 0., 1., 1.])
+    window = zoom_out_window(draws) if zoom else tf.constant([0., 0., 1., 1.])
     if crop:
         candidates = crop_candidates(tf.reshape(draws['crop'], [-1, 4]))
-        window = within(choose_crop(candidates, relative_to(boxes, window), draws['choice'][0]), window)
+        window = to_image_coordinates(choose_crop(candidates, to_window_coordinates(boxes, window), draws['choice'][0]), window)
     return window, draws['flip'][0] < .5
 
 
 def transform_boxes(boxes, window, flip):
     """Boxes [M, 4] as seen in the window, and which stay [M] bool: those whose centre is inside, clipped."""
-    seen = relative_to(boxes, window)
+    seen = to_window_coordinates(boxes, window)
     centres = (seen[:, :2] + seen[:, 2:]) / 2
     stay = tf.reduce_all((centres >= 0) & (centres <= 1), axis=1)
     seen = box_lib.clip(seen, (0., 0., 1., 1.), tf)

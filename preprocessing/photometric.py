@@ -1,13 +1,13 @@
 """Photometric distortion (the paper, section 2.2, after Howard 2013; values of the released configuration)."""
 import tensorflow.compat.v1 as tf
 
-from preprocessing.draws import between
+from preprocessing.draws import rescale
 
 PROBABILITY = .5
 BRIGHTNESS = 32.            # of 255
 CONTRAST = SATURATION = (.5, 1.5)
 HUE = 36. / 360.            # of the circle; the released code says 18 on OpenCV's scale of 180
-DRAWS = {'brightness': 2, 'contrast': 2, 'saturation': 2, 'hue': 2, 'order': 1}
+NUM_DRAWS = {'brightness': 2, 'contrast': 2, 'saturation': 2, 'hue': 2, 'order': 1}
 
 
 def distort(image, draws):
@@ -23,11 +23,11 @@ def distort(image, draws):
         return tf.raw_ops.ClipByValue(t=pixels, clip_value_min=0., clip_value_max=255.)   # in one pass, not two
 
     brighten = sometimes('brightness', lambda pixels, u: whole_range(
-        pixels + between(u, -BRIGHTNESS, BRIGHTNESS)))
-    contrast = sometimes('contrast', lambda pixels, u: whole_range(pixels * between(u, *CONTRAST)))
+        pixels + rescale(u, -BRIGHTNESS, BRIGHTNESS)))
+    contrast = sometimes('contrast', lambda pixels, u: whole_range(pixels * rescale(u, *CONTRAST)))
     saturate = sometimes('saturation', lambda pixels, u: tf.image.adjust_saturation(
-        pixels, between(u, *SATURATION)))
-    turn_hue = sometimes('hue', lambda pixels, u: tf.image.adjust_hue(pixels, between(u, -HUE, HUE)))
+        pixels, rescale(u, *SATURATION)))
+    turn_hue = sometimes('hue', lambda pixels, u: tf.image.adjust_hue(pixels, rescale(u, -HUE, HUE)))
 
     image = brighten(image)
     return tf.cond(draws['order'][0] < .5,

@@ -32,7 +32,7 @@ def _decode_other(encoded, seen):
     return pixels[top:top + height, left:left + width]
 
 
-def decode_part(encoded, seen, wanted):
+def decode_window(encoded, seen, wanted):
     """The part seen [4] (relative, within the image) of an encoded image: [h, w, 3] uint8 RGB.
 
     Of a JPEG it may have a half, a quarter or an eighth of the pixels per side, but not fewer in all than
@@ -43,7 +43,7 @@ def decode_part(encoded, seen, wanted):
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
-def height_and_width(encoded):
+def read_image_size(encoded):
     """Of an encoded image: [2] int64."""
     return tf.cast(tf.cond(
         tf.io.is_jpeg(encoded), lambda: tf.image.extract_jpeg_shape(encoded)[:2],
@@ -70,12 +70,12 @@ def resize(pixels, height, width, bilinear=_bilinear, area=_area):
     return tf.cond(shrink > AREA_FROM ** 2, lambda: area(pixels, size), lambda: bilinear(pixels, size))
 
 
-def to_bytes(pixels):
+def to_uint8(pixels):
     """float32 in [0, 255] -> uint8, to the nearest."""
     return tf.cast(pixels + .5, tf.uint8)
 
 
-def lay_on(canvas, pixels, top, left):
+def paste(canvas, pixels, top, left):
     """The canvas [H, W, 3] with the pixels [h, w, 3] at (top, left); they must fit."""
     height, width = tf.unstack(tf.shape(pixels)[:2])
     rows = slice(top, top + height)
@@ -83,7 +83,7 @@ def lay_on(canvas, pixels, top, left):
     return tf.concat([canvas[:top], band, canvas[top + height:]], 0)
 
 
-def render(encoded, window, size, fill, change=lambda pixels: pixels):
+def render_window(encoded, window, size, fill, change=lambda pixels: pixels):
     """The window [4] of an encoded image as [size, size, 3] uint8.
 
     The window is relative to the image and may reach beyond it: what lies outside gets the colour `fill`
@@ -100,11 +100,11 @@ def render(encoded, window, size, fill, change=lambda pixels: pixels):
 
     def resized(pixels):
         return resize(pixels[None], height, width)[0]
-    pixels = tf.cast(decode_part(encoded, seen, filled), tf.float32)
+    pixels = tf.cast(decode_window(encoded, seen, filled), tf.float32)
     pixels = tf.cond(tf.size(pixels) < 3 * height * width,
                      lambda: resized(change(pixels)), lambda: change(resized(pixels)))
-    pixels = to_bytes(pixels)
+    pixels = to_uint8(pixels)
     canvas = tf.constant(np.broadcast_to(np.round(fill).astype(np.uint8), [size, size, 3]))
     picture = tf.cond(tf.reduce_all(filled >= size), lambda: pixels,
-                      lambda: lay_on(canvas, pixels, *tf.unstack(tf.cast(top_left, tf.int32))))
+                      lambda: paste(canvas, pixels, *tf.unstack(tf.cast(top_left, tf.int32))))
     return tf.ensure_shape(picture, [size, size, 3])

@@ -26,6 +26,6 @@ def write_checkpoint(folder, class_names):
     return folder
 
 
-def pictures(count):
+def images(count):
     """Coloured squares, another lot in each picture: [count, 160, 160, 3] uint8."""
     return np.random.RandomState(0).randint(0, 256, [count, 20, 20, 3], np.uint8).repeat(8, 1).repeat(8, 2)

@@ -60,6 +60,6 @@ def test_the_overlap_is_that_of_the_net():
     boxes = np.float32(centred(rng.uniform(40, 260, 50), rng.uniform(40, 260, 50), rng.uniform(9, 80, 50), 40.))
     pixels = 300 * np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], 1)
     sides = 300 * (boxes[:, 2:] - boxes[:, :2])
-    found = anchor_fitting._overlaps(anchors.cell_sizes(30., 60., (2., 1 / 2)), sides,
+    found = anchor_fitting._overlaps(anchors.anchor_shapes(30., 60., (2., 1 / 2)), sides,
                                      anchor_fitting._offsets(pixels, 8, 300))
     np.testing.assert_allclose(found, coverage.best_overlaps(boxes, anchors.anchors_by_layer(PARAMS)[0]), rtol=1e-4)

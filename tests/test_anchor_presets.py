@@ -40,13 +40,13 @@ def test_a_file_and_its_text_are_the_same(tmp_path):
     path = tmp_path / 'cells.txt'
     path.write_text("\ufeff# s and s' in pixels\n25.0,154\n105,150   # two on a line:\n150,195 195,240\n\n"
                     "240,285\n285,300\n")
-    assert anchor_presets.read(str(path)) == anchor_presets.read(SIX) == SIX
+    assert anchor_presets.canonical_text(str(path)) == anchor_presets.canonical_text(SIX) == SIX
 
 
 def test_one_form_however_numbers_are_written():
-    once = anchor_presets.read('30.50,6e1:2.0,0.5  60:1/3')
-    assert once == '30.5,60:2,1/2 60:1/3' == anchor_presets.read(once)
-    assert anchor_presets.read('voc') == 'voc'
+    once = anchor_presets.canonical_text('30.50,6e1:2.0,0.5  60:1/3')
+    assert once == '30.5,60:2,1/2 60:1/3' == anchor_presets.canonical_text(once)
+    assert anchor_presets.canonical_text('voc') == 'voc'
 
 
 @pytest.mark.parametrize('word', [
@@ -55,12 +55,12 @@ def test_one_form_however_numbers_are_written():
 def test_words_that_are_no_sizes(word, tmp_path):
     (tmp_path / 'sizes').write_text(f'30,60 {word}')
     with pytest.raises(UserError, match='sizes: .* are no anchor sizes of a layer'):
-        anchor_presets.read(str(tmp_path / 'sizes'))
+        anchor_presets.canonical_text(str(tmp_path / 'sizes'))
 
 
 @pytest.mark.parametrize('text', [f' {SIX}', f'\n{SIX}\n', SIX.replace(' ', '\n')])
 def test_blanks_around_it_do_not_matter(text):
-    assert anchor_presets.read(text) == SIX
+    assert anchor_presets.canonical_text(text) == SIX
 
 
 @pytest.mark.parametrize('content, message', [
@@ -75,9 +75,9 @@ def test_files_that_do_not_do(content, message, tmp_path):
 @pytest.mark.parametrize('name', ['kitti', '3missing.txt', 'a/b', ''])
 def test_an_unknown_name_says_what_there_is(name):
     with pytest.raises(UserError, match=f"no anchor preset is called '{name}' and no such file is there; give voc"):
-        anchor_presets.read(name)
+        anchor_presets.canonical_text(name)
 
 
 def test_a_folder_is_no_file_of_sizes(tmp_path):
     with pytest.raises(UserError, match='cannot be read as a text file of anchor sizes'):
-        anchor_presets.read(str(tmp_path))
+        anchor_presets.canonical_text(str(tmp_path))

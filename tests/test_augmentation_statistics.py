@@ -11,7 +11,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from preprocessing import geometry
-from preprocessing.draws import Draws
+from preprocessing.draws import RandomDraws
 
 COUNT = 4000
 TRUTHS = {'one large box': [[.05, .1, .95, .95]],
@@ -24,9 +24,9 @@ def from_graph(case):
     truths = tf.constant(np.reshape(TRUTHS[case], [-1, 4]), tf.float32)
 
     def one(k):
-        draws = Draws(tf.stack([list(TRUTHS).index(case), k]), geometry.DRAWS)
-        window, flip = geometry.sample(truths, draws)
-        return (draws['zoom'][0] < .5, geometry.zoom_out(draws), window, flip,
+        draws = RandomDraws(tf.stack([list(TRUTHS).index(case), k]), geometry.NUM_DRAWS)
+        window, flip = geometry.sample_window(truths, draws)
+        return (draws['zoom'][0] < .5, geometry.zoom_out_window(draws), window, flip,
                 *geometry.transform_boxes(truths, window, flip))
 
     with tf.Session() as session:

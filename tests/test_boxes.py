@@ -36,7 +36,7 @@ class TestBothModules:
 
     def test_centre_and_back(self, xp, evaluate):
         given = self.make(xp, [[.1, .2, .5, .4]])
-        centred = boxes.to_centre(given, xp)
+        centred = boxes.to_center(given, xp)
         np.testing.assert_allclose(self.value(evaluate, xp, centred), [[.3, .3, .4, .2]], rtol=1e-6)
         np.testing.assert_allclose(self.value(evaluate, xp, boxes.to_corners(centred, xp)),
                                    [[.1, .2, .5, .4]], rtol=1e-6)

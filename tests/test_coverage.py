@@ -29,15 +29,15 @@ def test_small_boxes_want_a_small_anchor():
     # At the centre of a cell of block4 (8 pixels wide) an anchor of s pixels reaches 8x8 where 64 > s * s / 2.
     boxes = np.stack([centred(100, 100, 8, 8), centred(204, 12, 8, 8), centred(100, 100, 150, 150)])
     assert (coverage.best_overlaps(boxes, anchors.net_anchors(PARAMS)) <= .5).tolist() == [True, True, False]
-    (layer, height, width, count), *_ = coverage.missing_anchors(boxes[:2], PARAMS)
+    (layer, height, width, count), *_ = coverage.suggest_anchors(boxes[:2], PARAMS)
     assert layer == 'block4' and count == 2 and height == width and 8 / np.sqrt(2) < height < 8 * np.sqrt(2)
 
 
 def test_each_anchor_counts_what_those_before_it_left():
     # No anchor reaches both 8x8 and 10x30; 6x60 is too long for any ratio up to 3.
     boxes = np.stack([centred(100, 100, 8, 8)] * 3 + [centred(100, 100, 10, 30)] * 2 + [centred(100, 100, 6, 60)])
-    assert [count for *_, count in coverage.missing_anchors(boxes, PARAMS)] == [3, 2]
+    assert [count for *_, count in coverage.suggest_anchors(boxes, PARAMS)] == [3, 2]
 
 
 def test_nothing_missed_wants_nothing():
-    assert coverage.missing_anchors(np.zeros([0, 4], np.float32), PARAMS) == []
+    assert coverage.suggest_anchors(np.zeros([0, 4], np.float32), PARAMS) == []

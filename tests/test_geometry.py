@@ -3,11 +3,11 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from preprocessing import geometry
-from preprocessing.draws import Draws
+from preprocessing.draws import RandomDraws
 
 
 class Given:
-    """Draws with numbers chosen by the test."""
+    """RandomDraws with numbers chosen by the test."""
 
     def __init__(self, **numbers):
         self._numbers = numbers
@@ -18,16 +18,16 @@ class Given:
 
 def test_zoom_out_by_hand(evaluate):
     # Twice the size (a third of the way from 1 to 4), a quarter of the spare room above, half of it on the left.
-    canvas = evaluate(geometry.zoom_out(Given(zoom=[.4, 1 / 3, .25, .5])))
+    canvas = evaluate(geometry.zoom_out_window(Given(zoom=[.4, 1 / 3, .25, .5])))
     np.testing.assert_allclose(canvas, [-.25, -.5, 1.75, 1.5], rtol=1e-6)
-    np.testing.assert_allclose(evaluate(geometry.zoom_out(Given(zoom=[.5, 1 / 3, .25, .5]))), [0, 0, 1, 1])
+    np.testing.assert_allclose(evaluate(geometry.zoom_out_window(Given(zoom=[.5, 1 / 3, .25, .5]))), [0, 0, 1, 1])
 
 
 def test_relative_to_and_within(evaluate):
     box, window = tf.constant([[0., 0., .5, 1.]]), tf.constant([-.25, -.5, 1.75, 1.5])
-    seen = geometry.relative_to(box, window)
+    seen = geometry.to_window_coordinates(box, window)
     np.testing.assert_allclose(evaluate(seen), [[.125, .25, .375, .75]])
-    np.testing.assert_allclose(evaluate(geometry.within(seen, window)), [[0, 0, .5, 1]], atol=1e-6)
+    np.testing.assert_allclose(evaluate(geometry.to_image_coordinates(seen, window)), [[0, 0, .5, 1]], atol=1e-6)
 
 
 def test_candidates_by_hand(evaluate):
@@ -88,7 +88,7 @@ def test_flip_mirrors_left_and_right(evaluate):
 
 def sample_many(count, boxes):
     seed = tf.placeholder(tf.int64, [2])
-    window, flip = geometry.sample(tf.constant(boxes, tf.float32), Draws(seed, geometry.DRAWS))
+    window, flip = geometry.sample_window(tf.constant(boxes, tf.float32), RandomDraws(seed, geometry.NUM_DRAWS))
     with tf.Session() as session:
         return zip(*(session.run((window, flip), {seed: [5, k]}) for k in range(count)), strict=True)
 
@@ -107,16 +107,16 @@ def test_rates_over_many_draws():
 
 def test_without_zoom_out_nothing_lies_outside(evaluate):
     for k in range(20):
-        draws = Draws(tf.constant([0, k], tf.int64), geometry.DRAWS)
-        window = evaluate(geometry.sample(tf.constant([[.2, .2, .8, .8]]), draws, zoom=False)[0])
+        draws = RandomDraws(tf.constant([0, k], tf.int64), geometry.NUM_DRAWS)
+        window = evaluate(geometry.sample_window(tf.constant([[.2, .2, .8, .8]]), draws, zoom=False)[0])
         assert window.min() >= 0 and window.max() <= 1 + 1e-6
-    window, _ = geometry.sample(tf.zeros([0, 4]), draws, zoom=False, crop=False)
+    window, _ = geometry.sample_window(tf.zeros([0, 4]), draws, zoom=False, crop=False)
     np.testing.assert_array_equal(evaluate(window), [0, 0, 1, 1])
 
 
 def test_draws_depend_on_the_seed_alone(evaluate):
     names = {'a': 3, 'b': 2}
-    one, same, other = (Draws(tf.constant(seed, tf.int64), names) for seed in ([1, 2], [1, 2], [1, 3]))
+    one, same, other = (RandomDraws(tf.constant(seed, tf.int64), names) for seed in ([1, 2], [1, 2], [1, 3]))
     one, same, other = evaluate([[draws['a'], draws['b']] for draws in (one, same, other)])
     np.testing.assert_array_equal(one[0], same[0])
     np.testing.assert_array_equal(one[1], same[1])

@@ -37,7 +37,7 @@ def test_pad_is_symmetric_and_nothing_is_nothing(evaluate):
 
 
 def draw(seed, *names):
-    with tf.Graph().as_default(), tf.variable_scope('', custom_getter=layers.seeded(seed)):
+    with tf.Graph().as_default(), tf.variable_scope('', custom_getter=layers.seeded_getter(seed)):
         made = [tf.get_variable(name, [4], initializer=tf.glorot_uniform_initializer()) for name in names]
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())

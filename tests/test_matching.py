@@ -75,7 +75,7 @@ def test_bipartite_is_greedy_by_overlap_not_by_order():
     # A matching that fixed each round's winners at once would give truth 2 (.4) anchor 1 before truth 0 asks.
     table = np.float32([[.6, .5, .1], [.7, .2, .1], [.1, .4, .3]])
     with tf.Session() as session:
-        found = session.run(matching.bipartite(tf.constant(table)))
+        found = session.run(matching.bipartite_match(tf.constant(table)))
     np.testing.assert_array_equal(found, [1, 0, 2])
     np.testing.assert_array_equal(found, oracle.greedy(table))
 
@@ -83,7 +83,7 @@ def test_bipartite_is_greedy_by_overlap_not_by_order():
 def test_bipartite_equals_greedy_on_random_tables_with_ties():
     rng = np.random.RandomState(0)
     table = tf.placeholder(tf.float32, [None, None])
-    answer = matching.bipartite(table)
+    answer = matching.bipartite_match(table)
     with tf.Session() as session:
         for case in range(200):
             truths = rng.randint(1, 9)

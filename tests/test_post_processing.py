@@ -126,5 +126,5 @@ def test_what_is_no_number_is_no_detection(evaluate):
 
 
 def test_other_classes_become_background(evaluate):
-    scores = tf.nn.softmax(post_processing.merge_others(tf.math.log([[[.1, .2, .3, .4]]]), [1, 3]))
+    scores = tf.nn.softmax(post_processing.select_classes(tf.math.log([[[.1, .2, .3, .4]]]), [1, 3]))
     np.testing.assert_allclose(evaluate(scores), [[[.1 + .3, .2, .4]]], rtol=1e-6)

@@ -1,6 +1,6 @@
 """A plot of the boxes of a data set and of anchors for them."""
 from common.errors import UserError
-from nets.anchors import cell_sizes
+from nets.anchors import anchor_shapes
 from visualization import plotting
 
 _MOST = 3000   # boxes that are drawn
@@ -21,7 +21,7 @@ def draw(path, boxes, nets, overlaps):
     reached.set(title='boxes that overlap an anchor by more than', xlabel='overlap', ylabel='share of the boxes',
                 xlim=(0, 1), ylim=(0, 1))
     for params, best, mark, name in zip(nets, overlaps, 'ox', ('before', 'after'), strict=True):
-        anchors = np.concatenate([cell_sizes(*sizes, ratios) for sizes, ratios in
+        anchors = np.concatenate([anchor_shapes(*sizes, ratios) for sizes, ratios in
                                   zip(params.anchor_sizes, params.anchor_ratios, strict=True)])
         line, = shapes.plot(anchors[:, 1], anchors[:, 0], mark, fillstyle='none', label=f'anchors {name}')
         reached.plot(np.sort(best), 1 - np.arange(len(best)) / len(best), color=line.get_color(), label=name)
