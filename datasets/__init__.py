@@ -1,1 +1,4 @@
-"""What is on disk, from pictures and annotations to batches. Knows nothing of nets or augmentation."""
+"""From annotated images on disk to batches: formats, records, the input pipeline.
+
+This package does not depend on the nets or on the augmentation.
+"""

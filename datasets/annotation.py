@@ -1,78 +1,103 @@
-"""One annotated picture, as every reader of a format yields it, and what readers share."""
+"""The annotation of one image, in the form that the readers of all formats return."""
 from typing import NamedTuple
 
 from common.errors import UserError
 
-# Tools round in their own ways: a box may stand out of its picture by this many pixels, and is cut.
-TOLERANCE = 2.
+# Annotation tools round differently: a box may exceed its image by this many pixels and is clipped.
+TOLERANCE_PIXELS = 2.
 
 
 class BadBox(UserError):
-    """A box that no training should see; `kind` is a key of `datasets.dataset_check.KINDS`."""
+    """A box that must not be used for training.
 
-    def __init__(self, kind, text):
-        super().__init__(kind, text)   # both, so that it can go from process to process
-        self.kind = kind
+    Attributes:
+        problem: A key of `check_report.PROBLEMS`.
+    """
+
+    def __init__(self, problem, message):
+        super().__init__(problem, message)   # both arguments, so that the error can be pickled
+        self.problem = problem
 
     def __str__(self):
         return self.args[1]
 
 
 class Annotation(NamedTuple):
-    """A picture on disk and its ground truths.
+    """An image and its ground-truth boxes.
 
-    boxes: list of (ymin, xmin, ymax, xmax), relative, in [0, 1]. names, difficult, truncated: one entry for
-    each box; class name, bool, bool. iscrowd, area: likewise, or nothing at all where the source does not say: bool;
-    float, pixels of the picture that the object itself covers. source_id: what the source calls the picture, or ''.
+    The lists `boxes` to `truncated` have one entry per box. `iscrowd` and `area` do too, or are
+    empty if the source does not provide them.
     """
     image_path: str
-    encoded: bytes     # JPEG, three channels
-    height: int        # pixels
+    encoded: bytes     # JPEG with three channels
+    height: int        # in pixels
     width: int
-    boxes: list
-    names: list
-    difficult: list
-    truncated: list
+    boxes: list        # of (ymin, xmin, ymax, xmax), relative to the image, in [0, 1]
+    names: list        # class names
+    difficult: list    # bools
+    truncated: list    # bools
     iscrowd: list = ()
-    area: list = ()
-    source_id: str = ''
+    area: list = ()    # floats: area of the object itself, in pixels
+    source_id: str = ''   # identifier of the image in the source, or ''
 
 
-# The fields with an entry for each box.
-OF_BOXES = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
+PER_BOX_FIELDS = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
 
 
-def annotate(image_path, jpeg, items, to_truth, on_bad_box=None, source_id=''):
-    """The `Annotation` of a picture (`images.Jpeg`) and of what its source says of each box.
+def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, source_id=''):
+    """Make an `Annotation` from an image and the objects that its source lists.
 
-    to_truth: function (item) -> tuple of its values of `OF_BOXES`, the first four or all; it raises BadBox. on_bad_box:
-    function (BadBox) that is told of each box that is left out; without it the first one is raised.
+    Args:
+        image_path: Path of the image.
+        jpeg: `images.JpegImage`.
+        objects: Iterable of objects in the form of the source.
+        parse_object: Function from such an object to a tuple of its values of `PER_BOX_FIELDS`:
+            the first four or all six.
+        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+        source_id: Identifier of the image in the source.
+
+    Raises:
+        BadBox: If `parse_object` raises it and `on_bad_box` is None.
     """
-    found = []
-    for item in items:
+    rows = []
+    for item in objects:
         try:
-            found.append(to_truth(item))
+            rows.append(parse_object(item))
         except BadBox as error:
             if on_bad_box is None:
                 raise
             on_bad_box(error)
-    columns = map(list, zip(*found, strict=True)) if found else ([] for _ in range(4))
-    return Annotation(image_path, jpeg.encoded, jpeg.height, jpeg.width, *columns, source_id=source_id)
+    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(4))
+    return Annotation(image_path, jpeg.encoded, jpeg.height, jpeg.width, *columns,
+                      source_id=source_id)
 
 
-def relative_box(what, edges, jpeg):
-    """(ymin, xmin, ymax, xmax) relative to its picture and cut to it; BadBox where that is more than rounding.
+def relative_box(description, corners, jpeg):
+    """Convert a box from pixels to relative coordinates and clip it to the image.
 
-    what: how errors call it. edges: (xmin, ymin, xmax, ymax) in pixels from the outer corner of the first pixel.
+    Args:
+        description: Names the box in error messages: its file, class and coordinates.
+        corners: (xmin, ymin, xmax, ymax) in pixels, measured from the outer corner of the first
+            pixel.
+        jpeg: `images.JpegImage`.
+
+    Returns:
+        (ymin, xmin, ymax, xmax) in [0, 1].
+
+    Raises:
+        BadBox: If the box is empty or inverted, or exceeds the image by more than
+            `TOLERANCE_PIXELS`.
     """
-    xmin, ymin, xmax, ymax = edges
-    if not (xmin < xmax and ymin < ymax):   # also catches NaN
-        raise BadBox('inverted', f'{what} is empty or inverted; correct it')
-    if (min(xmin, ymin) < -TOLERANCE or xmax > jpeg.width + TOLERANCE or ymax > jpeg.height + TOLERANCE
-            or xmin >= jpeg.width or ymin >= jpeg.height):
-        raise BadBox('outside', f'{what} lies outside its picture of {jpeg.width}x{jpeg.height} pixels; correct it')
+    xmin, ymin, xmax, ymax = corners
+    if not (xmin < xmax and ymin < ymax):   # true for NaN too
+        raise BadBox('inverted', f'{description} is empty or inverted; correct it')
+    if (min(xmin, ymin) < -TOLERANCE_PIXELS or xmax > jpeg.width + TOLERANCE_PIXELS
+            or ymax > jpeg.height + TOLERANCE_PIXELS or xmin >= jpeg.width or ymin >= jpeg.height):
+        raise BadBox('outside', f'{description} lies outside its image of '
+                                f'{jpeg.width}x{jpeg.height} pixels; correct it')
 
-    def edge(value, side):
+    def relative(value, side):
         return min(max(value / side, 0.), 1.)
-    top, left = edge(ymin, jpeg.height), edge(xmin, jpeg.width)
-    return top, left, max(edge(ymax, jpeg.height), top), max(edge(xmax, jpeg.width), left)
+    top, left = relative(ymin, jpeg.height), relative(xmin, jpeg.width)
+    return (top, left,
+            max(relative(ymax, jpeg.height), top), max(relative(xmax, jpeg.width), left))

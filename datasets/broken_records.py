@@ -1,4 +1,4 @@
-"""Records that cannot be read, parsed or decoded: found, named, and left out where that is wanted."""
+"""Records that cannot be read, parsed or decoded: detection, error messages, removal."""
 import contextlib
 import os
 from typing import NamedTuple
@@ -11,104 +11,135 @@ from common.errors import UserError, op_error_message
 from common.log import log
 from datasets import input_pipeline, records, schema
 
-# Errors that a broken input raises in a step. TensorFlow quotes a record that it cannot parse, and Python may then fail
-# to decode that very message.
-INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError, UnicodeDecodeError)
-_NAMED = 10   # at most so many are named in one message
+# Errors that a broken record may raise in a session. TensorFlow quotes a record that it cannot
+# parse, and Python may then fail to decode the message.
+INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError,
+                UnicodeDecodeError)
+_MAX_LISTED = 10   # records in one message
 
 
 class BrokenRecord(NamedTuple):
-    """One record that no training can use."""
-    path: str      # of its file
-    number: int    # its place in the file, from 0
-    picture: str   # the file name that it holds, '' where it cannot be read
+    """A record that cannot be used for training."""
+    path: str       # of its file
+    index: int      # position in the file, from 0
+    filename: str   # of its image; '' if it cannot be read
     reason: str
 
     def __str__(self):
-        name = f" ('{self.picture}')" if self.picture else ''
-        return f'record {self.number} of {os.path.basename(self.path)}{name}: {self.reason}'
+        filename = f" ('{self.filename}')" if self.filename else ''
+        return f'record {self.index} of {os.path.basename(self.path)}{filename}: {self.reason}'
 
 
 def find_broken_records(dataset, num_threads=0):
-    """The `BrokenRecord`s of a `Dataset`, in order. Every record is read and decoded once."""
-    files = np.repeat(np.arange(len(dataset.files)), [len(offsets) for offsets in dataset.offsets])
+    """Read and decode every record of a `Dataset` once.
+
+    Args:
+        dataset: `dataset_factory.Dataset`.
+        num_threads: Records read in parallel; 0: one per core.
+
+    Returns:
+        List of `BrokenRecord`, in the order of the records.
+    """
+    num_records = [len(offsets) for offsets in dataset.offsets]
+    file_indices = np.repeat(np.arange(len(dataset.files)), num_records)
+    first_of_file = np.cumsum([0, *num_records])
     offsets = np.concatenate(dataset.offsets)
 
     def check(position):
-        serialized = input_pipeline.read_record(
-            tf.constant(dataset.files)[tf.constant(files)[position]], tf.constant(offsets)[position])
-        pixels = tf.io.decode_image(schema.parse(serialized)['encoded'], channels=3, expand_animations=False)
-        with tf.control_dependencies([tf.debugging.assert_positive(tf.size(pixels))]):
+        """Return `position`, [] int64, if its record decodes; fail otherwise."""
+        path = tf.constant(dataset.files)[tf.constant(file_indices)[position]]
+        serialized = input_pipeline.read_record(path, tf.constant(offsets)[position])
+        image = tf.io.decode_image(
+            schema.parse(serialized)['encoded'], channels=3, expand_animations=False)
+        with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image))]):
             return tf.identity(position)
 
-    with tf.Graph().as_default(), tf.Session(config=tf.ConfigProto(device_count={'GPU': 0})) as session:
-        whole = tf.data.Dataset.range(len(offsets)).map(check, num_threads or input_pipeline.num_cores()).ignore_errors()
-        following = tf.data.make_one_shot_iterator(whole.batch(256)).get_next()
-        broken = np.ones(len(offsets), bool)
+    cpu_only = tf.ConfigProto(device_count={'GPU': 0})
+    with tf.Graph().as_default(), tf.Session(config=cpu_only) as session:
+        intact_positions = tf.data.Dataset.range(len(offsets)).map(
+            check, num_threads or input_pipeline.num_cores()).ignore_errors()
+        next_batch = tf.data.make_one_shot_iterator(intact_positions.batch(256)).get_next()
+        is_broken = np.ones(len(offsets), bool)
         with contextlib.suppress(tf.errors.OutOfRangeError):
             while True:
-                broken[session.run(following)] = False
+                is_broken[session.run(next_batch)] = False
         position = tf.placeholder(tf.int64, [])
         checked = check(position)
-        starts = np.cumsum([0] + [len(part) for part in dataset.offsets])
-        found = []
-        for p in np.flatnonzero(broken):
-            path = dataset.files[files[p]]
-            found.append(BrokenRecord(path, int(p - starts[files[p]]), _picture(path, offsets[p]),
-                                      _reason(session, checked, {position: p})))
-        return found
+        broken = []
+        for p in np.flatnonzero(is_broken):
+            path = dataset.files[file_indices[p]]
+            broken.append(BrokenRecord(
+                path, int(p - first_of_file[file_indices[p]]), _read_filename(path, offsets[p]),
+                _failure_reason(session, checked, {position: p})))
+        return broken
 
 
-def _reason(session, checked, feed):
+def remove_broken_records(dataset, max_broken):
+    """Return a `Dataset` without its broken records, which are logged.
+
+    Raises:
+        UserError: If there are more than `max_broken`, or no intact records.
+    """
+    split = f'{dataset.name} {dataset.split}'
+    log.info('checking the %d records of %s', dataset.num_examples, split)
+    broken = find_broken_records(dataset)
+    if len(broken) > max_broken:
+        raise UserError(f'{len(broken)} records are broken, more than '
+                        f'--max_broken_records={max_broken}: {_format_list(broken)}')
+    log.info('%d of %d records are broken', len(broken), dataset.num_examples)
+    for record in broken:
+        log.info('skipped: %s', record)
+    if len(broken) == dataset.num_examples:
+        raise UserError(f'all records of {split} are broken: {_format_list(broken)}')
+    offsets = []
+    for path, file_offsets in zip(dataset.files, dataset.offsets, strict=True):
+        indices = [record.index for record in broken if record.path == path]
+        offsets.append(np.delete(file_offsets, indices))
+    return dataset._replace(offsets=offsets)
+
+
+@contextlib.contextmanager
+def report_broken_records(dataset, advice='convert the data again'):
+    """Replace an error that comes from broken records by a UserError that lists them.
+
+    Other errors raised in this context are not changed.
+
+    Args:
+        dataset: `dataset_factory.Dataset`.
+        advice: End of the message; `{count}` in it stands for the number of broken records.
+    """
     try:
-        session.run(checked, feed)
+        yield
+    except INPUT_ERRORS as error:
+        log.info('stopped by an error; checking for broken records')
+        broken = find_broken_records(dataset)
+        if not broken:
+            raise
+        raise UserError(f'the dataset has broken records: {_format_list(broken)}; '
+                        f'{advice.format(count=len(broken))}') from error
+
+
+def _failure_reason(session, checked, feed_dict):
+    """Run the check of one broken record and return the reason of its failure."""
+    try:
+        session.run(checked, feed_dict)
+    except tf.errors.DataLossError:
+        return 'its content does not match its checksum'
     except tf.errors.OpError as error:
-        if isinstance(error, tf.errors.DataLossError):
-            return 'its bytes do not fit their checksum'
         return op_error_message(error).rstrip('.')
     except UnicodeDecodeError:   # of TensorFlow's message, which quotes the record
-        return 'it is no tf.train.Example'
-    return 'it could not be read a moment ago'
+        return 'it is not a tf.train.Example'
+    return 'it could not be read at the first attempt'
 
 
-def _picture(path, offset):
-    """The file name that a record holds; '' where the record is broken too much to tell."""
+def _read_filename(path, offset):
+    """Return the name of a record's image file, or '' if the record cannot be parsed."""
     try:
         return schema.parse_raw(records.read_record(path, offset)).filename
     except (OSError, DecodeError):
         return ''
 
 
-def _list(broken):
-    more = f' and {len(broken) - _NAMED} more' if len(broken) > _NAMED else ''
-    return '; '.join(map(str, broken[:_NAMED])) + more
-
-
-def remove_broken_records(dataset, most):
-    """The `Dataset` without its broken records, each of which is named; UserError if there are more than `most`."""
-    log.info('checking the %d records of %s %s', dataset.num_examples, dataset.name, dataset.split)
-    broken = find_broken_records(dataset)
-    if len(broken) > most:
-        raise UserError(f'{len(broken)} records are broken, more than --max_broken_records={most}: {_list(broken)}')
-    log.info('%d of %d records are broken', len(broken), dataset.num_examples)
-    for record in broken:
-        log.info('left out: %s', record)
-    if len(broken) == dataset.num_examples:
-        raise UserError(f'no record of {dataset.name} {dataset.split} can be read: {_list(broken)}')
-    numbers = {path: [record.number for record in broken if record.path == path] for path in dataset.files}
-    return dataset._replace(offsets=[np.delete(offsets, numbers[path])
-                                     for path, offsets in zip(dataset.files, dataset.offsets, strict=True)])
-
-
-@contextlib.contextmanager
-def report_broken_records(dataset, advice='convert the data anew'):
-    """In its block, an error of the graph that comes from broken records becomes a UserError that names them."""
-    try:
-        yield
-    except INPUT_ERRORS as error:
-        log.info('stopped by an error; looking for broken records')
-        broken = find_broken_records(dataset)
-        if not broken:
-            raise
-        raise UserError(f'the data set holds broken records: {_list(broken)}; '
-                        f'{advice.format(count=len(broken))}') from error
+def _format_list(broken):
+    rest = f' and {len(broken) - _MAX_LISTED} more' if len(broken) > _MAX_LISTED else ''
+    return '; '.join(map(str, broken[:_MAX_LISTED])) + rest

@@ -1,7 +1,7 @@
-"""COCO JSON: `annotations/instances_<split>.json`, and what other tools write in its form.
+"""COCO JSON: `annotations/instances_<split>.json`, and the same format as written by other tools.
 
-A box is [x, y, width, height] in pixels from the outer corner of the first pixel. Annotations of pictures that the file
-does not list are none of its own, and are passed over.
+A box is [x, y, width, height] in pixels, measured from the outer corner of the first pixel.
+Annotations of images that the file does not list are ignored.
 """
 import collections
 import functools
@@ -11,21 +11,22 @@ import os
 
 from common.errors import UserError
 from datasets import images, splits
-from datasets.annotation import BadBox, annotate, relative_box
-from datasets.split_files import SplitFiles
+from datasets.annotation import BadBox, make_annotation, relative_box
+from datasets.split_files import SplitFileSource
 
-_ROBOFLOW = '_annotations.coco.json'   # one in the folder of each split
-_OF_YOLO = ('classes.txt', 'data.yaml')
-# All else, the outlines of objects first of all, takes several times the memory of what is wanted.
-_KEPT = frozenset(['images', 'annotations', 'categories', 'id', 'file_name', 'width', 'height', 'image_id',
-                   'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
+_ROBOFLOW_FILE = '_annotations.coco.json'   # one in the folder of each split
+_YOLO_CLASS_FILES = ('classes.txt', 'data.yaml')
+# Other keys are dropped while parsing: segmentations would need several times the memory.
+_USED_KEYS = frozenset([
+    'images', 'annotations', 'categories', 'id', 'file_name', 'width', 'height', 'image_id',
+    'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
 
 
-class CocoSource(SplitFiles):
-    """A folder with COCO JSON, or one such file, as a source; see `datasets.formats.Source`."""
-    kind = 'COCO JSON'
-    layout = f'COCO (annotations/instances_<split>.json or <split>/{_ROBOFLOW})'
-    ordered = True
+class CocoSource(SplitFileSource):
+    """A folder with COCO JSON, or a single such file."""
+    file_type = 'COCO JSON'
+    layout = f'COCO (annotations/instances_<split>.json or <split>/{_ROBOFLOW_FILE})'
+    has_class_order = True
 
     def __init__(self, path):
         super().__init__(path)
@@ -33,136 +34,172 @@ class CocoSource(SplitFiles):
             self._folder = os.path.dirname(self._folder) or '.'
 
     @classmethod
-    def recognises(cls, path):
-        """As of others; but the JSON at the top of YOLO text is a note of the tool that wrote it."""
-        noted = os.path.isdir(path) and any(os.path.isfile(os.path.join(path, name)) for name in _OF_YOLO)
-        return super().recognises(path) and not (noted and '' in cls.find(path))
+    def matches(cls, path):
+        """Return whether the path is, or contains, COCO JSON.
+
+        A JSON at the top of a folder of YOLO text does not count: annotation tools export notes
+        in this form.
+        """
+        is_yolo = os.path.isdir(path) and any(
+            os.path.isfile(os.path.join(path, name)) for name in _YOLO_CLASS_FILES)
+        return super().matches(path) and not (is_yolo and '' in cls.find_files(path))
 
     @staticmethod
-    def find(path):
-        """{split: JSON file}, the split '' where nobody has divided the pictures; {} where there are none."""
+    def find_files(path):
+        """Return the JSON files of a folder or file; see `SplitFileSource.find_files`."""
         if os.path.isfile(path):
-            return splits.by_name([path] if path.endswith('.json') else [])
-        inside = glob.glob(os.path.join(glob.escape(path), 'annotations', '*.json'))
-        # Captions and keypoints of the same pictures lie beside the instances; dataset.json is ours.
-        found = ([name for name in inside if os.path.basename(name).startswith('instances')] or inside
-                 or [name for name in glob.glob(os.path.join(glob.escape(path), '*.json'))
-                     if os.path.basename(name) != 'dataset.json'])
-        return splits.by_folder(path, _ROBOFLOW) or splits.by_name(found)
+            return splits.files_by_name([path] if path.endswith('.json') else [])
+        files = glob.glob(os.path.join(glob.escape(path), 'annotations', '*.json'))
+        # Files of captions and keypoints of the same images may be in the same folder.
+        instances = [file for file in files if os.path.basename(file).startswith('instances')]
+        if not files:
+            files = [file for file in glob.glob(os.path.join(glob.escape(path), '*.json'))
+                     if os.path.basename(file) != 'dataset.json']   # written by tf_convert_data.py
+        return (splits.files_by_folder(path, _ROBOFLOW_FILE)
+                or splits.files_by_name(instances or files))
 
     @staticmethod
-    def read(path):
-        """The content of a COCO JSON, without what is not kept; UserError where it is none."""
+    def read_file(path):
+        """Return the content of a COCO JSON, reduced to the keys that are used.
+
+        Raises:
+            UserError: If the file cannot be read, or is not COCO JSON with boxes.
+        """
+        def drop_unused(item):
+            return {key: item[key] for key in _USED_KEYS & item.keys()}
         try:
             with open(path, encoding='utf-8-sig') as file:
-                content = json.load(file, object_hook=lambda found: {key: found[key] for key in _KEPT & found.keys()})
+                content = json.load(file, object_hook=drop_unused)
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f'{path} cannot be read as JSON ({error})') from error
         for key in ('images', 'annotations', 'categories'):
-            missing = [] if key == 'annotations' else None   # which pictures without public labels lack
-            part = content.get(key, missing) if isinstance(content, dict) else None
-            if not isinstance(part, list) or not all(isinstance(item, dict) for item in part):
-                raise UserError(f"{path} is no COCO JSON of boxes: it has no list '{key}'")
+            default = [] if key == 'annotations' else None   # files of unlabeled images have none
+            values = content.get(key, default) if isinstance(content, dict) else None
+            if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
+                raise UserError(f"{path} is not COCO JSON with boxes: it has no list '{key}'")
         return content
 
-    def pictures(self, split):
-        """File name -> function (on_bad_box=None) -> `Annotation`."""
-        path, content = self.content(split)
+    def image_readers(self, split):
+        """Return the images of a split: file name -> image reader."""
+        path, content = self.load_split(split)
         if 'annotations' not in content:
-            raise UserError(f"{path} is no COCO JSON of boxes: it has no list 'annotations'; where labels are not "
-                            f'public, as those of COCO test, --without_labels converts the pictures alone')
-        names = _categories(path, content)
-        boxes = collections.defaultdict(list)
+            raise UserError(f"{path} is not COCO JSON with boxes: it has no list 'annotations'; "
+                            f'pass --without_labels if the labels are not public, as those of COCO '
+                            f'test')
+        names = _category_names(path, content)
+        annotations = collections.defaultdict(list)
         for item in content['annotations']:
-            boxes[item.get('image_id')].append((names.get(item.get('category_id')), item))
-        if boxes and not boxes.keys() & {image.get('id') for image in content['images']}:
-            raise UserError(f"{path}: no annotation's image_id is the id of an image; correct the numbers")
-        return self._pictures(split, boxes)
+            annotations[item.get('image_id')].append((names.get(item.get('category_id')), item))
+        if annotations and not annotations.keys() & {item.get('id') for item in content['images']}:
+            raise UserError(f'{path}: no image_id of an annotation is the id of an image; correct '
+                            f'the ids')
+        return self._readers(split, annotations)
 
-    def unlabelled(self, split):
-        """Likewise, without their boxes."""
-        return self._pictures(split, collections.defaultdict(list))
+    def unlabeled_readers(self, split):
+        """Return the images of a split without their boxes: file name -> image reader."""
+        return self._readers(split, collections.defaultdict(list))
 
-    def _pictures(self, split, boxes):
-        """As `pictures`. boxes: id of an image -> [(class name or None, annotation), ...]."""
-        path, content = self.content(split)
-        # The pictures of COCO's test-dev2017 are among those of test2017.
-        of_split = dict.fromkeys((split, split.replace('test-dev', 'test'))) if split else ()
-        folders = [os.path.join(self._folder, name) for name in (
-            *(os.path.join(*parts) for name in of_split for parts in ((name,), ('images', name))),
-            'images/default', 'images', '')]
-        folders = list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
-        numbers = collections.Counter(image.get('id') for image in content['images'])
-        for number, times in numbers.most_common(1):
-            if times > 1:
-                raise UserError(f'{path} has {times} images of the id {number}; give each its own')
-        found = {}
-        for image in content['images']:
-            if not isinstance(image.get('file_name'), str) or 'id' not in image:
-                raise UserError(f'{path}: an image has no file_name or no id: {json.dumps(image)[:100]}')
-            if image['file_name'] in found:
-                raise UserError(f"{path} lists '{image['file_name']}' more than once; remove what is double")
-            found[image['file_name']] = functools.partial(_read_picture, path, folders, image, boxes[image['id']])
-        if not found:
-            raise UserError(f'{path} lists no pictures')
-        return found
+    def categories(self, split):
+        """Return the categories of a split: name -> id, in the order of the ids."""
+        names = _category_names(*self.load_split(split))
+        return {names[category_id]: category_id for category_id in sorted(names)}
 
     def class_names(self, splits):
-        """Names of the categories, those of the lowest numbers first."""
-        found = {number: name for split in splits for number, name in _categories(*self.content(split)).items()}
-        return list(dict.fromkeys(found[number] for number in sorted(found)))
+        """Return the names of the categories of several splits, in the order of their ids."""
+        names = {category_id: name for split in splits
+                 for name, category_id in self.categories(split).items()}
+        return list(dict.fromkeys(names[category_id] for category_id in sorted(names)))
 
-    def source_ids(self, splits):
-        """Category name -> its number; a name that has another in another split has none."""
-        pairs = {pair for split in splits for pair in _categories(*self.content(split)).items()}
-        numbers = collections.Counter(name for _, name in pairs)
-        return {name: number for number, name in pairs if numbers[name] == 1}
+    def _readers(self, split, annotations):
+        """Return image readers; annotations: image id -> list of (class name or None, item)."""
+        path, content = self.load_split(split)
+        id_counts = collections.Counter(item.get('id') for item in content['images'])
+        for image_id, count in id_counts.most_common(1):
+            if count > 1:
+                raise UserError(f'{path} has {count} images with the id {image_id}; make the ids '
+                                f'unique')
+        folders, readers = self._image_folders(split, path), {}
+        for item in content['images']:
+            if not isinstance(item.get('file_name'), str) or 'id' not in item:
+                raise UserError(f'{path}: an image has no file_name or no id: '
+                                f'{json.dumps(item)[:100]}')
+            if item['file_name'] in readers:
+                raise UserError(f"{path} lists '{item['file_name']}' more than once; remove the "
+                                f'duplicates')
+            readers[item['file_name']] = functools.partial(
+                _read_annotation, path, folders, item, annotations[item['id']])
+        if not readers:
+            raise UserError(f'{path} lists no images')
+        return readers
+
+    def _image_folders(self, split, path):
+        """Return the existing folders that may contain the images of a split, in search order."""
+        # The images of COCO's test-dev2017 are a part of those of test2017.
+        names = dict.fromkeys((split, split.replace('test-dev', 'test'))) if split else ()
+        folders = [os.path.join(self._folder, folder) for folder in (
+            *(folder for name in names for folder in (name, os.path.join('images', name))),
+            'images/default', 'images', '')]
+        return list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
 
 
-def _categories(path, content):
-    """Number -> name of each category.
+def _category_names(path, content):
+    """Return the names of the categories: id -> name.
 
-    Roboflow begins with one that only groups the others and has no boxes: it is left out.
+    The first category of files from Roboflow is a group of the others without boxes of its own; it
+    is omitted.
     """
     items = content['categories']
-    used = {item.get('category_id') for item in content.get('annotations', ())}
+    used_ids = {item.get('category_id') for item in content.get('annotations', ())}
     groups = {item.get('supercategory') for item in items}
-    found = {item.get('id'): str(item.get('name', '')).strip() for item in items
-             if item.get('supercategory') != 'none' or item.get('name') not in groups or item.get('id') in used}
-    if not all(isinstance(number, int) and name for number, name in found.items()):
-        raise UserError(f'{path}: a category has no name, or an id that is no whole number')
-    names = list(found.values())
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or len({item.get('id') for item in items}) < len(items):
-        raise UserError(f"{path} has two categories of one name or id{': ' if twice else ''}{', '.join(twice)}; "
-                        f'give each its own')
-    return found
+    names = {item.get('id'): str(item.get('name', '')).strip() for item in items
+             if item.get('supercategory') != 'none' or item.get('name') not in groups
+             or item.get('id') in used_ids}
+    if not all(isinstance(category_id, int) and name for category_id, name in names.items()):
+        raise UserError(f'{path}: a category has no name, or an id that is not an integer')
+    all_names = list(names.values())
+    duplicates = sorted({name for name in all_names if all_names.count(name) > 1})
+    if duplicates or len({item.get('id') for item in items}) < len(items):
+        raise UserError(f"{path} has two categories with the same name or id"
+                        f"{': ' if duplicates else ''}{', '.join(duplicates)}; make them unique")
+    return names
 
 
-def _read_picture(path, folders, image, items, on_bad_box=None):
-    """The `Annotation` of an image; items: (class name or None, annotation)."""
+def _read_annotation(path, folders, image, items, on_bad_box=None):
+    """Read one image and its boxes as `Annotation`.
+
+    Args:
+        path: Path of the JSON, for error messages.
+        folders: Folders to search for the image.
+        image: Entry of the image in the JSON.
+        items: List of (class name or None, entry of the annotation in the JSON).
+        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+    """
     image_path = images.find_image(image['file_name'], folders, path)
     jpeg = images.read_jpeg(image_path)
-    said = image.get('width', jpeg.width), image.get('height', jpeg.height)
-    if said != (jpeg.width, jpeg.height):
-        raise UserError(f"{path} says that {image['file_name']} has {said[0]}x{said[1]} pixels, but the file has "
-                        f'{jpeg.width}x{jpeg.height}: its boxes would lie elsewhere; annotate the file as it is stored')
-    found = annotate(image_path, jpeg, items, functools.partial(_truth, path, image, jpeg), on_bad_box,
-                     source_id=str(image['id']))
-    return found if any(found.area) else found._replace(area=())
+    width, height = image.get('width', jpeg.width), image.get('height', jpeg.height)
+    if (width, height) != (jpeg.width, jpeg.height):
+        raise UserError(f"{path}: the size of {image['file_name']} is {width}x{height} pixels, but "
+                        f'the file has {jpeg.width}x{jpeg.height}, so its boxes would be '
+                        f'misplaced; annotate the file as it is stored')
+    annotation = make_annotation(
+        image_path, jpeg, items, functools.partial(_parse_annotation, path, image, jpeg),
+        on_bad_box, source_id=str(image['id']))
+    return annotation if any(annotation.area) else annotation._replace(area=())
 
 
-def _truth(path, image, jpeg, named):
-    """(class name, annotation) -> what `annotate` wants, crowd and area included."""
-    name, item = named
-    what = f"{path}: annotation {item.get('id')} of {image['file_name']}"
+def _parse_annotation(path, image, jpeg, named_item):
+    """Return all values of `PER_BOX_FIELDS` of a (class name or None, annotation entry)."""
+    name, item = named_item
+    description = f"{path}: annotation {item.get('id')} of {image['file_name']}"
     if name is None:
-        raise BadBox('unknown', f"{what} has the category {item.get('category_id')}, which is not among the categories")
+        raise BadBox('unknown', f'{description} has the category_id {item.get("category_id")}, '
+                                f'which is not among the categories')
     try:
         x, y, width, height = map(float, item['bbox'])
-        crowd, area = int(item.get('iscrowd') or 0), float(item.get('area') or 0)
+        iscrowd, area = int(item.get('iscrowd') or 0), float(item.get('area') or 0)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadBox('unreadable', f'{what} has no bbox of four numbers x, y, width, height, or an unreadable area or '
-                                   f'iscrowd') from error
-    what += f" ('{name}', x {x:g}, y {y:g}, width {width:g}, height {height:g})"
-    return relative_box(what, (x, y, x + width, y + height), jpeg), name, False, False, crowd > 0, area
+        raise BadBox('unreadable', f'{description} has no bbox of four numbers x, y, width, '
+                                   f'height, or an invalid area or iscrowd') from error
+    description += f" ('{name}', x {x:g}, y {y:g}, width {width:g}, height {height:g})"
+    box = relative_box(description, (x, y, x + width, y + height), jpeg)
+    return box, name, False, False, iscrowd > 0, area

@@ -1,5 +1,8 @@
-"""A converted data set by name, split and folder. Nothing about any data set is written here but the names of
-files that public TF1 SSD converters make."""
+"""Converted datasets, by name, split and folder.
+
+The code does not depend on any particular dataset, except for the file names that public TF1 SSD
+converters use.
+"""
 import glob
 import hashlib
 import os
@@ -7,129 +10,159 @@ import re
 from typing import NamedTuple
 
 from common.errors import UserError
-from datasets import dataset_info
-from datasets import records, voc
+from datasets import dataset_info, records, voc
 
-# Names that public scripts pass -> prefix of the files that public converters write.
+# Dataset names as passed by public scripts -> file name prefixes as written by public converters.
 PUBLIC_PREFIXES = {'pascalvoc_2007': 'voc_2007', 'pascalvoc_2012': 'voc_2012'}
 
 
 class Dataset(NamedTuple):
-    """One split, ready to be read."""
+    """One split of a converted dataset, with the byte offsets of its records.
+
+    Attributes:
+        name: Name of the dataset.
+        split: Name of the split.
+        files: Sorted list of the paths of the shards.
+        offsets: List with one array per file: [n] int64, byte offsets of its records.
+        class_names: Names of the classes, label 1 first.
+        fingerprint: Hash of the content of all records, in their order, and the class names.
+        source_ids: Ids of the classes in the source (such as COCO's category ids), in the order of
+            `class_names`, or None.
+    """
     name: str
     split: str
-    files: list          # paths, sorted
-    offsets: list        # per file, [n] int64 byte offsets of its records
-    class_names: list    # label 1 first
-    fingerprint: str     # of the content of all records, in their order, and the classes
-    source_ids: list = None   # what the source calls each class (category ids of COCO), in their order; or None
+    files: list
+    offsets: list
+    class_names: list
+    fingerprint: str
+    source_ids: list = None
 
     @property
     def num_examples(self):
-        """Pictures in the split."""
+        """Number of records."""
         return sum(len(offsets) for offsets in self.offsets)
 
     @property
     def num_classes(self):
-        """C: classes, background included."""
+        """Number of classes C, with the background."""
         return len(self.class_names) + 1
 
 
 def get_dataset(dataset_name, split, folder, num_classes=0):
-    """The `Dataset` in a folder; UserError where something is missing or contradicts itself.
+    """Return the `Dataset` of a split.
 
-    dataset_name: may be empty where the folder holds a dataset.json. num_classes: 0, or what the caller
-    believes C to be.
+    Args:
+        dataset_name: Name of the dataset. May be empty if the folder has a dataset.json.
+        split: Name of the split.
+        folder: Folder of the records.
+        num_classes: Expected number of classes with the background; 0: not checked. Required for
+            records without class names.
+
+    Raises:
+        UserError: If files are missing, or contradict each other or the arguments.
     """
     if not folder:
-        raise UserError('no --dataset_dir given: pass the folder that tf_convert_data.py wrote')
+        raise UserError('--dataset_dir is missing; pass the folder that tf_convert_data.py wrote')
     if not os.path.isdir(folder):
-        raise UserError(f'the dataset_dir {folder} does not exist; make it with tf_convert_data.py')
-    facts = dataset_info.read_info(folder)
-    if facts:
-        name, files = _described(facts, dataset_name, split, folder)
+        raise UserError(f'the dataset_dir {folder} does not exist; create it with '
+                        f'tf_convert_data.py')
+    info = dataset_info.read_info(folder)
+    if info:
+        name, files = info['name'], _files_of_info(info, dataset_name, split, folder)
     else:
-        name, files = dataset_name, _undescribed(dataset_name, split, folder)
-    offsets, checksums = zip(*(records.index_records(path) for path in files), strict=True)
-    _check_counts(facts, split, files, offsets)
-    classes = _class_names(facts, dataset_name, folder, num_classes)
-    dataset = Dataset(name, split, files, list(offsets), classes, _fingerprint(checksums, classes),
-                      (facts or {}).get('source_ids'))
+        name, files = dataset_name, _files_of_pattern(dataset_name, split, folder)
+    offsets, checksums = zip(*map(records.index_records, files), strict=True)
+    if info:
+        _check_counts(info['splits'][split]['shards'], files, offsets)
+    class_names = _class_names(info, dataset_name, folder, num_classes)
+    dataset = Dataset(name, split, files, list(offsets), class_names,
+                      _fingerprint(checksums, class_names), (info or {}).get('source_ids'))
     if not dataset.num_examples:
-        raise UserError(f"the split '{split}' in {folder} holds no records")
+        raise UserError(f"the split '{split}' in {folder} has no records")
     if num_classes and num_classes != dataset.num_classes:
-        raise UserError(f'--num_classes={num_classes}, but {folder} has {dataset.num_classes - 1} classes, '
-                        f'{dataset.num_classes} with the background; pass that, or leave the flag out')
+        raise UserError(f'--num_classes={num_classes}, but {folder} has {dataset.num_classes - 1} '
+                        f'classes, {dataset.num_classes} with the background; pass '
+                        f'{dataset.num_classes}, or omit the flag')
     return dataset
 
 
 def split_names(dataset_name, folder):
-    """Names of the splits in a folder, by its dataset.json or by the files of public converters."""
-    facts = dataset_info.read_info(folder)
-    if facts:
-        return list(facts['splits'])
+    """Return the splits in a folder of records, from dataset.json or the names of the files.
+
+    If there are none, ['train'] is returned, for which `get_dataset` raises a helpful error.
+    """
+    info = dataset_info.read_info(folder)
+    if info:
+        return list(info['splits'])
     prefix = re.escape(PUBLIC_PREFIXES.get(dataset_name, dataset_name))
-    found = (re.fullmatch(prefix + r'_(.+?)_\d+(-of-\d+)?\.tfrecord', name) for name in os.listdir(folder))
-    return sorted({match.group(1) for match in found if match}) or ['train']   # which then says what is missing
+    pattern = re.compile(prefix + r'_(.+?)_\d+(-of-\d+)?\.tfrecord')
+    matches = filter(None, map(pattern.fullmatch, os.listdir(folder)))
+    return sorted({match.group(1) for match in matches}) or ['train']
+
+
+def _files_of_info(info, dataset_name, split, folder):
+    """Return the paths of the shards of a split that dataset.json lists."""
+    if dataset_name and dataset_name != info['name']:
+        raise UserError(f"{folder} contains the dataset '{info['name']}', not '{dataset_name}'; "
+                        f'correct or omit --dataset_name')
+    if split not in info['splits']:
+        raise UserError(f"{folder} has no split '{split}'; its splits are: "
+                        f"{', '.join(info['splits'])}")
+    files = [os.path.join(folder, shard) for shard in sorted(info['splits'][split]['shards'])]
+    missing = [path for path in files if not os.path.exists(path)]
+    if missing:
+        raise UserError(f'{missing[0]} is missing, but {dataset_info.INFO_FILE} lists it; convert '
+                        f'the data again')
+    return files
+
+
+def _files_of_pattern(dataset_name, split, folder):
+    """Return the paths of the shards of a split as public converters name them."""
+    if not dataset_name:
+        raise UserError(f'{folder} has no {dataset_info.INFO_FILE}; pass --dataset_name, or '
+                        f'convert the data with tf_convert_data.py')
+    prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
+    pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
+    # Excludes the files of a split such as 'train_small', which the glob for 'train' matches too.
+    exact = re.compile(re.escape(f'{prefix}_{split}_') + r'\d+(-of-\d+)?\.tfrecord$')
+    files = sorted(path for path in glob.glob(pattern) if exact.match(os.path.basename(path)))
+    if not files:
+        names = sorted(map(os.path.basename, glob.glob(os.path.join(folder, '*.tfrecord'))))
+        raise UserError(f'no file matches {pattern}; the folder contains '
+                        f"{', '.join(names[:3]) or 'no .tfrecord files'}")
+    matches = filter(None, (re.search(r'-of-(\d+)\.', path) for path in files))
+    totals = {int(match.group(1)) for match in matches}
+    if totals and totals != {len(files)}:
+        raise UserError(f'{pattern} matches {len(files)} files, which are not one complete set of '
+                        f'shards; convert the data again')
+    return files
+
+
+def _check_counts(shards, files, offsets):
+    """Compare the numbers of records with those in dataset.json: {file name: count}."""
+    for path, file_offsets in zip(files, offsets, strict=True):
+        expected = shards[os.path.basename(path)]
+        if len(file_offsets) != expected:
+            raise UserError(f'{path} has {len(file_offsets)} records, but {expected} according to '
+                            f'{dataset_info.INFO_FILE}; convert the data again')
+
+
+def _class_names(info, dataset_name, folder, num_classes):
+    """Return the class names, label 1 first; generated ones if only their number is known."""
+    labels_path = os.path.join(folder, dataset_info.LABELS_FILE)
+    if info:
+        return info['classes']
+    if os.path.exists(labels_path):
+        return dataset_info.read_labels(labels_path)
+    if dataset_name.startswith(('pascalvoc', 'voc')):
+        return list(voc.CLASSES)
+    if num_classes < 2:
+        raise UserError(f'{folder} has no {dataset_info.LABELS_FILE}; pass --num_classes (with the '
+                        f'background), or add a {dataset_info.LABELS_FILE} with one line id:name '
+                        f'per class')
+    return [f'class_{label}' for label in range(1, num_classes)]
 
 
 def _fingerprint(checksums, class_names):
     content = b''.join(part.tobytes() for part in checksums) + '\n'.join(class_names).encode()
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _described(facts, dataset_name, split, folder):
-    """Name and files of a split by dataset.json."""
-    if dataset_name and dataset_name != facts['name']:
-        raise UserError(f"{folder} holds the data set '{facts['name']}', not '{dataset_name}'; correct "
-                        f'--dataset_name or leave it out')
-    if split not in facts['splits']:
-        raise UserError(f"{folder} has no split '{split}'; its splits are: {', '.join(facts['splits'])}")
-    files = [os.path.join(folder, shard) for shard in sorted(facts['splits'][split]['shards'])]
-    missing = [path for path in files if not os.path.exists(path)]
-    if missing:
-        raise UserError(f'{missing[0]} is missing, but {dataset_info.INFO_FILE} beside it names it; '
-                        f'convert the data anew')
-    return facts['name'], files
-
-
-def _undescribed(dataset_name, split, folder):
-    """Files of a split by the pattern of public converters."""
-    if not dataset_name:
-        raise UserError(f'{folder} holds no {dataset_info.INFO_FILE}: name the data set with --dataset_name, or convert '
-                        f'it with tf_convert_data.py')
-    prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
-    pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
-    # A split 'train' is not the 'train_small' whose files begin alike.
-    whole = re.compile(re.escape(f'{prefix}_{split}_') + r'\d+(-of-\d+)?\.tfrecord$')
-    files = sorted(path for path in glob.glob(pattern) if whole.match(os.path.basename(path)))
-    if not files:
-        there = sorted(os.path.basename(path) for path in glob.glob(os.path.join(folder, '*.tfrecord')))
-        raise UserError(f"no file matches {pattern}; "
-                        f"{'the folder holds ' + ', '.join(there[:3]) if there else 'the folder holds no .tfrecord'}")
-    counts = {match.group(1) for match in (re.search(r'-of-(\d+)\.', path) for path in files) if match}
-    if counts and (len(counts) > 1 or int(counts.pop()) != len(files)):
-        raise UserError(f'{pattern} matches {len(files)} files, which are not one whole set; convert the data anew')
-    return files
-
-
-def _check_counts(facts, split, files, offsets):
-    for path, found in zip(files, offsets, strict=True) if facts else ():
-        expected = facts['splits'][split]['shards'][os.path.basename(path)]
-        if len(found) != expected:
-            raise UserError(f'{path} holds {len(found)} records, but {dataset_info.INFO_FILE} says {expected}; '
-                            f'convert the data anew')
-
-
-def _class_names(facts, dataset_name, folder, num_classes):
-    labels = os.path.join(folder, dataset_info.LABELS_FILE)
-    if facts:
-        return facts['classes']
-    if os.path.exists(labels):
-        return dataset_info.read_labels(labels)
-    if dataset_name.startswith(('pascalvoc', 'voc')):
-        return list(voc.CLASSES)
-    if num_classes < 2:
-        raise UserError(f'{folder} has no {dataset_info.LABELS_FILE}: pass --num_classes (background included), '
-                        f'or put a {dataset_info.LABELS_FILE} there with a line id:name for each class')
-    return [f'class_{label}' for label in range(1, num_classes)]

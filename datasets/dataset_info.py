@@ -1,4 +1,4 @@
-"""What lies beside the shards: `labels.txt` (`id:name`, the slim convention) and `dataset.json`."""
+"""The files beside the shards: `labels.txt` (`id:name`, as in tf-slim) and `dataset.json`."""
 import os
 
 from common.errors import UserError
@@ -7,52 +7,77 @@ from common.files import read_json, write_atomically, write_json
 LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
 
 
-def write_labels(folder, names):
-    """labels.txt for class names, the first of which has label 1; 0 is the background."""
-    lines = [f'{label}:{name}' for label, name in enumerate(['background', *names])]
+def write_labels(folder, class_names):
+    """Write labels.txt. The first class has label 1; label 0 is the background."""
+    lines = [f'{label}:{name}' for label, name in enumerate(['background', *class_names])]
     write_atomically(os.path.join(folder, LABELS_FILE), '\n'.join(lines) + '\n')
 
 
 def read_labels(path):
-    """Class names of a labels file, label 1 first. Lines are `id:name`, or names alone, in order."""
+    """Read the class names of a labels file, label 1 first.
+
+    The lines are `id:name`, or names only, in the order of their labels. A background is ignored.
+
+    Raises:
+        UserError: If the file cannot be read or has no names, duplicates or gaps in the labels.
+    """
     try:
         with open(path, encoding='utf-8-sig') as file:
             lines = [line.strip() for line in file if line.strip()]
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error
     except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text') from error
-    if lines and all(line.partition(':')[0].isdigit() and ':' in line for line in lines):
-        by_label = {int(label): name.strip() for label, _, name in (line.partition(':') for line in lines)}
+        raise UserError(f'{path} is not UTF-8 text; save it as UTF-8') from error
+    parts = [line.partition(':') for line in lines]
+    if lines and all(label.isdigit() and separator for label, separator, _ in parts):
+        by_label = {int(label): name.strip() for label, _, name in parts}
         by_label.pop(0, None)
         if sorted(by_label) != list(range(1, len(by_label) + 1)):
-            raise UserError(f'{path}: labels are not 1, 2, 3, ... without gaps: {sorted(by_label)}')
+            raise UserError(f'{path}: the labels {sorted(by_label)} have gaps; number the classes '
+                            f'1, 2, 3, ...')
         names = [by_label[label] for label in sorted(by_label)]
     else:
         names = [line for line in lines if line != 'background']
     if not names:
-        raise UserError(f'{path} names no classes')
-    if len(set(names)) < len(names):
-        raise UserError(f"{path} names a class twice: {', '.join(sorted(n for n in set(names) if names.count(n) > 1))}")
+        raise UserError(f'{path} has no class names')
+    duplicates = sorted(name for name in set(names) if names.count(name) > 1)
+    if duplicates:
+        raise UserError(f"{path} has duplicate class names: {', '.join(duplicates)}")
     return names
 
 
 def read_info(folder):
-    """The content of dataset.json, or None where there is none (records of other converters)."""
-    facts = read_json(os.path.join(folder, INFO_FILE), 'convert the data anew')
-    if facts is not None and not (isinstance(facts, dict) and {'name', 'classes', 'splits'} <= facts.keys()):
-        raise UserError(f'{os.path.join(folder, INFO_FILE)} is none of this project; convert the data anew')
-    return facts
+    """Return the content of dataset.json, or None if there is none.
 
+    Records of other converters have none.
 
-def write_split(folder, name, classes, split, shards, source_ids=None, **more):
-    """Adds a split to dataset.json.
-
-    shards: file name -> number of examples. source_ids: what the source calls each class, a list of int in the order of
-    `classes`, or None. more: further facts of the split.
+    Raises:
+        UserError: If the file cannot be read, or is not written by tf_convert_data.py.
     """
-    facts = read_info(folder) or {'name': name, 'classes': list(classes), 'splits': {}}
+    info = read_json(os.path.join(folder, INFO_FILE), 'convert the data again')
+    if info is not None and not (
+            isinstance(info, dict) and {'name', 'classes', 'splits'} <= info.keys()):
+        raise UserError(f'{os.path.join(folder, INFO_FILE)} is not written by tf_convert_data.py; '
+                        f'convert the data again')
+    return info
+
+
+def write_split(folder, dataset_name, class_names, split, shards, source_ids=None, **details):
+    """Add a split to dataset.json, or replace it.
+
+    Args:
+        folder: Folder of the records.
+        dataset_name: Name of the dataset.
+        class_names: Names of the classes, label 1 first.
+        split: Name of the split.
+        shards: {file name: number of records}.
+        source_ids: Ids of the classes in the source, a list of int in the order of `class_names`,
+            or None.
+        **details: Further entries of the split.
+    """
+    info = read_info(folder) or {
+        'name': dataset_name, 'classes': list(class_names), 'splits': {}}
     if source_ids:
-        facts['source_ids'] = list(source_ids)
-    facts['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **more}
-    write_json(os.path.join(folder, INFO_FILE), facts)
+        info['source_ids'] = list(source_ids)
+    info['splits'][split] = {'examples': sum(shards.values()), 'shards': shards, **details}
+    write_json(os.path.join(folder, INFO_FILE), info)

@@ -1,134 +1,154 @@
-"""Annotated pictures on disk, whatever their format: which formats there are, and what a folder holds.
+"""Annotated images in any of the known formats: detection of the format, and splits by ratio.
 
-python -m datasets.formats FOLDER SPLIT N [RATIO]      prints the paths of the first N pictures of a split
+python -m datasets.formats FOLDER SPLIT N [RATIO]      prints the paths of a split's first N images
 """
+import functools
 import os
 import sys
-from typing import Protocol
 
 from common.errors import UserError
-from datasets import coco, csv_boxes, splits, voc, yolo
+from datasets import splits
+from datasets.annotation_source import AnnotationSource
+from datasets.coco import CocoSource
+from datasets.csv_boxes import CsvSource
+from datasets.voc import VocSource
+from datasets.yolo import YoloSource
+
+# In the order of detection. VOC is first: folders in VOC layout often contain CSV files too.
+FORMATS = {'voc': VocSource, 'coco': CocoSource, 'yolo': YoloSource, 'csv': CsvSource}
 
 
-class Source(Protocol):
-    """What the reader of each format is, made from the path of a folder or file."""
-    layout: str      # what it looks like, for people
-    ordered: bool    # whether it says in which order its classes come
+class RatioSplitSource(AnnotationSource):
+    """A source without splits whose images are split by ratio.
 
-    @staticmethod
-    def recognises(path):
-        """Whether the folder or file looks like this format."""
+    Args:
+        source: `AnnotationSource`.
+        path: Path of the source, for error messages.
+        shares: {split: share}, as returned by `splits.parse_ratio`.
+        seed: Seed of `splits.assign_to_splits`.
 
-    def split_names(self):
-        """Names of its splits; none where nobody has divided its pictures."""
-
-    def pictures(self, split):
-        """The pictures of a split, of all that is not divided if that is None: a dict, in order.
-
-        Identifier -> function (on_bad_box=None) -> `Annotation`, which can be pickled. on_bad_box: function (BadBox)
-        that is told of each box that is left out; without it the first one is raised.
-        """
-
-    def class_names(self, splits):
-        """Names of the classes of these splits, in its order or sorted."""
-
-    def source_ids(self, splits):
-        """Class name -> the number by which the source calls it; {} where it has none."""
-
-
-# In the order in which they are tried: folders in VOC layout often hold other tables too.
-FORMATS = {'voc': voc.VocSource, 'coco': coco.CocoSource, 'yolo': yolo.YoloSource, 'csv': csv_boxes.CsvSource}
-
-
-class Divided:
-    """A `Source` whose pictures nobody had divided, divided by shares."""
+    Raises:
+        UserError: If the source has splits.
+    """
 
     def __init__(self, source, path, shares, seed):
-        there = source.split_names()
-        if there:
-            raise UserError(f"{path} has splits already ({', '.join(there)}); leave --split_ratio out")
-        self.ordered = source.ordered
+        super().__init__(path)
+        if source.split_names():
+            raise UserError(f"{path} has splits already ({', '.join(source.split_names())}); omit "
+                            f'--split_ratio')
+        self.has_class_order = source.has_class_order
         self._source, self._shares, self._seed = source, shares, seed
-        self._found = None
+        self._readers = None
 
     def split_names(self):
-        """Names of the shares."""
+        """Return the names of the shares, in their order."""
         return list(self._shares)
 
-    def pictures(self, split):
-        """As the source has them."""
+    def image_readers(self, split):
+        """Return the images of a split: identifier -> image reader."""
+        self._check_split(split)
+        if self._readers is None:
+            readers = self._source.image_readers(None)
+            assigned = splits.assign_to_splits(readers, self._shares, self._seed)
+            self._readers = {name: {identifier: readers[identifier] for identifier in identifiers}
+                             for name, identifiers in assigned.items()}
+        return self._readers[split]
+
+    def categories(self, split):
+        """Return the classes of the whole source, so that all splits have the same classes."""
+        self._check_split(split)
+        return self._all_categories
+
+    @functools.cached_property
+    def _all_categories(self):
+        return self._source.categories(None)
+
+    def _check_split(self, split):
         if split not in self._shares:
-            raise UserError(f"--split_ratio makes no split '{split}', but {', '.join(self._shares)}")
-        if self._found is None:
-            there = self._source.pictures(None)
-            self._found = {name: {identifier: there[identifier] for identifier in identifiers}
-                           for name, identifiers in splits.divide(there, self._shares, self._seed).items()}
-        return self._found[split]
-
-    def class_names(self, names):
-        """Those of all shares, whichever are asked for: each must count the same classes."""
-        del names
-        return self._source.class_names([None])
-
-    def source_ids(self, names):
-        """Likewise."""
-        del names
-        return self._source.source_ids([None])
+            raise UserError(f"--split_ratio defines no split '{split}'; its splits are: "
+                            f"{', '.join(self._shares)}")
 
 
-def find(path, name='auto', shares=None, seed=0):
-    """The `Source` at a path. name: a key of `FORMATS`, or 'auto'. shares: as of `splits.parse_ratio`, or None."""
-    if not os.path.exists(path):
-        raise UserError(f'the dataset_dir {path} does not exist')
-    kinds = [kind for kind in FORMATS.values() if kind.recognises(path)] if name == 'auto' else [FORMATS[name]]
-    if not kinds:
-        raise UserError(f"{path} holds nothing of a known format: {'; '.join(k.layout for k in FORMATS.values())}; "
-                        f'--format names one')
-    source = kinds[0](path)
-    return Divided(source, path, shares, seed) if shares else source
+def open_source(path, format_name='auto', shares=None, seed=0):
+    """Return the `AnnotationSource` of a folder or file.
 
+    Args:
+        path: Path of the folder or file.
+        format_name: Key of `FORMATS`, or 'auto' to detect the format by the names of the files.
+        shares: Splits by ratio, as returned by `splits.parse_ratio`, for a source without splits.
+        seed: Seed of the splits by ratio.
 
-def split_names(source, path):
-    """The splits of a source; UserError where it has none."""
-    there = source.split_names()
-    if not there:
-        raise UserError(f'{path} has no split lists: pass --split_ratio=train=0.8,val=0.2, or (in VOC layout) put a '
-                        f'train.txt into ImageSets/Main, with the name of a picture without its extension in each line')
-    return there
-
-
-def unlabelled(source, split):
-    """The pictures of a split, as `Source.pictures` has them, without their boxes; UserError where a source has none.
+    Raises:
+        UserError: If the path does not exist, the format is unknown, or the files are invalid.
     """
-    if not hasattr(source, 'unlabelled'):
-        raise UserError('--without_labels is for pictures in the layout of VOC or of COCO with a split list; leave it '
-                        'out')
-    return source.unlabelled(split)
+    if not os.path.exists(path):
+        raise UserError(f'the dataset_dir {path} does not exist; correct the path')
+    if format_name == 'auto':
+        classes = [source for source in FORMATS.values() if source.matches(path)]
+    else:
+        classes = [FORMATS[format_name]]
+    if not classes:
+        layouts = '; '.join(source.layout for source in FORMATS.values())
+        raise UserError(f'{path} has no known format; expected one of {layouts}; pass --format to '
+                        f'choose one')
+    source = classes[0](path)
+    return RatioSplitSource(source, path, shares, seed) if shares else source
 
 
-def class_names(sources, names):
-    """Classes of several sources as one list: in the order of those that have one, or sorted."""
-    found = list(dict.fromkeys(name for source in sources for name in source.class_names(names)))
-    return found if any(source.ordered for source in sources) else sorted(found)
+def require_split_names(source, path):
+    """Return the names of the splits of a source; raise `UserError` if it has none."""
+    names = source.split_names()
+    if not names:
+        raise UserError(f'{path} has no splits; pass --split_ratio=train=0.8,val=0.2, or (in VOC '
+                        f'layout) add ImageSets/Main/train.txt with one image name without its '
+                        f'extension per line')
+    return names
 
 
-def source_ids(sources, names, classes):
-    """What the sources call each of these classes, a list of int; None where one has no number, or two."""
-    found = {}
+def unlabeled_readers(source, split):
+    """Return the images of a split without their boxes: identifier -> image reader.
+
+    Raises:
+        UserError: If the format does not support this.
+    """
+    if source.unlabeled_readers is None:
+        raise UserError('--without_labels supports only images in VOC or COCO format with split '
+                        'lists; omit it')
+    return source.unlabeled_readers(split)
+
+
+def merge_class_names(sources, split_names):
+    """Return the class names of several sources, without duplicates.
+
+    They are in the order of the sources if any of them has a class order, or else sorted.
+    """
+    names = list(dict.fromkeys(
+        name for source in sources for name in source.class_names(split_names)))
+    return names if any(source.has_class_order for source in sources) else sorted(names)
+
+
+def merge_source_ids(sources, split_names, class_names):
+    """Return the ids of the classes in the sources, a list of int in the order of `class_names`.
+
+    Returns None if one of the classes has no id, or different ids.
+    """
+    ids = {}
     for source in sources:
-        for name, number in source.source_ids(names).items():
-            found.setdefault(name, set()).add(number)
-    if any(len(found.get(name, ())) != 1 for name in classes):
+        for name, category_id in source.source_ids(split_names).items():
+            ids.setdefault(name, set()).add(category_id)
+    if any(len(ids.get(name, ())) != 1 for name in class_names):
         return None
-    return [min(found[name]) for name in classes]
+    return [min(ids[name]) for name in class_names]
 
 
-def _paths(path, split, count, ratio=''):
-    source = find(path, shares=splits.parse_ratio(ratio) if ratio else None)
-    return [read(lambda _: None).image_path for read in list(source.pictures(split).values())[:int(count)]]
+def _print_image_paths(path, split, count, ratio=''):
+    """Print the paths of the first images of a split, one per line."""
+    source = open_source(path, shares=splits.parse_ratio(ratio) if ratio else None)
+    readers = list(source.image_readers(split).values())[:int(count)]
+    print('\n'.join(read(lambda _: None).image_path for read in readers))
 
 
 if __name__ == '__main__':
     if not 4 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
-    print('\n'.join(_paths(*sys.argv[1:])))
+    _print_image_paths(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The ground truths of records without their pictures."""
+"""The ground-truth boxes of records, read without decoding the images."""
 import numpy as np
 from tqdm import tqdm
 
@@ -6,14 +6,19 @@ from datasets import records, schema
 
 
 def read_boxes(dataset):
-    """Boxes [M, 4] float32 of all records of a `Dataset` that training would learn: cut to the picture, no crowds."""
-    places = [(path, offset) for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
-              for offset in offsets]
-    found = [np.zeros([0, 4], np.float32)]
-    for path, offset in tqdm(places, 'boxes', unit=' pictures'):
-        raw = schema.parse_raw(records.read_record(path, offset))
-        boxes = np.array(raw.sides, np.float32).T.reshape(-1, 4)
-        crowds = np.array(raw.iscrowd or [0] * len(boxes), bool)
-        found.append(np.clip(boxes, 0, 1)[~crowds])
-    boxes = np.concatenate(found)
+    """Read the boxes that training would use from all records of a `Dataset`.
+
+    Returns:
+        [M, 4] float32, (ymin, xmin, ymax, xmax) clipped to [0, 1], without crowds and empty boxes.
+    """
+    locations = [(path, offset)
+                 for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
+                 for offset in offsets]
+    parts = [np.zeros([0, 4], np.float32)]
+    for path, offset in tqdm(locations, 'boxes', unit=' images'):
+        record = schema.parse_raw(records.read_record(path, offset))
+        boxes = np.array(record.coordinates, np.float32).T.reshape(-1, 4)
+        is_crowd = np.array(record.iscrowd or [0] * len(boxes), bool)
+        parts.append(np.clip(boxes, 0, 1)[~is_crowd])
+    boxes = np.concatenate(parts)
     return boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)]

@@ -125,7 +125,7 @@ def training_batches(dataset, to_example, order, global_step, num_readers=4, num
     @_without_autograph
     def make_example(k, serialized):
         record = _parse(serialized, dataset)
-        record = schema.with_boxes(~record['iscrowd'], record)
+        record = schema.select_boxes(record, ~record['iscrowd'])
         return to_example(record, tf.stack([tf.cast(order.seed, tf.int64), k]))
 
     first = tf.cast(global_step, tf.int64) * order.batch_size

@@ -1,6 +1,8 @@
-"""Many pictures read in order by several processes, a bounded number of them ahead.
+"""Reading of annotated images in several processes, in order and with bounded memory.
 
-What runs in those processes imports no TensorFlow, which would cost each of them half a gigabyte.
+An image reader is a function `read(on_bad_box)` that returns an `Annotation`; see
+`annotation_source.AnnotationSource`. The code that runs in the worker processes must not import
+TensorFlow, which would take half a gigabyte per process.
 """
 import collections
 import concurrent.futures
@@ -15,74 +17,87 @@ from typing import NamedTuple
 from common.errors import UserError
 from datasets.annotation import Annotation
 
-_AHEAD = 8          # pictures for each process, read or waiting: what bounds the memory
-_WORTH_IT = 200     # pictures that one process reads while another starts
+_MAX_PENDING = 8   # images per process that are submitted or read ahead; bounds the memory
+# One process reads about this many images in the time that another one needs to start.
+_MIN_IMAGES_PER_PROCESS = 200
 
 
-class Outcome(NamedTuple):
-    """What came of reading one picture."""
-    annotation: Annotation   # or None where that failed
-    bad_boxes: list          # of `BadBox`, which were left out
-    error: UserError         # why it failed, or None
+class ReadResult(NamedTuple):
+    """The result of reading one image: an annotation or an error."""
+    annotation: Annotation   # None if reading failed
+    bad_boxes: list          # `BadBox` errors of the boxes that were skipped
+    error: UserError         # why reading failed, or None
 
 
-def attempt(read):
-    """The `Outcome` of a function (on_bad_box) -> `Annotation`."""
+def try_read(read):
+    """Call an image reader and return a `ReadResult`, in which bad boxes are skipped."""
     bad_boxes = []
     try:
-        return Outcome(read(bad_boxes.append), bad_boxes, None)
+        return ReadResult(read(bad_boxes.append), bad_boxes, None)
     except UserError as error:
-        return Outcome(None, bad_boxes, error)
+        return ReadResult(None, bad_boxes, error)
 
 
-def outcomes(readers, num_workers=1):
-    """The `Outcome` of each of a list of functions (on_bad_box) -> `Annotation`, in order.
+def read_images(readers, num_workers=1):
+    """Yield the `ReadResult` of each image reader, in order.
 
-    num_workers: processes that read; fewer where there are few pictures. The functions go there pickled.
+    Args:
+        readers: List of image readers that can be pickled.
+        num_workers: Maximum number of processes; small numbers of images are read by fewer.
+
+    Raises:
+        UserError: If a process is killed.
     """
-    num_workers = min(num_workers, len(readers) // _WORTH_IT)
+    num_workers = min(num_workers, len(readers) // _MIN_IMAGES_PER_PROCESS)
     if num_workers < 2:
-        yield from map(attempt, readers)
+        yield from map(try_read, readers)
         return
-    # Fresh processes: what TensorFlow keeps in this one must not be forked.
-    pool = concurrent.futures.ProcessPoolExecutor(num_workers, multiprocessing.get_context('spawn'), _begin)
+    # Spawned, not forked: the state of TensorFlow in this process must not be copied.
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context('spawn'), _initialize_worker)
     try:
-        waiting = collections.deque()
+        pending = collections.deque()
         for read in readers:
-            waiting.append(pool.submit(attempt, read))
-            if len(waiting) >= _AHEAD * num_workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(pool.submit(try_read, read))
+            if len(pending) >= _MAX_PENDING * num_workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     except concurrent.futures.BrokenExecutor as error:
-        raise UserError('a process that reads pictures was killed, out of memory perhaps: pass a smaller '
-                        '--num_workers') from error
+        raise UserError('a process that reads images was killed, probably because memory ran out; '
+                        'pass a smaller --num_workers') from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def annotations(readers, num_workers=1, on_bad_box=None):
-    """The `Annotation` of each picture, in order; the first UserError is raised.
+def read_annotations(readers, num_workers=1, on_bad_box=None):
+    """Yield the `Annotation` of each image reader, in order.
 
-    on_bad_box: function (BadBox) that is told of each box that is left out; without it the first one is raised.
+    Args:
+        readers: List of image readers that can be pickled.
+        num_workers: Maximum number of processes.
+        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+
+    Raises:
+        UserError: The first error of a reader.
     """
-    with contextlib.closing(outcomes(readers, num_workers)) as found:
-        for outcome in found:
-            for error in outcome.bad_boxes:
+    with contextlib.closing(read_images(readers, num_workers)) as results:
+        for result in results:
+            for error in result.bad_boxes:
                 if on_bad_box is None:
                     raise error
                 on_bad_box(error)
-            if outcome.error:
-                raise outcome.error
-            yield outcome.annotation
+            if result.error:
+                raise result.error
+            yield result.annotation
 
 
-def _begin():
-    """In a new process: Ctrl-C is for its parent, and it ends with that, however that ends."""
+def _initialize_worker():
+    """Leave Ctrl-C to the parent process, and exit when the parent ends for any reason."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
-    def watch():
+    def exit_with_parent():
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Files of TFRecords: written whole or not at all, and indexed so that any record can be read by itself."""
+"""TFRecord files: complete or not written at all, and indexed for random access."""
 import os
 import shutil
 import struct
@@ -9,19 +9,21 @@ import tensorflow.compat.v1 as tf
 
 from common.errors import UserError
 
-# A record is: length (8 bytes, little-endian), checksum of it (4), content, checksum of the content (4).
-_HEADER, _FOOTER = 12, 4
+# A record is: length (8 bytes, little-endian), checksum of the length (4), content, checksum of the
+# content (4).
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
 
 
 def shard_name(name, split, shard, num_shards):
-    """`<name>_<split>_00000-of-00004.tfrecord`, the slim convention."""
+    """Return `<name>_<split>_00000-of-00004.tfrecord`, the convention of tf-slim."""
     return f'{name}_{split}_{shard:05d}-of-{num_shards:05d}.tfrecord'
 
 
 class ShardWriter:
-    """Writes the shards of a split into a hidden folder, and moves them into place when all are whole.
+    """Context manager that writes all shards of a split, or none.
 
-    Use in a `with` block: an error in it leaves `output_dir` as it was.
+    The shards are written to a hidden folder and moved to `output_dir` on exit. If the context is
+    left by an error, `output_dir` is unchanged.
     """
 
     def __init__(self, output_dir, name, split, num_shards):
@@ -32,11 +34,12 @@ class ShardWriter:
     def __enter__(self):
         os.makedirs(self._output_dir, exist_ok=True)
         self._folder = tempfile.mkdtemp(prefix='.unfinished-', dir=self._output_dir)
-        self._writers = [tf.io.TFRecordWriter(os.path.join(self._folder, name)) for name in self._names]
+        self._writers = [tf.io.TFRecordWriter(os.path.join(self._folder, name))
+                         for name in self._names]
         return self
 
     def write(self, shard, serialized):
-        """Appends one record to a shard."""
+        """Append a serialized record to the shard with this index."""
         self._writers[shard].write(serialized)
         self._counts[self._names[shard]] += 1
 
@@ -46,29 +49,33 @@ class ShardWriter:
                 writer.close()
             if error_type is None:
                 for name in self._names:
-                    os.replace(os.path.join(self._folder, name), os.path.join(self._output_dir, name))
+                    os.replace(os.path.join(self._folder, name),
+                               os.path.join(self._output_dir, name))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def counts(self):
-        """Shard file name -> number of records."""
+        """Number of records per shard: {file name: count}."""
         return dict(self._counts)
 
 
 def read_record(path, offset):
-    """The bytes of the record at a byte offset of a file, its checksum not tested."""
+    """Return the content of the record at a byte offset, without checking its checksum."""
     with open(path, 'rb') as file:
         file.seek(offset)
         length = struct.unpack('<Q', file.read(8))[0]
-        file.seek(offset + _HEADER)
+        file.seek(offset + _HEADER_BYTES)
         return file.read(length)
 
 
 def index_records(path):
-    """Byte offset [n] int64 and checksum [n] uint32 of every record; UserError where the file ends within one.
+    """Return the byte offsets [n] int64 and the content checksums [n] uint32 of all records.
 
-    The checksums are those that stand in the file: together they tell one content from another.
+    The checksums are read from the file, not computed: together they identify its content.
+
+    Raises:
+        UserError: If the file cannot be read or ends within a record.
     """
     offsets, checksums, position = [], [], 0
     try:
@@ -77,14 +84,15 @@ def index_records(path):
             while position < size:
                 file.seek(position)
                 header = file.read(8)
-                end = position + _HEADER + _FOOTER
+                end = position + _HEADER_BYTES + _FOOTER_BYTES
                 end += struct.unpack('<Q', header)[0] if len(header) == 8 else size
                 if end > size:
-                    raise UserError(f'{path} is cut short or no TFRecord file: record {len(offsets)} at byte '
-                                    f'{position} would end behind its {size} bytes; convert it anew')
-                file.seek(end - _FOOTER)
+                    raise UserError(f'{path} is truncated or not a TFRecord file: record '
+                                    f'{len(offsets)} at byte {position} ends after the {size} '
+                                    f'bytes of the file; convert the data again')
+                file.seek(end - _FOOTER_BYTES)
                 offsets.append(position)
-                checksums.append(struct.unpack('<I', file.read(_FOOTER))[0])
+                checksums.append(struct.unpack('<I', file.read(_FOOTER_BYTES))[0])
                 position = end
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error

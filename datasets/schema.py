@@ -1,108 +1,134 @@
-"""The one schema of records, the keys of public TF1 SSD converters."""
+"""The schema of the records. Its keys are those of public TF1 SSD converters."""
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 _BBOX = 'image/object/bbox/'
-_SIDES = ('ymin', 'xmin', 'ymax', 'xmax')
-_OF_BOXES = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')   # what `parse` returns for each box
+_COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
+# The per-box values of a parsed record.
+_PER_BOX_KEYS = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')
 
 
 def serialize(annotation, labels):
-    """A `datasets.annotation.Annotation` as the bytes of a tf.train.Example; labels: class name -> int."""
-    def ints(values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value) for value in values]))
+    """Serialize an `Annotation` as the bytes of a tf.train.Example.
 
-    def strings(values):
+    Args:
+        annotation: `annotation.Annotation`.
+        labels: {class name: label}, which must contain all names of the annotation.
+    """
+    def int64_feature(values):
+        return tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[int(value) for value in values]))
+
+    def bytes_feature(values):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
-    def floats(values):
+    def float_feature(values):
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
 
-    feature = {
-        'image/encoded': strings([annotation.encoded]),
-        'image/format': strings([b'JPEG']),
-        'image/height': ints([annotation.height]),
-        'image/width': ints([annotation.width]),
-        'image/channels': ints([3]),
-        'image/shape': ints([annotation.height, annotation.width, 3]),
-        'image/filename': strings([annotation.image_path.rpartition('/')[2].encode()]),
-        _BBOX + 'label': ints([labels[name] for name in annotation.names]),
-        _BBOX + 'label_text': strings([name.encode() for name in annotation.names]),
-        _BBOX + 'difficult': ints(annotation.difficult),
-        _BBOX + 'truncated': ints(annotation.truncated),
+    filename = annotation.image_path.rpartition('/')[2]
+    features = {
+        'image/encoded': bytes_feature([annotation.encoded]),
+        'image/format': bytes_feature([b'JPEG']),
+        'image/height': int64_feature([annotation.height]),
+        'image/width': int64_feature([annotation.width]),
+        'image/channels': int64_feature([3]),
+        'image/shape': int64_feature([annotation.height, annotation.width, 3]),
+        'image/filename': bytes_feature([filename.encode()]),
+        _BBOX + 'label': int64_feature([labels[name] for name in annotation.names]),
+        _BBOX + 'label_text': bytes_feature([name.encode() for name in annotation.names]),
+        _BBOX + 'difficult': int64_feature(annotation.difficult),
+        _BBOX + 'truncated': int64_feature(annotation.truncated),
     }
-    for side, values in zip(_SIDES, zip(*annotation.boxes, strict=True) if annotation.boxes else [()] * 4,
-                            strict=True):
-        feature[_BBOX + side] = floats(values)
+    columns = zip(*annotation.boxes, strict=True) if annotation.boxes else [()] * 4
+    for coordinate, values in zip(_COORDINATES, columns, strict=True):
+        features[_BBOX + coordinate] = float_feature(values)
     if annotation.iscrowd:
-        feature[_BBOX + 'iscrowd'] = ints(annotation.iscrowd)
+        features[_BBOX + 'iscrowd'] = int64_feature(annotation.iscrowd)
     if annotation.area:
-        feature[_BBOX + 'area'] = floats(annotation.area)
+        features[_BBOX + 'area'] = float_feature(annotation.area)
     if annotation.source_id:
-        feature['image/source_id'] = strings([annotation.source_id.encode()])
-    # Deterministic: the same annotations give the same bytes.
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+        features['image/source_id'] = bytes_feature([annotation.source_id.encode()])
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)   # equal annotations give equal bytes
 
 
 def parse(serialized):
-    """A serialized record [] -> dict of tensors.
+    """Parse a serialized record.
 
-    'encoded' [] string; 'filename', 'source_id' [] string, '' where the record does not say; 'height', 'width' []
-    int64 in pixels, likewise 0; 'boxes' [M, 4] float32; 'labels' [M] int32; and where the record does not say, False or
-    0 throughout: 'difficult', 'iscrowd' [M] bool, 'area' [M] float32 in pixels. Boxes are cut to the picture; empty and
-    inverted ones, which converters less strict than ours let through, are left out.
+    Boxes are clipped to the image. Boxes that are empty or inverted, which other converters may
+    write, are removed.
+
+    Args:
+        serialized: [] string.
+
+    Returns:
+        Dict of tensors; values that the record does not have are '', 0 or False:
+          encoded, filename, source_id: [] string.
+          height, width: [] int64, in pixels.
+          boxes: [M, 4] float32, (ymin, xmin, ymax, xmax) in [0, 1].
+          labels: [M] int32.
+          difficult, iscrowd: [M] bool.
+          area: [M] float32, area of the object itself in pixels.
     """
-    def several(dtype):
+    def list_feature(dtype):
         return tf.io.FixedLenSequenceFeature([], dtype, allow_missing=True)
 
-    parsed = tf.io.parse_single_example(serialized, {
+    features = tf.io.parse_single_example(serialized, {
         'image/encoded': tf.io.FixedLenFeature([], tf.string),
         'image/filename': tf.io.FixedLenFeature([], tf.string, ''),
         'image/source_id': tf.io.FixedLenFeature([], tf.string, ''),
         'image/height': tf.io.FixedLenFeature([], tf.int64, 0),
         'image/width': tf.io.FixedLenFeature([], tf.int64, 0),
-        **{_BBOX + name: several(tf.int64) for name in ('label', 'difficult', 'iscrowd')},
-        **{_BBOX + name: several(tf.float32) for name in (*_SIDES, 'area')}})
-    labels = tf.cast(parsed[_BBOX + 'label'], tf.int32)
+        **{_BBOX + name: list_feature(tf.int64) for name in ('label', 'difficult', 'iscrowd')},
+        **{_BBOX + name: list_feature(tf.float32) for name in (*_COORDINATES, 'area')}})
+    labels = tf.cast(features[_BBOX + 'label'], tf.int32)
 
-    def filled(name):
-        values = parsed[_BBOX + name]
+    def padded(name):
+        """Pad the values with zeros to the number of labels."""
+        values = features[_BBOX + name]
         return tf.concat([values, tf.zeros([tf.size(labels) - tf.size(values)], values.dtype)], 0)
 
-    boxes = tf.clip_by_value(tf.stack([parsed[_BBOX + side] for side in _SIDES], axis=-1), 0., 1.)
-    usable = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    return with_boxes(usable, {
-        **{name: parsed[f'image/{name}'] for name in ('encoded', 'filename', 'source_id', 'height', 'width')},
-        'boxes': boxes, 'labels': labels, 'difficult': filled('difficult') > 0, 'iscrowd': filled('iscrowd') > 0,
-        'area': filled('area')})
+    boxes = tf.clip_by_value(
+        tf.stack([features[_BBOX + coordinate] for coordinate in _COORDINATES], axis=-1), 0., 1.)
+    record = {name: features[f'image/{name}']
+              for name in ('encoded', 'filename', 'source_id', 'height', 'width')}
+    record.update(boxes=boxes, labels=labels, difficult=padded('difficult') > 0,
+                  iscrowd=padded('iscrowd') > 0, area=padded('area'))
+    return select_boxes(record, (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
 
 
-def with_boxes(chosen, record):
-    """A record (as of `parse`) with those of its boxes that are chosen: [M] bool."""
-    places = tf.where(chosen)[:, 0]
-    return {**record, **{name: tf.gather(record[name], places) for name in _OF_BOXES}}
+def select_boxes(record, mask):
+    """Return a record, as returned by `parse`, with only the boxes selected by mask: [M] bool."""
+    indices = tf.where(mask)[:, 0]
+    return {**record, **{key: tf.gather(record[key], indices) for key in _PER_BOX_KEYS}}
 
 
 class RawRecord(NamedTuple):
-    """A record as its converter wrote it, nothing checked nor changed: lists of values, empty where it lacks them."""
+    """A record as its converter wrote it, not validated. Missing values are empty."""
     filename: str
     encoded: bytes
     labels: list
     difficult: list
     iscrowd: list
-    sides: list      # four lists: ymin, xmin, ymax, xmax
+    coordinates: list   # four lists: ymin, xmin, ymax, xmax
 
 
 def parse_raw(serialized):
-    """The `RawRecord` record of serialized bytes; DecodeError (of protobuf) where they are no tf.train.Example."""
+    """Parse the bytes of a record as `RawRecord`, without TensorFlow ops.
+
+    Raises:
+        google.protobuf.message.DecodeError: If the bytes are not a tf.train.Example.
+    """
     features = tf.train.Example.FromString(serialized).features.feature
 
     def values(key):
-        kind = features[key].WhichOneof('kind') if key in features else None
-        return list(getattr(features[key], kind).value) if kind else []
+        list_type = features[key].WhichOneof('kind') if key in features else None
+        return list(getattr(features[key], list_type).value) if list_type else []
 
-    def text(key):
+    def first_bytes(key):
         return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
-    return RawRecord(text('image/filename').decode(errors='replace'), text('image/encoded'), values(_BBOX + 'label'),
-               values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'), [values(_BBOX + side) for side in _SIDES])
+    return RawRecord(
+        first_bytes('image/filename').decode(errors='replace'), first_bytes('image/encoded'),
+        values(_BBOX + 'label'), values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'),
+        [values(_BBOX + coordinate) for coordinate in _COORDINATES])

@@ -1,22 +1,38 @@
-"""An embedded data set to try everything with: filled shapes on textured grounds, in VOC layout.
+"""The embedded dataset: filled shapes on textured backgrounds, in VOC layout.
 
 python -m datasets.shapes FOLDER [SEED]
 """
 import os
 import sys
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 CLASSES = ('circle', 'cross', 'square', 'triangle')
-SPLITS = {'train': 600, 'test': 150}
-_FINE = 3            # shapes are drawn this much larger and shrunk, for smooth edges
-_MOST_HIDDEN = .75   # of a shape; beyond it is not annotated but avoided
-_DIFFICULT = .5      # hidden share from which a shape is marked difficult
+SPLITS = {'train': 600, 'test': 150}   # split -> number of images
+_SUPERSAMPLING = 3        # shapes are drawn at this scale and shrunk, for smooth edges
+_MAX_OCCLUSION = .75      # a new shape is discarded if it covers more than this of another one
+_DIFFICULT_OCCLUSION = .5   # shapes with a larger covered fraction are marked as difficult
+
+
+class Shape(NamedTuple):
+    """A drawn shape and its box: pixels from 1, both ends included, as in VOC."""
+    name: str
+    xmin: int
+    ymin: int
+    xmax: int
+    ymax: int
+    occlusion: float   # fraction of its area that other shapes cover
+    truncated: bool    # whether it extends beyond the image
 
 
 def outline(name, side):
-    """Corners [n, 2] (x, y) of a shape that fills a square of this side; the circle as a polygon."""
+    """Return the corners [n, 2] (x, y) of a shape's polygon.
+
+    The polygon spans a square with this side and one corner at the origin. A circle is approximated
+    by 48 corners.
+    """
     if name == 'circle':
         angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
         corners = np.stack([np.cos(angles), np.sin(angles)], 1) / 2 + .5
@@ -26,70 +42,60 @@ def outline(name, side):
         corners = [(.5, 0), (1, 1), (0, 1)]
     else:
         a, b = 1 / 3, 2 / 3
-        corners = [(a, 0), (b, 0), (b, a), (1, a), (1, b), (b, b), (b, 1), (a, 1), (a, b), (0, b), (0, a), (a, a)]
+        corners = [(a, 0), (b, 0), (b, a), (1, a), (1, b), (b, b),
+                   (b, 1), (a, 1), (a, b), (0, b), (0, a), (a, a)]
     return np.asarray(corners) * side
 
 
-def texture(rng, height, width):
-    """A ground [height, width, 3] float32: a random colour with coarse and finer clouds."""
-    ground = np.tile(np.float32(rng.uniform(40, 215, 3)), (height, width, 1))
+def make_background(rng, height, width):
+    """Return a background [height, width, 3] float32: a random color with coarse and fine noise."""
+    background = np.tile(np.float32(rng.uniform(40, 215, 3)), (height, width, 1))
     for cells, strength in ((4, 45), (16, 25)):
         noise = rng.uniform(-strength, strength, [cells, cells, 3])
         for channel in range(3):
             layer = Image.fromarray(noise[..., channel].astype(np.float32))
-            ground[..., channel] += np.asarray(layer.resize((width, height), Image.BICUBIC))
-    return ground
-
-
-def _mask(name, side, height, width, left, top):
-    """Which pixels a shape covers, [height, width] in [0, 1]."""
-    fine = Image.new('L', (width * _FINE, height * _FINE))
-    corners = (outline(name, side) + (left, top)) * _FINE
-    ImageDraw.Draw(fine).polygon([tuple(corner) for corner in corners], fill=255)
-    return np.asarray(fine.resize((width, height), Image.BOX), np.float32) / 255
+            background[..., channel] += np.asarray(layer.resize((width, height), Image.BICUBIC))
+    return background
 
 
 def draw_image(rng):
-    """A picture [height, width, 3] uint8 and its objects: (name, xmin, ymin, xmax, ymax, hidden, truncated).
+    """Draw an image of random size with up to five shapes.
 
-    Coordinates are VOC's: whole pixels from 1, both ends included; hidden is the share that others cover.
+    Returns:
+        pixels: [height, width, 3] uint8.
+        shapes: List of `Shape`.
     """
     height, width = rng.randint(160, 321, 2)
-    pixels = texture(rng, height, width)
-    masks, found = [], []
+    pixels = make_background(rng, height, width)
+    masks, drawn = [], []
     for _ in range(rng.randint(1, 6)):
-        name, side = CLASSES[rng.randint(len(CLASSES))], rng.uniform(.15, .5) * min(height, width)
-        # A fifth of the shape at most stands out of the picture.
-        left, top = (rng.uniform(-.2 * side, edge - .8 * side) for edge in (width, height))
+        name = CLASSES[rng.randint(len(CLASSES))]
+        side = rng.uniform(.15, .5) * min(height, width)
+        # A shape may extend beyond the image by up to a fifth of its side.
+        left, top = (rng.uniform(-.2 * side, size - .8 * side) for size in (width, height))
         mask = _mask(name, side, height, width, left, top)
-        if any(np.minimum(mask, other).sum() > _MOST_HIDDEN * other.sum() for other in masks):
+        if any(np.minimum(mask, other).sum() > _MAX_OCCLUSION * other.sum() for other in masks):
             continue
-        colour = rng.uniform(0, 255, 3)
-        ground = (pixels * mask[..., None]).sum((0, 1)) / mask.sum()
-        colour += 100 * np.sign(colour - ground) * (np.abs(colour - ground).max() < 100)
-        pixels += (np.float32(colour) - pixels) * mask[..., None]
+        _fill(rng, pixels, mask)
         masks = [np.maximum(other - mask, 0) for other in masks] + [mask]
         rows, columns = (np.flatnonzero(mask.max(axis) > .5) for axis in (1, 0))
         truncated = min(left, top, width - left - side, height - top - side) < 0
-        found.append((name, columns[0] + 1, rows[0] + 1, columns[-1] + 1, rows[-1] + 1, mask.sum(), truncated))
-    objects = [(*item[:5], 1 - left_over.sum() / item[5], item[6])
-               for item, left_over in zip(found, masks, strict=True)]
+        box = columns[0] + 1, rows[0] + 1, columns[-1] + 1, rows[-1] + 1
+        drawn.append((name, box, mask.sum(), truncated))
+    shapes = [Shape(name, *box, 1 - visible.sum() / area, truncated)
+              for (name, box, area, truncated), visible in zip(drawn, masks, strict=True)]
     grain = rng.randint(-10, 11, pixels.shape[:2])[..., None]
-    return (pixels + grain).clip(0, 255).astype(np.uint8), objects
-
-
-def _xml(filename, shape, objects):
-    lines = ['<annotation>', f'\t<filename>{filename}</filename>',
-             f'\t<size><width>{shape[1]}</width><height>{shape[0]}</height><depth>3</depth></size>']
-    for name, xmin, ymin, xmax, ymax, hidden, truncated in objects:
-        lines.append(f'\t<object><name>{name}</name><difficult>{int(hidden > _DIFFICULT)}</difficult>'
-                     f'<truncated>{int(truncated)}</truncated><bndbox><xmin>{xmin}</xmin><ymin>{ymin}</ymin>'
-                     f'<xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object>')
-    return '\n'.join([*lines, '</annotation>', ''])
+    return (pixels + grain).clip(0, 255).astype(np.uint8), shapes
 
 
 def write_dataset(folder, seed=0, splits=None):
-    """Writes the data set; splits: name -> number of pictures."""
+    """Write the dataset in VOC layout.
+
+    Args:
+        folder: Folder to write to.
+        seed: Seed of the images.
+        splits: {split: number of images}; default: `SPLITS`.
+    """
     splits = splits or SPLITS
     for name in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -97,13 +103,47 @@ def write_dataset(folder, seed=0, splits=None):
         rng = np.random.RandomState([seed, index])
         identifiers = [f'{split}_{number:04d}' for number in range(count)]
         for identifier in identifiers:
-            pixels, objects = draw_image(rng)
-            Image.fromarray(pixels).save(os.path.join(folder, 'JPEGImages', f'{identifier}.jpg'), quality=88)
-            with open(os.path.join(folder, 'Annotations', f'{identifier}.xml'), 'w', encoding='utf-8') as file:
-                file.write(_xml(f'{identifier}.jpg', pixels.shape, objects))
-        # The list last: a folder with its list is whole.
-        with open(os.path.join(folder, 'ImageSets/Main', f'{split}.txt'), 'w', encoding='utf-8') as file:
-            file.write('\n'.join(identifiers) + '\n')
+            pixels, shapes = draw_image(rng)
+            image_path = os.path.join(folder, 'JPEGImages', f'{identifier}.jpg')
+            Image.fromarray(pixels).save(image_path, quality=88)
+            _write_text(os.path.join(folder, 'Annotations', f'{identifier}.xml'),
+                        _xml(f'{identifier}.jpg', pixels.shape, shapes))
+        # Written last: a split with a list is complete.
+        _write_text(os.path.join(folder, 'ImageSets/Main', f'{split}.txt'),
+                    '\n'.join(identifiers) + '\n')
+
+
+def _mask(name, side, height, width, left, top):
+    """Return the coverage of each pixel by a shape: [height, width] float32 in [0, 1]."""
+    image = Image.new('L', (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
+    corners = (outline(name, side) + (left, top)) * _SUPERSAMPLING
+    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners], fill=255)
+    return np.asarray(image.resize((width, height), Image.BOX), np.float32) / 255
+
+
+def _fill(rng, pixels, mask):
+    """Fill a shape with a random color that differs from its background, in place."""
+    color = rng.uniform(0, 255, 3)
+    background = (pixels * mask[..., None]).sum((0, 1)) / mask.sum()
+    color += 100 * np.sign(color - background) * (np.abs(color - background).max() < 100)
+    pixels += (np.float32(color) - pixels) * mask[..., None]
+
+
+def _xml(filename, shape, shapes):
+    """Return the VOC annotation of an image of this shape, [height, width, 3]."""
+    lines = ['<annotation>', f'\t<filename>{filename}</filename>',
+             f'\t<size><width>{shape[1]}</width><height>{shape[0]}</height><depth>3</depth></size>']
+    for name, xmin, ymin, xmax, ymax, occlusion, truncated in shapes:
+        difficult = int(occlusion > _DIFFICULT_OCCLUSION)
+        lines.append(f'\t<object><name>{name}</name><difficult>{difficult}</difficult>'
+                     f'<truncated>{int(truncated)}</truncated><bndbox><xmin>{xmin}</xmin>'
+                     f'<ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object>')
+    return '\n'.join([*lines, '</annotation>', ''])
+
+
+def _write_text(path, text):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
-"""Plain pictures for tests of readers."""
+"""Image files for tests."""
 from PIL import Image
 
 
 def write_image(path, size=(100, 80)):
-    """A JPEG of this (width, height); its folders are made."""
+    """Write a plain image of this (width, height) and create its folder; return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new('RGB', size, (200, 30, 60)).save(path)
     return path

@@ -1,4 +1,4 @@
-"""What the tests of whole runs share: a small data set, and what a run has written."""
+"""Shared by the tests that start whole runs: a small dataset, and access to checkpoints."""
 import tensorflow.compat.v1 as tf
 
 import scripts
@@ -6,14 +6,19 @@ from datasets import shapes
 
 
 def write_shapes(folder, **splits):
-    """The embedded data set, small, in `voc` and `records` of a folder; splits: name -> number of pictures."""
+    """Write the embedded dataset and its records to `voc` and `records`; return the folder.
+
+    Args:
+        folder: Folder to write to.
+        **splits: Number of images per split.
+    """
     shapes.write_dataset(str(folder / 'voc'), splits=splits)
-    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc', f'--output_dir={folder}/records',
-                    '--dataset_name=shapes', '--num_shards=2')
+    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}/voc',
+                    f'--output_dir={folder}/records', '--dataset_name=shapes', '--num_shards=2')
     return folder
 
 
 def weights(train_dir):
-    """Name -> value of everything in the latest checkpoint: variables, slots, averages, global step."""
+    """Return all values of the latest checkpoint, {name: array}: variables, slots, global step."""
     reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(str(train_dir)))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

@@ -10,82 +10,96 @@ from datasets import broken_records, dataset_factory, dataset_info, records, sch
 from datasets.annotation import Annotation
 
 
-def jpeg(side=16):
+def encode_jpeg(side=16):
+    pixels = np.random.RandomState(0).randint(0, 256, [side, side, 3], np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(np.random.RandomState(0).randint(0, 256, [side, side, 3], np.uint8)).save(buffer, 'JPEG')
+    Image.fromarray(pixels).save(buffer, 'JPEG')
     return buffer.getvalue()
 
 
-def example(name, encoded):
-    return schema.serialize(Annotation(f'{name}.jpg', encoded, 16, 16, [(0, 0, 1, 1)], ['cat'], [False], [False]),
-                            {'cat': 1})
+def serialize(name, encoded):
+    annotation = Annotation(f'{name}.jpg', encoded, 16, 16, [(0, 0, 1, 1)], ['cat'], [False],
+                            [False])
+    return schema.serialize(annotation, {'cat': 1})
+
+
+def write_dataset(folder, contents, num_shards):
+    """Write serialized records, three per shard, and return their `Dataset`."""
+    with records.ShardWriter(str(folder), 'pets', 'train', num_shards) as writer:
+        for index, content in enumerate(contents):
+            writer.write(index // 3, content)
+    dataset_info.write_split(str(folder), 'pets', ['cat'], 'train', writer.counts)
+    return dataset_factory.get_dataset('', 'train', str(folder))
 
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Five records in two files: whole, cut short, no picture, no example at all, whole with a flipped bit."""
-    contents = [example('whole', jpeg()), example('short', jpeg()[:300]), example('text', b'no picture'), b'junk',
-                example('flipped', jpeg())]
-    with records.ShardWriter(str(tmp_path), 'pets', 'train', 2) as writer:
-        for number, content in enumerate(contents):
-            writer.write(number // 3, content)
-    dataset_info.write_split(str(tmp_path), 'pets', ['cat'], 'train', writer.counts)
+    """Two shards: intact, truncated JPEG, not an image; not an Example, one bit flipped."""
+    written = write_dataset(tmp_path, [
+        serialize('intact', encode_jpeg()), serialize('truncated', encode_jpeg()[:300]),
+        serialize('text', b'not an image'), b'junk', serialize('flipped', encode_jpeg())], 2)
     second = tmp_path / records.shard_name('pets', 'train', 1, 2)
     content = bytearray(second.read_bytes())
     content[-40] ^= 1
     second.write_bytes(content)
-    return dataset_factory.get_dataset('', 'train', str(tmp_path))
+    return written
 
 
-def test_each_broken_record_is_found_and_named(dataset):
-    found = broken_records.find_broken_records(dataset)
-    assert [(record.path, record.number, record.picture) for record in found] == [
-        (dataset.files[0], 1, 'short.jpg'), (dataset.files[0], 2, 'text.jpg'), (dataset.files[1], 0, ''),
-        (dataset.files[1], 1, found[3].picture)]
-    assert [reason in record.reason for reason, record in zip(
-        ('Invalid JPEG', 'Unknown image', 'image/encoded', 'checksum'), found, strict=True)] == [True] * 4, found
-    assert str(found[0]).startswith("record 1 of pets_train_00000-of-00002.tfrecord ('short.jpg'): ")
+def test_broken_records_are_found_with_name_and_reason(dataset):
+    broken = broken_records.find_broken_records(dataset)
+    assert [(record.path, record.index) for record in broken] == [
+        (dataset.files[0], 1), (dataset.files[0], 2), (dataset.files[1], 0), (dataset.files[1], 1)]
+    assert [record.filename for record in broken[:3]] == ['truncated.jpg', 'text.jpg', '']
+    reasons = ('Invalid JPEG', 'Unknown image', 'image/encoded', 'checksum')
+    for reason, record in zip(reasons, broken, strict=True):
+        assert reason in record.reason
+    assert str(broken[0]).startswith(
+        "record 1 of pets_train_00000-of-00002.tfrecord ('truncated.jpg'): ")
 
 
-def test_they_are_left_out_up_to_a_number(dataset, caplog):
-    with pytest.raises(UserError, match='4 records are broken, more than --max_broken_records=3: record 1 of'):
+def test_removal_up_to_a_maximum_number(dataset, caplog):
+    message = '4 records are broken, more than --max_broken_records=3: record 1 of'
+    with pytest.raises(UserError, match=message):
         broken_records.remove_broken_records(dataset, 3)
     with caplog.at_level('INFO', 'ssd'):
-        left = broken_records.remove_broken_records(dataset, 4)
-    assert caplog.text.count('left out: record') == 4
-    assert left.num_examples == 1 and [len(offsets) for offsets in left.offsets] == [1, 0]
-    assert broken_records.find_broken_records(left) == []
+        intact = broken_records.remove_broken_records(dataset, 4)
+    assert caplog.text.count('skipped: record') == 4
+    assert intact.num_examples == 1
+    assert [len(offsets) for offsets in intact.offsets] == [1, 0]
+    assert broken_records.find_broken_records(intact) == []
 
 
-def test_none_left(dataset):
-    bad = dataset._replace(offsets=[dataset.offsets[0][1:], dataset.offsets[1]])
-    with pytest.raises(UserError, match='no record of pets train can be read'):
-        broken_records.remove_broken_records(bad, 9)
+def test_removal_fails_without_intact_records(dataset):
+    broken = dataset._replace(offsets=[dataset.offsets[0][1:], dataset.offsets[1]])
+    with pytest.raises(UserError, match='all records of pets train are broken'):
+        broken_records.remove_broken_records(broken, 9)
 
 
-def test_an_error_of_the_graph_names_its_records(dataset):
-    with pytest.raises(UserError, match="holds broken records: record 1 .*'short.jpg'.*; leave out 4"), \
-         broken_records.report_broken_records(dataset, 'leave out {count}'):
+def test_input_error_is_replaced_by_a_list_of_broken_records(dataset):
+    message = "has broken records: record 1 .*'truncated.jpg'.*; skip 4"
+    with pytest.raises(UserError, match=message), \
+         broken_records.report_broken_records(dataset, 'skip {count}'):
         raise tf.errors.DataLossError(None, None, 'corrupted record')
 
 
-def test_a_record_that_tensorflow_cannot_even_quote(dataset, tmp_path):
-    with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
-        writer.write(0, b'\xff' * 20)
-    dataset_info.write_split(str(tmp_path), 'pets', ['cat'], 'train', writer.counts)
-    dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
-    assert broken_records.find_broken_records(dataset)[0].reason == 'it is no tf.train.Example'
-    with pytest.raises(UserError, match='it is no tf.train.Example; convert'), broken_records.report_broken_records(dataset):
+def test_record_whose_error_message_cannot_be_decoded(tmp_path):
+    dataset = write_dataset(tmp_path, [b'\xff' * 20], 1)
+    reason = 'it is not a tf.train.Example'
+    assert broken_records.find_broken_records(dataset)[0].reason == reason
+    with pytest.raises(UserError, match=f'{reason}; convert'), \
+         broken_records.report_broken_records(dataset):
         b'\xff'.decode()
 
 
-def test_other_errors_pass(dataset):
-    whole = dataset._replace(offsets=[dataset.offsets[0][:1], dataset.offsets[1][:0]])
-    with pytest.raises(tf.errors.InvalidArgumentError, match='something else'), broken_records.report_broken_records(whole):
+def test_other_errors_are_not_changed(dataset):
+    intact = dataset._replace(offsets=[dataset.offsets[0][:1], dataset.offsets[1][:0]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match='something else'), \
+         broken_records.report_broken_records(intact):
         raise tf.errors.InvalidArgumentError(None, None, 'something else')
 
 
-def test_a_file_that_has_gone(dataset, tmp_path):
+def test_missing_shard(dataset, tmp_path):
     (tmp_path / records.shard_name('pets', 'train', 0, 2)).unlink()
-    found = broken_records.find_broken_records(dataset)
-    assert [record.number for record in found] == [0, 1, 2, 0, 1] and 'No such file' in found[0].reason
+    broken = broken_records.find_broken_records(dataset)
+    assert [record.index for record in broken] == [0, 1, 2, 0, 1]
+    assert 'No such file' in broken[0].reason

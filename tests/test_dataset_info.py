@@ -4,7 +4,7 @@ from common.errors import UserError
 from datasets import dataset_info
 
 
-def test_labels_there_and_back(tmp_path):
+def test_labels_are_written_and_read(tmp_path):
     dataset_info.write_labels(tmp_path, ['cat', 'dog'])
     assert (tmp_path / 'labels.txt').read_text() == '0:background\n1:cat\n2:dog\n'
     assert dataset_info.read_labels(tmp_path / 'labels.txt') == ['cat', 'dog']
@@ -12,20 +12,21 @@ def test_labels_there_and_back(tmp_path):
 
 @pytest.mark.parametrize('text', [
     'cat\ndog\n', '2:dog\n1:cat\n', '\ufeff1:cat\r\n\r\n2: dog \r\n', 'background\ncat\ndog'])
-def test_other_ways_to_write_labels(tmp_path, text):
+def test_variants_of_labels_files(tmp_path, text):
     (tmp_path / 'classes.txt').write_text(text, encoding='utf-8')
     assert dataset_info.read_labels(tmp_path / 'classes.txt') == ['cat', 'dog']
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', 'names no classes'), ('1:cat\n3:dog\n', 'without gaps'), ('cat\ncat\n', 'a class twice: cat')])
-def test_wrong_labels(tmp_path, text, message):
+    ('', 'has no class names'), ('1:cat\n3:dog\n', r'the labels \[1, 3\] have gaps'),
+    ('cat\ncat\n', 'duplicate class names: cat')])
+def test_invalid_labels(tmp_path, text, message):
     (tmp_path / 'classes.txt').write_text(text)
     with pytest.raises(UserError, match=message):
         dataset_info.read_labels(tmp_path / 'classes.txt')
 
 
-def test_labels_that_cannot_be_read(tmp_path):
+def test_unreadable_labels(tmp_path):
     (tmp_path / 'latin').write_bytes('1:Hündin'.encode('latin-1'))
     with pytest.raises(UserError, match='not UTF-8'):
         dataset_info.read_labels(tmp_path / 'latin')
@@ -33,7 +34,7 @@ def test_labels_that_cannot_be_read(tmp_path):
         dataset_info.read_labels(tmp_path / 'gone')
 
 
-def test_splits_gather_in_one_file(tmp_path):
+def test_splits_are_added_to_one_file(tmp_path):
     dataset_info.write_split(tmp_path, 'pets', ['cat'], 'train', {'a': 2, 'b': 3}, boxes=9)
     dataset_info.write_split(tmp_path, 'pets', ['cat'], 'val', {'c': 1})
     assert dataset_info.read_info(tmp_path) == {
@@ -42,17 +43,18 @@ def test_splits_gather_in_one_file(tmp_path):
                    'val': {'examples': 1, 'shards': {'c': 1}}}}
 
 
-def test_what_the_source_calls_the_classes(tmp_path):
-    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'train', {'a': 2}, source_ids=[17, 18])
-    dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', {'b': 2})
+def test_split_without_source_ids_keeps_existing_ones(tmp_path):
+    classes = ['cat', 'dog']
+    dataset_info.write_split(tmp_path, 'pets', classes, 'train', {'a': 2}, source_ids=[17, 18])
+    dataset_info.write_split(tmp_path, 'pets', classes, 'val', {'b': 2})
     assert dataset_info.read_info(tmp_path)['source_ids'] == [17, 18]
 
 
-def test_no_facts_and_broken_facts(tmp_path):
+def test_missing_or_invalid_dataset_json(tmp_path):
     assert dataset_info.read_info(tmp_path) is None
     (tmp_path / 'dataset.json').write_text('{"name": "other"}')
-    with pytest.raises(UserError, match='is none of this project'):
+    with pytest.raises(UserError, match='is not written by tf_convert_data.py'):
         dataset_info.read_info(tmp_path)
     (tmp_path / 'dataset.json').write_text('{')
-    with pytest.raises(UserError, match='convert the data anew'):
+    with pytest.raises(UserError, match='convert the data again'):
         dataset_info.read_info(tmp_path)

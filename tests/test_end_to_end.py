@@ -116,7 +116,7 @@ def test_errors_of_the_graph_are_one_sentence(data, tmp_path):
     arguments = [f'--dataset_dir={tmp_path}/records', f'--train_dir={tmp_path}/run', '--dataset_name=shapes', *NET]
     assert 'pass --num_classes' in scripts.rejection('train_ssd_network.py', *arguments)
     sentence = scripts.rejection('train_ssd_network.py', *arguments, '--num_classes=2')
-    assert 'holds a label that is not below 2' in sentence and not list((tmp_path / 'run').glob('model.ckpt*'))
+    assert 'has a label that is not below 2' in sentence and not list((tmp_path / 'run').glob('model.ckpt*'))
 
 
 def test_a_checkpoint_is_evaluated_as_what_it_is(data, trained, tmp_path):

@@ -9,63 +9,74 @@ from datasets import parallel_reading, voc
 from datasets.annotation import BadBox
 
 
-def readers(folder, *names):
-    """A function for each picture."""
-    return [functools.partial(voc.read_annotation, str(folder), name) for name in names]
+def make_readers(folder, *identifiers):
+    return [functools.partial(voc.read_annotation, str(folder), identifier)
+            for identifier in identifiers]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_voc(tmp_path, {'good': box_xml(), 'bad': box_xml() + box_xml(xmin=-9), 'unread': '<object>'})
+    """A valid image, one with a valid and a bad box, and one with invalid XML."""
+    return write_voc(tmp_path, {'good': box_xml(), 'bad': box_xml() + box_xml(xmin=-9),
+                                'invalid': '<object>'})
 
 
-def test_what_can_come_of_a_picture(folder):
-    good, bad, unread = parallel_reading.outcomes(readers(folder, 'good', 'bad', 'unread'))
+def test_results_of_images(folder):
+    good, bad, invalid = parallel_reading.read_images(
+        make_readers(folder, 'good', 'bad', 'invalid'))
     assert len(good.annotation.boxes) == 1 and good.bad_boxes == [] and good.error is None
-    assert len(bad.annotation.boxes) == 1 and [error.kind for error in bad.bad_boxes] == ['outside']
-    assert unread.annotation is None and 'not well-formed XML' in str(unread.error)
+    assert len(bad.annotation.boxes) == 1
+    assert [error.problem for error in bad.bad_boxes] == ['outside']
+    assert invalid.annotation is None and 'not well-formed XML' in str(invalid.error)
 
 
-def test_bad_boxes_are_raised_or_told(folder):
+def test_bad_boxes_are_raised_or_passed_to_a_function(folder):
+    readers, errors = make_readers(folder, 'good', 'bad'), []
     with pytest.raises(BadBox, match='outside'):
-        list(parallel_reading.annotations(readers(folder, 'good', 'bad')))
-    told = []
-    assert len(list(parallel_reading.annotations(readers(folder, 'good', 'bad'), on_bad_box=told.append))) == 2
-    assert len(told) == 1
+        list(parallel_reading.read_annotations(readers))
+    annotations = list(parallel_reading.read_annotations(readers, on_bad_box=errors.append))
+    assert len(annotations) == 2 and len(errors) == 1
+
+
+def test_invalid_file_is_raised(folder):
     with pytest.raises(UserError, match='not well-formed XML'):
-        list(parallel_reading.annotations(readers(folder, 'unread'), on_bad_box=told.append))
+        list(parallel_reading.read_annotations(
+            make_readers(folder, 'invalid'), on_bad_box=lambda _: None))
 
 
-def test_several_processes_read_the_same_in_the_same_order(folder):
-    several = readers(folder, *['good', 'bad', 'unread'] * 150)
-    alone, together = (list(parallel_reading.outcomes(several, workers)) for workers in (1, 2))
-    assert [one.annotation for one in alone] == [one.annotation for one in together]
-    assert [str(one.error) for one in alone] == [str(one.error) for one in together]
-    assert [[(e.kind, str(e)) for e in one.bad_boxes] for one in alone] == [
-        [(e.kind, str(e)) for e in one.bad_boxes] for one in together]
+def test_several_processes_return_the_same_results_in_the_same_order(folder):
+    readers = make_readers(folder, *['good', 'bad', 'invalid'] * 150)
+    single, parallel = (list(parallel_reading.read_images(readers, workers)) for workers in (1, 2))
+    for expected, result in zip(single, parallel, strict=True):
+        assert result.annotation == expected.annotation
+        assert str(result.error) == str(expected.error)
+        assert list(map(str, result.bad_boxes)) == list(map(str, expected.bad_boxes))
+        assert [error.problem for error in result.bad_boxes] == [
+            error.problem for error in expected.bad_boxes]
 
 
-def test_no_more_is_read_than_is_waited_for(folder):
-    drawn = []
+def test_number_of_images_read_ahead_is_bounded(folder):
+    submitted = []
 
-    class Counting(list):
+    class RecordingList(list):
         def __iter__(self):
             for item in super().__iter__():
-                drawn.append(item)
+                submitted.append(item)
                 yield item
-    found = parallel_reading.outcomes(Counting(readers(folder, *['good'] * 400)), 2)
+    results = parallel_reading.read_images(
+        RecordingList(make_readers(folder, *['good'] * 400)), 2)
     for _ in range(10):
-        next(found)
-    assert len(drawn) == 10 - 1 + 8 * 2      # eight ahead for each of two processes
-    found.close()
+        next(results)
+    assert len(submitted) == 10 - 1 + 8 * 2   # eight per process
+    results.close()
 
 
-def test_a_process_that_is_killed(folder):
-    with pytest.raises(UserError, match='was killed, out of memory perhaps: pass a smaller --num_workers'):
-        list(parallel_reading.outcomes(readers(folder, 'good') * 400 + [functools.partial(_die, os.getpid())], 2))
+def test_killed_process_fails(folder):
+    readers = make_readers(folder, 'good') * 400 + [functools.partial(_exit, os.getpid())]
+    with pytest.raises(UserError, match='was killed, .*; pass a smaller --num_workers'):
+        list(parallel_reading.read_images(readers, 2))
 
 
-def _die(parent, on_bad_box):
-    del on_bad_box
+def _exit(parent, _on_bad_box):
     assert os.getpid() != parent
     os._exit(9)

@@ -98,7 +98,7 @@ def test_a_broken_picture_in_a_record(data, tmp_path):
     assert done.returncode == 2 and sentence.startswith('error: the data set holds ')
     assert "broken records: record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg'): " in sentence
     text = scripts.succeed(*command, '--max_broken_records=1')
-    assert "left out: record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg')" in text
+    assert "skipped: record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg')" in text
     assert 'shapes train: 9 pictures in 2 files' in text and 'step 3/3' in text
 
 
@@ -106,14 +106,14 @@ def test_a_shard_that_is_cut_short(data, tmp_path):
     shutil.copytree(data, tmp_path / 'records')
     shard = next((tmp_path / 'records').glob('*train_00001*'))
     shard.write_bytes(shard.read_bytes()[:-50])
-    assert 'is cut short or no TFRecord file: record 4' in scripts.refusal(
+    assert 'is truncated or not a TFRecord file: record 4' in scripts.rejection(
         *arguments(tmp_path / 'records', tmp_path / 'run'))
 
 
 def test_a_loss_that_is_not_finite(data, tmp_path):
     command = arguments(data, tmp_path, '--learning_rate=1e30', '--optimizer=sgd', '--weight_decay=0',
                         '--save_interval_secs=9999')
-    sentence = scripts.refusal(*command)
+    sentence = scripts.rejection(*command)
     step = int(re.search(r'step (\d+): the loss is not finite \(confidence', sentence).group(1))
     kept = tmp_path / f'not_finite_step_{step}'
     assert f'they are in {kept}' in sentence and 'train_00' in sentence

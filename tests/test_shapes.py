@@ -11,37 +11,44 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_a_voc_folder_with_annotations_that_can_be_read(folder):
+def test_annotations_can_be_read(folder):
     assert voc.split_names(folder) == ['test', 'train']
-    found = [voc.read_annotation(folder, i) for i in voc.read_split(folder, 'train')]
-    assert len(found) == 12 and {n for a in found for n in a.names} <= set(shapes.CLASSES)
-    assert len({(a.height, a.width) for a in found}) > 6
-    assert max(len(a.boxes) for a in found) > 1
+    annotations = [voc.read_annotation(folder, identifier)
+                   for identifier in voc.read_split(folder, 'train')]
+    assert len(annotations) == 12
+    assert {name for one in annotations for name in one.names} <= set(shapes.CLASSES)
+    assert len({(one.height, one.width) for one in annotations}) > 6
+    assert max(len(one.boxes) for one in annotations) > 1
 
 
-def test_the_same_seed_writes_the_same_bytes(folder, tmp_path):
+def test_same_seed_writes_the_same_bytes(folder, tmp_path):
     shapes.write_dataset(str(tmp_path), seed=3, splits={'train': 12, 'test': 4})
     for path in sorted(folder.rglob('*.*')):
         assert path.read_bytes() == (tmp_path / path.relative_to(folder)).read_bytes()
 
 
-def test_splits_do_not_share_pictures(folder):
-    names = [a for split in ('train', 'test') for a in voc.read_split(folder, split)]
-    contents = {voc.read_annotation(folder, name).encoded for name in names}
+def test_all_images_differ(folder):
+    identifiers = [identifier for split in ('train', 'test')
+                   for identifier in voc.read_split(folder, split)]
+    contents = {voc.read_annotation(folder, identifier).encoded for identifier in identifiers}
     assert len(contents) == 16
 
 
-def test_boxes_are_tight():
-    pixels, objects = shapes.draw_image(np.random.RandomState(1))
-    for _, xmin, ymin, xmax, ymax, hidden, _ in objects:
-        assert 1 <= xmin <= xmax <= pixels.shape[1] and 1 <= ymin <= ymax <= pixels.shape[0]
-        assert 0 <= hidden <= shapes._MOST_HIDDEN + .01
+def test_boxes_are_inside_the_image():
+    pixels, drawn = shapes.draw_image(np.random.RandomState(1))
+    for shape in drawn:
+        assert 1 <= shape.xmin <= shape.xmax <= pixels.shape[1]
+        assert 1 <= shape.ymin <= shape.ymax <= pixels.shape[0]
+        assert 0 <= shape.occlusion <= shapes._MAX_OCCLUSION + .01
+
+
+def test_mask_is_tight():
     mask = shapes._mask('square', 10., 40, 50, 20., 5.)
     rows, columns = np.nonzero(mask > .5)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 14, 20, 29)
 
 
 @pytest.mark.parametrize('name', shapes.CLASSES)
-def test_every_shape_fills_its_square(name):
+def test_outline_spans_its_square(name):
     corners = shapes.outline(name, 30.)
     np.testing.assert_allclose([corners.min(0), corners.max(0)], [[0, 0], [30, 30]], atol=1e-9)

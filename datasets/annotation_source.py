@@ -1,0 +1,71 @@
+"""Interface of the annotation formats."""
+import abc
+
+from common.errors import UserError
+
+
+class AnnotationSource(abc.ABC):
+    """A folder or file of annotated images.
+
+    The classes in `formats.FORMATS` are made from a path, and have a static or class method
+    `matches(path)` that returns whether a folder or file looks like this format.
+
+    An image reader is a function `read(on_bad_box=None)` that reads one image and returns its
+    `Annotation`. It can be pickled. `on_bad_box` is a function (BadBox) that is called for each box
+    that is skipped; without it, the first bad box is raised as an error.
+
+    Attributes:
+        layout: Description of the format and its file layout, for error messages.
+        has_class_order: Whether the source lists its classes in an order. Otherwise they are
+            sorted by name.
+        unlabeled_readers: None, or a method (split) like `image_readers` whose readers skip the
+            annotations, for images whose labels are not public.
+    """
+    layout = ''
+    has_class_order = False
+    unlabeled_readers = None
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    @abc.abstractmethod
+    def split_names(self):
+        """Return the names of the splits, sorted; an empty list if the images are not split."""
+
+    @abc.abstractmethod
+    def image_readers(self, split):
+        """Return the images of a split as an ordered dict: identifier -> image reader.
+
+        Args:
+            split: Name of the split, or None for all images of a source that is not split.
+
+        Raises:
+            UserError: If there is no such split, or it is empty or invalid.
+        """
+
+    @abc.abstractmethod
+    def categories(self, split):
+        """Return the classes of a split as an ordered dict: name -> id in the source, or None."""
+
+    def class_names(self, splits):
+        """Return the class names of several splits: in the order of the source, or sorted."""
+        names = dict.fromkeys(name for split in splits for name in self.categories(split))
+        return list(names) if self.has_class_order else sorted(names)
+
+    def source_ids(self, splits):
+        """Return the ids of the classes in the source: name -> id.
+
+        Classes without an id, or with different ids in different splits, are omitted.
+        """
+        ids = {}
+        for split in splits:
+            for name, category_id in self.categories(split).items():
+                ids.setdefault(name, set()).add(category_id)
+        return {name: min(values) for name, values in ids.items()
+                if len(values) == 1 and None not in values}
+
+    def _check_split(self, split):
+        """Raise `UserError` if there is no such split."""
+        if split not in self.split_names():
+            raise UserError(f"{self._folder} has no split '{split}'; its splits are: "
+                            f"{', '.join(self.split_names()) or 'none'}")
