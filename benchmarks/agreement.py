@@ -71,7 +71,7 @@ def match(reference, candidate, min_score):
 
     Args:
         reference: Dict of the arrays of the checkpoint, with a batch dimension of 1.
-        candidate: Dict of the arrays of an exported net, likewise.
+        candidate: The same of an exported net.
         min_score: Minimum score of the reference detections.
 
     Returns:

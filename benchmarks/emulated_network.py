@@ -128,7 +128,7 @@ class EmulatedNetwork:
                 _run('tc', '-n', namespace, 'qdisc', 'replace', 'dev', _DEVICE, 'root', 'tbf',
                      'rate', f'{mbit}mbit', 'burst', f'{max(64, mbit)}kb', 'latency', '50ms')
             else:
-                with contextlib.suppress(UserError):   # fails if there is no limit
+                with contextlib.suppress(UserError):   # fails if no limit is set
                     _run('tc', '-n', namespace, 'qdisc', 'del', 'dev', _DEVICE, 'root')
 
     def command(self, host, *command):

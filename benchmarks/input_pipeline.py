@@ -56,9 +56,10 @@ def make_stages(params):
         return {'length': tf.strings.length(record['encoded']), 'labels': record['labels']}
 
     def sample_geometry(record, seed):
-        window, flip = geometry.sample_window(record['boxes'], RandomDraws(seed, geometry.NUM_DRAWS))
-        boxes, stay = geometry.transform_boxes(record['boxes'], window, flip)
-        return {'window': window, 'boxes': boxes, 'stay': stay}
+        draws = RandomDraws(seed, geometry.NUM_DRAWS)
+        window, flip = geometry.sample_window(record['boxes'], draws)
+        boxes, is_inside = geometry.transform_boxes(record['boxes'], window, flip)
+        return {'window': window, 'boxes': boxes, 'is_inside': is_inside}
 
     def decode(record, seed):
         sampled = sample_geometry(record, seed)
@@ -70,7 +71,8 @@ def make_stages(params):
 
     def resize(record, seed):
         sampled = sample_geometry(record, seed)
-        return {'image': pixels.render_window(record['encoded'], sampled['window'], size, mean), **sampled}
+        image = pixels.render_window(record['encoded'], sampled['window'], size, mean)
+        return {'image': image, **sampled}
 
     def augment(record, seed):
         return ssd_preprocessing.preprocess_for_train(record, seed, size, mean)

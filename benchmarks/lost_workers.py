@@ -107,7 +107,7 @@ def kill_worker(run, task_index, num_restarts, while_saving, rng):
         rng: `random.Random`.
 
     Returns:
-        Description of what the worker was doing and when; None if the run is over.
+        Description of the activity that was killed and its time; None if the run is over.
     """
     def is_running():
         return run.num_restarts() == num_restarts and run.worker_pid(task_index)

@@ -5,11 +5,12 @@ from common.errors import UserError
 from common.files import read_json, write_atomically, write_json
 
 LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
+BACKGROUND = 'background'   # the name of label 0
 
 
 def write_labels(folder, class_names):
     """Write labels.txt. The first class has label 1; label 0 is the background."""
-    lines = [f'{label}:{name}' for label, name in enumerate(['background', *class_names])]
+    lines = [f'{label}:{name}' for label, name in enumerate([BACKGROUND, *class_names])]
     write_atomically(os.path.join(folder, LABELS_FILE), '\n'.join(lines) + '\n')
 
 
@@ -37,7 +38,7 @@ def read_labels(path):
                             f'1, 2, 3, ...')
         names = [by_label[label] for label in sorted(by_label)]
     else:
-        names = [line for line in lines if line != 'background']
+        names = [line for line in lines if line != BACKGROUND]
     if not names:
         raise UserError(f'{path} has no class names')
     duplicates = sorted(name for name in set(names) if names.count(name) > 1)

@@ -9,23 +9,23 @@ including the background.
     names    [B, K] string       class names; in the SavedModel and the frozen graph only
     count    [B] int32           number of detections
 
-Behind the first `count` of K, boxes, scores and classes are zero.
+After the first `count` rows, boxes, scores and classes are zero.
 """
 import contextlib
 
 import tensorflow.compat.v1 as tf
 
+from datasets import dataset_info
 from nets import anchors, box_coder, ssd
 from preprocessing import ssd_preprocessing
 from run_folder import trained_model
 
 OUTPUT_NAMES = ('boxes', 'scores', 'classes', 'count')   # of all formats
-_BACKGROUND = 'background'
 
 
 def all_class_names(model):
     """Return the class names of a model, indexed by label: the background is first."""
-    return [_BACKGROUND, *model.class_names]
+    return [dataset_info.BACKGROUND, *model.class_names]
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ def check_overwrite(paths, overwrite):
 def atomic_output(path):
     """Yield a temporary path for a file or a folder, and rename it to `path` on success.
 
-    The temporary path is in a hidden folder beside `path`, which is removed at the end. What
-    `path` was before is replaced on success, and stays after an error.
+    An existing output is replaced on success and kept after an error. The temporary path is in a
+    hidden folder in the same directory, which is removed at the end.
     """
     folder, name = os.path.split(path)
     temporary_folder = tempfile.mkdtemp(prefix='.unfinished-', dir=folder)

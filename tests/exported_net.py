@@ -20,7 +20,7 @@ def write_checkpoint(folder):
     """Write a checkpoint with random weights, and config.json.
 
     The moments of batch norm are those of random images. The moving averages of the weights equal
-    the weights, except for the class predictions, where they are 1.5 times as large.
+    the weights, except for the class predictions, for which they are 1.5 times as large.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         params = nets_factory.get_params(MODEL['model_name'], MODEL['anchor_preset'])
@@ -87,12 +87,12 @@ def assert_agree(actual, expected, min_score=MIN_SURE_SCORE):
     for first, second in ((actual, expected), (expected, actual)):
         for index in range(len(expected['count'])):
             sure = detections_of_image(first, index, min_score)
-            others = detections_of_image(second, index)
+            candidates = detections_of_image(second, index)
             assert len(sure) > 24
             for label, score, box in sure:
                 assert any(label == other_label and abs(score - other_score) < 1e-3
                            and np.abs(box - other_box).max() < 1e-3
-                           for other_label, other_score, other_box in others), (
+                           for other_label, other_score, other_box in candidates), (
                     index, label, score, box)
 
 

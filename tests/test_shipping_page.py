@@ -1,4 +1,4 @@
-"""What docs/shipping.md tells people to write does run."""
+"""Runs the Python code of docs/shipping.md."""
 import re
 
 import pytest
@@ -11,17 +11,21 @@ from exporting import exporters
 pytestmark = pytest.mark.slow
 
 
-def test_the_python_of_the_page(exportable, cells, tmp_path):
+def test_python_code_runs(exportable, cells, tmp_path):
     (tmp_path / 'exported').mkdir()
     (tmp_path / 'photo.jpg').write_bytes(cells[0])
     for name in ('saved_model', 'frozen_graph', 'tflite', 'onnx'):
-        exporters.exporter(name)(str(tmp_path / 'exported' / exporters.FORMATS[name].output), make_job(exportable))
-    blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/shipping.md').read_text(), re.DOTALL)
+        path = tmp_path / 'exported' / exporters.FORMATS[name].output
+        exporters.get_exporter(name)(str(path), make_job(exportable))
+    page = (ROOT / 'docs/shipping.md').read_text()
+    blocks = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
     assert len(blocks) == 4
-    (tmp_path / 'page.py').write_text('\n'.join(f"{block}\nprint('end of a block')" for block in blocks))
-    done = scripts.run('page.py', cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    saved, frozen, lite, onnx, _ = done.stdout.split('end of a block')
-    # The best first; the page's TensorFlow Lite and ONNX read the picture with another decoder.
-    assert saved.split()[0] in ('RBC', 'WBC', 'Platelets') and "b'background'" in frozen
-    assert all(re.match(r'\s*(RBC|WBC|Platelets) 0\.\d+ \[', text) for text in (lite, onnx))
+    (tmp_path / 'page.py').write_text(
+        '\n'.join(f"{block}\nprint('end of block')" for block in blocks))
+    process = scripts.run('page.py', cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    saved_model, frozen_graph, tflite, onnx, _ = process.stdout.split('end of block')
+    assert saved_model.split()[0] in ('RBC', 'WBC', 'Platelets')
+    assert "b'background'" in frozen_graph
+    # The first line is the best detection.
+    assert all(re.match(r'\s*(RBC|WBC|Platelets) 0\.\d+ \[', text) for text in (tflite, onnx))
