@@ -118,7 +118,7 @@ def test_run_continues_with_another_number_of_processes(data, tmp_path, one_clon
     output += scripts.succeed('train_ssd_network.py', *arguments(
         data, tmp_path, *one_clone[0], '--batch_size=3', '--num_clones=2',
         '--max_number_of_steps=6'))
-    assert 'the examples from here on' not in output
+    assert 'training examples differ' not in output
     assert_same_training(one_clone, tmp_path, output)
 
 
@@ -211,7 +211,7 @@ def test_port_in_use_and_missing_process(data, tmp_path):
         listening.listen()
         port = listening.getsockname()[1]
         hosts = f'--worker_hosts=127.0.0.1:{port},127.0.0.1:{free_ports(1)[0]}'
-        assert f'process 0 cannot listen on port {port}' in scripts.refusal(
+        assert f'process 0 cannot listen on port {port}' in scripts.rejection(
             'train_ssd_network.py', *arguments(data, tmp_path / 'a', hosts, '--task_index=0'))
     result = scripts.run('train_ssd_network.py', *arguments(
         data, tmp_path / 'a', hosts, '--task_index=0', '--collective_timeout_secs=2'))
