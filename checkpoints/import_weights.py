@@ -52,7 +52,7 @@ flags.DEFINE_string(
 
 
 def check_flags():
-    """Check what can be checked before TensorFlow is imported."""
+    """Validate the flags before TensorFlow is imported."""
     app.require_flags(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
     if checkpoint_files.list_checkpoints(FLAGS.output_dir):
@@ -113,7 +113,7 @@ def check_class_names(source, class_names, num_classes):
 
 
 def log_usage(is_incomplete, model, num_classes):
-    """Log what the new checkpoint can be used for."""
+    """Log how the new checkpoint can be used."""
     if is_incomplete:
         log.info('to train from it, pass --checkpoint_path=%s', FLAGS.output_dir)
     elif all(model.values()):

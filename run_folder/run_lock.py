@@ -15,7 +15,7 @@ def acquire(folder, activity='training', advice='wait for it, or choose another 
 
     Args:
       folder: the folder to lock.
-      activity: what this process does there, for the error of the next process.
+      activity: the activity of this process, for the error that the next process gets.
       advice: the remedy that the error names.
 
     Returns:

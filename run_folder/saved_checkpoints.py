@@ -12,7 +12,7 @@ from run_folder import checkpoint_files
 # `tf.train.ExponentialMovingAverage` appends this to the name of a variable.
 MOVING_AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 
-# What a checkpoint reader raises for truncated or corrupt files.
+# Errors of a checkpoint reader for truncated or corrupt files.
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 

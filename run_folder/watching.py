@@ -176,7 +176,7 @@ class _WatchedRun:
         if self._idle_since is None:
             self._idle_since = time.monotonic()
             if self._restart_secs:
-                log.info('nobody trains in %s; waiting %g seconds for the run to be resumed',
+                log.info('no process trains in %s; waiting %g seconds for the run to be resumed',
                          self._folder, self._restart_secs)
         return time.monotonic() - self._idle_since >= self._restart_secs
 
@@ -209,5 +209,5 @@ class _WatchedRun:
         if step == max_steps:
             return f'the training in {self._folder} has finished at step {step}'
         progress = f'{step} of {max_steps}' if max_steps else f'{step}'
-        return (f'nobody trains in {self._folder}: the training was stopped or killed after the '
-                f'checkpoint of step {progress}; if you resume it, run this command again, too')
+        return (f'no process trains in {self._folder}: the training was stopped or killed after '
+                f'the checkpoint of step {progress}; if you resume it, run this command again, too')

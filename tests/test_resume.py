@@ -1,4 +1,7 @@
-"""Whatever ends a run, the same command goes on from it, to the same bits. Slow: each case is some processes."""
+"""A run that was interrupted resumes with the same command and ends with the same bits.
+
+Slow: each test starts several processes.
+"""
 import random
 import re
 import resource
@@ -16,120 +19,144 @@ STEPS = 40
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    """Converted pictures, fewer than four steps see."""
+def records(tmp_path_factory):
+    """A folder of records with 10 training images, less than three batches of four."""
     return write_shapes(tmp_path_factory.mktemp('resume'), train=10, test=2) / 'records'
 
 
-def arguments(records_dir, train_dir, *more):
+@pytest.fixture
+def records_copy(records, tmp_path):
+    """A copy of the records, for tests that damage it."""
+    return shutil.copytree(records, tmp_path / 'records')
+
+
+def train_command(records_dir, train_dir, *arguments):
     return ['train_ssd_network.py', f'--dataset_dir={records_dir}', f'--train_dir={train_dir}',
             '--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=1',
-            f'--max_number_of_steps={STEPS}', *more]
+            f'--max_number_of_steps={STEPS}', *arguments]
 
 
-def step_of(line):
-    """The step that a line reports, or None."""
+def logged_step(line):
+    """Return the step that a log line reports, or None."""
     match = re.match(r'step (\d+)/', line)
     return int(match.group(1)) if match else None
 
 
-@pytest.mark.parametrize('clones', [
-    ['--optimizer=momentum'], ['--optimizer=adam', '--num_clones=2', '--clone_on_cpu', '--batch_size=2']])
-def test_killed_at_any_moment_it_ends_with_the_same_bits(data, tmp_path, clones):
-    clones = [*clones, '--moving_average_decay=0.9']
-    scripts.succeed(*arguments(data, tmp_path / 'through', *clones))
-    saving = arguments(data, tmp_path / 'killed', *clones, '--save_interval_secs=1')
-    moment = random.SystemRandom().randint(10, STEPS - 10)
-    running = scripts.start(*saving)
-    for line in running.stdout:
-        if (step_of(line) or 0) >= moment:
-            running.kill()
+def kill_at_step(command, step):
+    """Start a run and kill it as soon as it logs the step."""
+    process = scripts.start(*command)
+    for line in process.stdout:
+        if (logged_step(line) or 0) >= step:
+            process.kill()
             break
-    running.communicate(timeout=60)
-    assert running.returncode == -9 and weights(tmp_path / 'killed')['global_step'] < STEPS
-    text = scripts.succeed(*saving)
-    assert 'going on from' in text
-    through, killed = weights(tmp_path / 'through'), weights(tmp_path / 'killed')
-    assert through.keys() == killed.keys() and killed['global_step'] == STEPS
-    for name, value in through.items():
-        np.testing.assert_array_equal(killed[name], value, err_msg=f'{name}, killed at step {moment}')
+    process.communicate(timeout=60)
+    assert process.returncode == -9
 
 
-def test_a_broken_checkpoint_costs_the_steps_since_the_one_before_and_what_changed_is_said(data, tmp_path):
-    shutil.copytree(data, tmp_path / 'records')
-    for last in (2, 4):
-        scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', f'--max_number_of_steps={last}'))
-    broken = tmp_path / 'run/model.ckpt-4.data-00000-of-00001'
-    broken.write_bytes(broken.read_bytes()[:-9])
-    shard = next((tmp_path / 'records').glob('*train_00000*'))
-    kept = list(tf.io.tf_record_iterator(str(shard)))
-    with tf.io.TFRecordWriter(str(shard)) as writer:
-        for record in reversed(kept):
+@pytest.mark.parametrize('options', [
+    ['--optimizer=momentum'],
+    ['--optimizer=adam', '--num_clones=2', '--clone_on_cpu', '--batch_size=2']])
+def test_a_killed_run_resumes_and_ends_with_the_same_bits(records, tmp_path, options):
+    options = [*options, '--moving_average_decay=0.9']
+    scripts.succeed(*train_command(records, tmp_path / 'undisturbed', *options))
+    command = train_command(records, tmp_path / 'killed', *options, '--save_interval_secs=1')
+    step = random.SystemRandom().randint(10, STEPS - 10)
+    kill_at_step(command, step)
+    assert weights(tmp_path / 'killed')['global_step'] < STEPS
+    assert 'resuming from' in scripts.succeed(*command)
+    expected, resumed = weights(tmp_path / 'undisturbed'), weights(tmp_path / 'killed')
+    assert expected.keys() == resumed.keys() and resumed['global_step'] == STEPS
+    for name, value in expected.items():
+        np.testing.assert_array_equal(
+            resumed[name], value, err_msg=f'{name}, killed at step {step}')
+
+
+def read_records(path):
+    return list(tf.io.tf_record_iterator(str(path)))
+
+
+def write_records(path, serialized):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in serialized:
             writer.write(record)
-    text = scripts.succeed(*arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=5', '--seed=1',
-                                      '--batch_size=2'))
-    assert f'{tmp_path}/run/model.ckpt-4 is broken (' in text
-    assert f'going on from {tmp_path}/run/model.ckpt-2' in text
-    assert [step_of(line) for line in text.splitlines() if step_of(line)] == [3, 4, 5]
-    for change in ('seed: 0 -> 1', 'batch_size: 4 -> 2', 'the data set: 10 pictures of shapes train (content ',
-                   'so the examples from here on are not those'):
-        assert f'changed since the last run here: {change}' in text
 
 
-def break_record(folder, name='train_0003'):
-    """Cuts one picture of the converted data short; the name of its shard."""
+def test_a_run_resumes_from_the_last_intact_checkpoint_and_logs_changes(records_copy, tmp_path):
+    run = tmp_path / 'run'
+    for step in (2, 4):
+        scripts.succeed(*train_command(records_copy, run, f'--max_number_of_steps={step}'))
+    data_file = run / 'model.ckpt-4.data-00000-of-00001'
+    data_file.write_bytes(data_file.read_bytes()[:-9])
+    shard = next(records_copy.glob('*train_00000*'))
+    write_records(shard, reversed(read_records(shard)))
+    output = scripts.succeed(*train_command(
+        records_copy, run, '--max_number_of_steps=5', '--seed=1', '--batch_size=2'))
+    assert f'{run}/model.ckpt-4 is broken (' in output
+    assert f'resuming from {run}/model.ckpt-2' in output
+    assert [step for step in map(logged_step, output.splitlines()) if step] == [3, 4, 5]
+    for change in ('seed: 0 -> 1', 'batch_size: 4 -> 2',
+                   'dataset: 10 images of shapes train (fingerprint ',
+                   'from here on the training examples differ'):
+        assert f'changed since the last run here: {change}' in output
+
+
+def truncate_image(folder, filename):
+    """Truncate an encoded image in the training records."""
     for shard in folder.glob('*train*.tfrecord'):
-        kept = list(tf.io.tf_record_iterator(str(shard)))
-        with tf.io.TFRecordWriter(str(shard)) as writer:
-            for record in kept:
-                example = tf.train.Example.FromString(record)
-                encoded = example.features.feature['image/encoded'].bytes_list
-                if example.features.feature['image/filename'].bytes_list.value[0].decode() == f'{name}.jpg':
-                    encoded.value[0] = encoded.value[0][:200]
-                writer.write(example.SerializeToString())
+        examples = [tf.train.Example.FromString(record) for record in read_records(shard)]
+        for example in examples:
+            features = example.features.feature
+            if features['image/filename'].bytes_list.value[0].decode() == filename:
+                encoded = features['image/encoded'].bytes_list
+                encoded.value[0] = encoded.value[0][:200]
+        write_records(shard, (example.SerializeToString() for example in examples))
 
 
-def test_a_broken_picture_in_a_record(data, tmp_path):
-    shutil.copytree(data, tmp_path / 'records')
-    break_record(tmp_path / 'records')
-    command = arguments(tmp_path / 'records', tmp_path / 'run', '--max_number_of_steps=3')
+def test_a_record_with_a_broken_image_is_named_and_can_be_skipped(records_copy, tmp_path):
+    truncate_image(records_copy, 'train_0003.jpg')
+    command = train_command(records_copy, tmp_path / 'run', '--max_number_of_steps=3')
     done = scripts.run(*command)
-    sentence = done.stderr.splitlines()[-1]   # libjpeg has said something of its own before
-    assert done.returncode == 2 and sentence.startswith('error: the data set holds ')
-    assert "broken records: record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg'): " in sentence
-    text = scripts.succeed(*command, '--max_broken_records=1')
-    assert "skipped: record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg')" in text
-    assert 'shapes train: 9 pictures in 2 files' in text and 'step 3/3' in text
+    message = done.stderr.splitlines()[-1]   # libjpeg writes to stderr before
+    assert done.returncode == 2
+    assert message.startswith('error: the dataset has broken records: record 3 of '
+                              "shapes_train_00000-of-00002.tfrecord ('train_0003.jpg'): ")
+    output = scripts.succeed(*command, '--max_broken_records=1')
+    record = "record 3 of shapes_train_00000-of-00002.tfrecord ('train_0003.jpg')"
+    assert f'skipped: {record}' in output
+    assert 'shapes train: 9 images in 2 files' in output and 'step 3/3' in output
 
 
-def test_a_shard_that_is_cut_short(data, tmp_path):
-    shutil.copytree(data, tmp_path / 'records')
-    shard = next((tmp_path / 'records').glob('*train_00001*'))
+def test_a_truncated_shard_is_rejected(records_copy, tmp_path):
+    shard = next(records_copy.glob('*train_00001*'))
     shard.write_bytes(shard.read_bytes()[:-50])
-    assert 'is truncated or not a TFRecord file: record 4' in scripts.rejection(
-        *arguments(tmp_path / 'records', tmp_path / 'run'))
+    message = scripts.rejection(*train_command(records_copy, tmp_path / 'run'))
+    assert 'is truncated or not a TFRecord file: record 4' in message
 
 
-def test_a_loss_that_is_not_finite(data, tmp_path):
-    command = arguments(data, tmp_path, '--learning_rate=1e30', '--optimizer=sgd', '--weight_decay=0',
-                        '--save_interval_secs=9999')
-    sentence = scripts.rejection(*command)
-    step = int(re.search(r'step (\d+): the loss is not finite \(confidence', sentence).group(1))
-    kept = tmp_path / f'not_finite_step_{step}'
-    assert f'they are in {kept}' in sentence and 'train_00' in sentence
-    assert len(list(kept.glob('*.png'))) == 4 and np.load(kept / 'batch.npz')['image'].shape == (4, 160, 160, 3)
-    named = re.search(r'the pictures of the batch: ([^;]*);', sentence).group(1).split(', ')
-    assert sorted({name.decode() for name in np.load(kept / 'batch.npz')['filename']}) == named
+def test_a_non_finite_loss_stops_the_run_and_writes_the_batch(records, tmp_path):
+    message = scripts.rejection(*train_command(
+        records, tmp_path, '--learning_rate=1e30', '--optimizer=sgd', '--weight_decay=0',
+        '--save_interval_secs=9999'))
+    step = re.search(r'step (\d+): the loss is not finite \(confidence', message).group(1)
+    folder = tmp_path / f'not_finite_step_{step}'
+    assert f'they are in {folder}' in message and 'train_00' in message
+    assert len(list(folder.glob('*.png'))) == 4
+    batch = np.load(folder / 'batch.npz')
+    assert batch['image'].shape == (4, 160, 160, 3)
+    named_files = re.search(r'Images of the batch: ([^;]*);', message).group(1).split(', ')
+    assert sorted({name.decode() for name in batch['filename']}) == named_files
     assert not list(tmp_path.glob('model.ckpt-*'))
 
 
-def test_a_full_disk(data, tmp_path):
-    """A disk for files up to some size; no other file is as large as a checkpoint with all that Adam keeps."""
-    run = arguments(data, tmp_path, '--optimizer=adam', '--moving_average_decay=0.9')
-    scripts.succeed(*run, '--max_number_of_steps=1')
-    largest = max(path.stat().st_size for path in tmp_path.glob('model.ckpt-1.data*'))
-    done = scripts.run(*run, '--max_number_of_steps=2', preexec_fn=lambda: resource.setrlimit(
-        resource.RLIMIT_FSIZE, (largest - 1, resource.RLIM_INFINITY)))
+def test_a_full_disk_leaves_the_previous_checkpoint(records, tmp_path):
+    """Limit the file size: with Adam and averages, the checkpoint is the largest file of a run."""
+    command = train_command(records, tmp_path, '--optimizer=adam', '--moving_average_decay=0.9')
+    scripts.succeed(*command, '--max_number_of_steps=1')
+    size = max(path.stat().st_size for path in tmp_path.glob('model.ckpt-1.data*'))
+    limits = (size - 1, resource.RLIM_INFINITY)
+    done = scripts.run(*command, '--max_number_of_steps=2', preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, limits))
     assert done.returncode == 2, done.stdout + done.stderr
     assert 'error: the checkpoint of step 2 could not be written to' in done.stderr
-    assert not list(tmp_path.glob('model.ckpt-2*')) and tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')
+    assert not list(tmp_path.glob('model.ckpt-2*'))
+    assert tf.train.latest_checkpoint(str(tmp_path)).endswith('-1')

@@ -36,7 +36,7 @@ def test_watch_evaluates_checkpoints_until_the_training_is_killed(tmp_path):
     kill_after_evaluations(training, watching, lines, 3)
     output = watching.communicate(timeout=200)[0]
     assert watching.returncode == 0, output
-    assert 'nobody trains in ' in output and 'stopped or killed' in output, output
+    assert 'no process trains in ' in output and 'stopped or killed' in output, output
 
     history = json.loads((run / 'eval_test/history.json').read_text())['checkpoints']
     best = max(history, key=lambda row: row['mAP']['VOC07'])

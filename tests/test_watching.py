@@ -43,7 +43,7 @@ def test_new_checkpoints_appear_while_the_run_trains(tmp_path, log_lines):
     lock.close()   # as if killed; its last checkpoint is still evaluated
     assert steps(prefixes) == [3]
     line, = log_lines
-    assert 'nobody trains' in line and 'stopped or killed' in line and 'step 3 of 9' in line
+    assert 'no process trains' in line and 'stopped or killed' in line and 'step 3 of 9' in line
 
 
 def test_a_checkpoint_deleted_before_its_turn_is_skipped(tmp_path, log_lines):
@@ -118,7 +118,7 @@ def test_waits_for_a_killed_training_to_be_resumed(tmp_path, log_lines, monkeypa
     monkeypatch.setattr(watching.time, 'sleep', sleep)
     assert steps(prefixes) == [9]
     assert log_lines == [
-        f'nobody trains in {tmp_path}; waiting 3600 seconds for the run to be resumed',
+        f'no process trains in {tmp_path}; waiting 3600 seconds for the run to be resumed',
         f'the training in {tmp_path} has finished at step 9']
 
 

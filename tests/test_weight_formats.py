@@ -66,7 +66,7 @@ def test_our_own_names_are_not_a_public_format():
 # The layers with weights in the SSD authors' deploy.prototxt of SSD512, without VGG-16.
 FEATURE_LAYERS = ['conv4_3_norm', 'fc7', 'conv6_2', 'conv7_2', 'conv8_2', 'conv9_2', 'conv10_2']
 CAFFE_LAYERS = ['fc6', 'fc7', *(f'conv{block}_{i}' for block in range(6, 11) for i in (1, 2)),
-                *(f'{layer}_mbox_{kind}' for layer in FEATURE_LAYERS for kind in ('loc', 'conf'))]
+                *(f'{layer}_mbox_{part}' for layer in FEATURE_LAYERS for part in ('loc', 'conf'))]
 
 
 def test_the_caffe_table_has_all_layers_of_the_ssd_authors():
