@@ -1,0 +1,88 @@
+"""The start of a run: agreement of the processes, lock of the train_dir, configuration, log."""
+import contextlib
+import functools
+import os
+
+import tensorflow.compat.v1 as tf
+
+from cli import console
+from common.log import log
+from run_folder import code_fingerprint, run_config, run_lock
+
+# Flags whose values may differ between the processes of a run.
+PROCESS_FLAGS = frozenset((
+    'task_index', 'train_dir', 'dataset_dir', 'checkpoint_path', 'anchor_preset', 'num_readers',
+    'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs', 'save_interval_secs',
+    'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
+
+
+def begin(options, flags, params, dataset, group, device_description):
+    """Lock the train_dir and log what is trained; in a group, after all processes agree.
+
+    Args:
+      options: `TrainOptions`.
+      flags: list of absl flags of the script.
+      params: `SSDParams`.
+      dataset: `Dataset`.
+      group: `ProcessGroup`.
+      device_description: the devices of this process, for the log.
+
+    Returns:
+      (lock, write_config). lock is a context manager that holds the lock of the train_dir;
+      write_config() writes config.json, to be called when every check has passed. In processes
+      other than the chief both do nothing.
+
+    Raises:
+      UserError: the processes differ, the train_dir is in use, or it holds another net.
+    """
+    deployment = group.deployment
+    group.check_same_configuration({
+        'code': code_fingerprint.fingerprint(), 'TensorFlow': tf.__version__,
+        'dataset': f'{dataset.num_examples} images, fingerprint {dataset.fingerprint}',
+        'clones': f'{deployment.num_clones} on {deployment.device_type}s',
+        'anchors': params.anchor_preset,
+        **{f'--{flag.name}': flag.value for flag in flags if flag.name not in PROCESS_FLAGS}})
+    if not group.is_chief:
+        log.info('worker %d of %d is ready (%s); worker 0 logs for all', group.rank,
+                 group.num_processes, device_description)
+        console.log_errors_only()
+        return contextlib.nullcontext(), lambda: None
+    lock = run_lock.acquire(options.train_dir)
+    console.log_to_file(os.path.join(options.train_dir, run_config.LOG_FILE))
+    config = _config(options, flags, params, dataset, deployment)
+    changes = run_config.changes_since_last_run(options.train_dir, config)
+    _log_run(options, flags, config, dataset, deployment, device_description)
+    for change in changes:
+        log.info('changed since the last run here: %s', change)
+    for difference in run_config.differences_from_pretrained(
+            options.checkpoint_path, config['model']):
+        log.info('the pretrained checkpoint was trained with %s: its prediction layers were '
+                 'trained for other anchors or classes', difference)
+    return lock, functools.partial(run_config.write, options.train_dir, config)
+
+
+def _config(options, flags, params, dataset, deployment):
+    """Return the configuration that `run_config` keeps in the train_dir."""
+    return {
+        'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset,
+                  'num_classes': dataset.num_classes, 'class_names': dataset.class_names},
+        'flags': {flag.name: flag.value for flag in flags},
+        'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
+                 'fingerprint': dataset.fingerprint},
+        'global_batch': options.images_per_clone * deployment.num_replicas}
+
+
+def _log_run(options, flags, config, dataset, deployment, device_description):
+    model, steps = config['model'], options.gradient_accumulation_steps
+    log.info('net        %s, %s anchors, %d classes with the background', model['model_name'],
+             model['anchor_preset'], model['num_classes'])
+    log.info('data       %s %s: %d images in %d files', dataset.name, dataset.split,
+             dataset.num_examples, len(dataset.files))
+    log.info('batch      %d x %d%s%s', options.batch_size, deployment.num_clones,
+             f' x {steps}' if steps > 1 else '',
+             f' x {deployment.num_processes} processes' if deployment.num_processes > 1 else '')
+    log.info('hardware   %s', device_description)
+    log.info('devices    %s', deployment)
+    log.info('flags      %s',
+             ' '.join(f'{flag.name}={flag.value}' for flag in flags if flag.present))
+    log.info('all flags  %s', os.path.join(options.train_dir, run_config.CONFIG_FILE))
