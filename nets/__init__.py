@@ -1,1 +1,1 @@
-"""The nets: tables, builder, anchors, matching, losses, post-processing."""
+"""SSD nets: parameter tables, network builder, anchors, matching, losses and post-processing."""

@@ -1,144 +1,188 @@
-"""Sizes and ratios of anchors for the boxes of a data set: by clustering, then by what they reach. NumPy only.
+"""Fit anchor sizes and aspect ratios to the boxes of a dataset. NumPy only.
 
-Clusters of shapes alone do worse than the presets where a layer's cells lie far apart: its anchors have the right size
-at the wrong place. So what the clusters propose, and what the preset has, is moved as long as the net's own grid of
-anchors reaches more boxes, and the best of them is taken. A net keeps the number of its anchors.
+Clusters of box shapes alone can be worse than the presets: on a layer with distant cells, an anchor
+of the right size may still be far from the box. So the clusters and the preset are only starting
+points. From each, hill climbing changes one value at a time as long as more boxes overlap an anchor
+of the net's own grid by more than the threshold, and the best result wins. The number of anchors of
+the net does not change.
+
+The values of a layer are one array: the size s_k, the side sqrt(s_k * s_k+1) of the second square
+if the layer has one, then the aspect ratios.
 """
+import itertools
+
 import numpy as np
 
 from nets import boxes as box_lib
+from nets import coverage
 from nets.anchors import anchor_shapes
-from nets.ssd_params import feature_sizes
+from nets.ssd_params import step_sizes
 
-_MOST = 4000                           # boxes that are looked at
-_MOVES = (1 / 1.7, 1 / 1.3, 1 / 1.1, 1.1, 1.3, 1.7)   # of a size or ratio
-_SPACINGS = (1.5, 2., 3.)              # least size of an anchor, in distances of its layer's cells
-_SWEEPS = 20
-_SMALLEST, _LONGEST = 4., 8.           # pixels of a size, and a ratio
-_CLOSENESS = .1   # how much the mean overlap counts beside the share that is reached: it decides between equals
+_MAX_BOXES = 4000                                       # a sample of this size is enough
+_FACTORS = (1 / 1.7, 1 / 1.3, 1 / 1.1, 1.1, 1.3, 1.7)   # one change of hill climbing
+_MIN_SIZES_IN_STEPS = (1.5, 2., 3.)                     # bounds of clusters, in steps of a layer
+_MAX_ITERATIONS = 20
+_MIN_SIZE, _MAX_RATIO = 4., 8.                          # of an anchor: pixels, and width / height
+_OVERLAP_WEIGHT = .1   # of the mean overlap in the score, which decides between equal shares
 
 
 def fit(boxes, params, threshold=.5):
-    """Anchors that reach as many of the boxes [M, 4] as can be found, as text that `anchor_presets.canonical_text` takes.
+    """Fit the anchors of a net to boxes.
 
-    A box is reached where its overlap with an anchor is more than the threshold. params: the net with the preset to
-    start from.
+    Args:
+        boxes: [M, 4] relative boxes. Of more than 4,000, a fixed random sample is used.
+        params: `SSDParams` with the preset to start from.
+        threshold: overlap above which an anchor matches a box.
+
+    Returns:
+        Text of anchor sizes as `anchor_presets.canonical_text` reads it.
     """
-    if len(boxes) > _MOST:
-        boxes = boxes[np.random.RandomState(0).permutation(len(boxes))[:_MOST]]
-    pixels = box_lib.to_center(boxes, np) * params.image_size
-    steps = [step or params.image_size / cells for step, cells in
-             zip(params.anchor_steps, feature_sizes(params), strict=True)]
-    grid = [(pixels[:, 2:], _offsets(pixels[:, :2], step, params.image_size)) for step in steps]
-    starts = [_of_preset(params), *(_of_clusters(pixels[:, 2:], params, spacing * np.array(steps))
-                                    for spacing in _SPACINGS)]
-    return _text(max((_climb(start, grid, params, threshold) for start in starts), key=lambda found: found[0])[1])
+    if len(boxes) > _MAX_BOXES:
+        boxes = boxes[np.random.RandomState(0).permutation(len(boxes))[:_MAX_BOXES]]
+    steps = np.array(step_sizes(params))
+    grids = [coverage.place_on_grid(boxes, step, params.image_size) for step in steps]
+    sizes = box_lib.to_center(boxes, np)[:, 2:] * params.image_size
+    starts = [_preset_layers(params), *(_cluster_layers(sizes, params, factor * steps)
+                                        for factor in _MIN_SIZES_IN_STEPS)]
+    results = [_climb(start, grids, params, threshold) for start in starts]
+    _, layers = max(results, key=lambda result: result[0])
+    return ' '.join(_text(*layer) for layer in layers)
 
 
-def kmeans(values, centres, lowest):
-    """Centres [K] of clusters of values [M], sorted; none goes below its lowest [K], and those without a value stay."""
-    for _ in range(_SWEEPS):
-        nearest = np.argmin(np.abs(values[:, None] - centres), axis=1)
-        moved = np.sort([max(values[nearest == k].mean(), lowest[k]) if (nearest == k).any() else centres[k]
-                         for k in range(len(centres))])
-        if np.allclose(moved, centres):
+def kmeans(values, centers, lower_bounds):
+    """Cluster numbers.
+
+    Args:
+        values: [M] float.
+        centers: [K] float, initial cluster centers.
+        lower_bounds: [K] float; no center moves below its bound.
+
+    Returns:
+        Centers [K], sorted. A center without values stays where it is.
+    """
+    for _ in range(_MAX_ITERATIONS):
+        nearest = np.argmin(np.abs(values[:, None] - centers), axis=1)
+        clusters = [values[nearest == k] for k in range(len(centers))]
+        moved = np.sort([
+            max(cluster.mean(), bound) if len(cluster) else center
+            for cluster, bound, center in zip(clusters, lower_bounds, centers, strict=True)])
+        if np.allclose(moved, centers):
             break
-        centres = moved
-    return centres
+        centers = moved
+    return centers
 
 
-def _offsets(centres, step, image_size):
-    """How far the centres [M, 2] of boxes are from those of their nearest cells: [M, 2], in pixels."""
-    cells = np.clip(np.floor(centres / step), 0, np.ceil(image_size / step) - 1)
-    return np.abs((cells + .5) * step - centres)
+def _preset_layers(params):
+    """Return the values of each layer of the preset."""
+    return [np.array([size, *([] if next_size is None else [np.sqrt(size * next_size)]), *ratios])
+            for (size, next_size), ratios in zip(params.anchor_sizes, params.anchor_ratios,
+                                                 strict=True)]
 
 
-def _overlaps(shapes, sides, offsets):
-    """The largest overlap of each box with a layer's anchors at its nearest cell: [M].
+def _cluster_layers(sizes, params, min_sizes):
+    """Return the values of each layer from clusters of box shapes.
 
-    shapes: [n, 2] of the anchors; sides, offsets: [M, 2] of the boxes; all height first, in pixels.
+    Box sizes (geometric means of height and width) form one cluster per layer; the aspect ratios
+    of each cluster form the ratios of its layer. The second square scales with the size.
+
+    Args:
+        sizes: [M, 2] heights and widths of boxes in pixels.
+        params: `SSDParams` with the preset, whose ratios are kept for layers with few boxes.
+        min_sizes: lower bound of the size of each layer in pixels.
     """
-    best = np.zeros(len(sides))
-    for shape in shapes:
-        shared = np.minimum(np.minimum(sides, shape), (sides + shape) / 2 - offsets)
-        shared = np.prod(np.maximum(shared, 0), axis=1)
-        best = np.maximum(best, shared / (np.prod(sides, axis=1) + np.prod(shape) - shared))
-    return best
+    log_sizes, log_ratios = np.log(sizes).mean(1), np.log(sizes[:, 1] / sizes[:, 0])
+    bounds, quantiles = np.log(min_sizes), _mid_quantiles(len(min_sizes))
+    centers = bounds
+    if len(log_sizes):
+        centers = kmeans(log_sizes, np.maximum(np.quantile(log_sizes, quantiles), bounds), bounds)
+    nearest = np.argmin(np.abs(log_sizes[:, None] - centers), axis=1)
+    layers = []
+    for layer, preset in enumerate(_preset_layers(params)):
+        num_ratios = len(params.anchor_ratios[layer])
+        preset_size, preset_second, ratios = _split(preset, num_ratios)
+        layer_ratios = log_ratios[nearest == layer]
+        if len(layer_ratios) > num_ratios:
+            start = np.quantile(layer_ratios, _mid_quantiles(num_ratios))
+            ratios = np.exp(kmeans(layer_ratios, start, np.full(num_ratios, -np.inf)))
+        size = np.exp(centers[layer])
+        layers.append(np.array([size, *(preset_second * size / preset_size), *ratios]))
+    return layers
 
 
-def _of_preset(params):
-    """Per layer an array: s, the side of the second square if there is one, and the ratios."""
-    return [np.array([size, *([] if following is None else [np.sqrt(size * following)]), *ratios])
-            for (size, following), ratios in zip(params.anchor_sizes, params.anchor_ratios, strict=True)]
+def _mid_quantiles(count):
+    """Return the middles of `count` equal parts of [0, 1]."""
+    return (np.arange(count) + .5) / count
 
 
-def _of_clusters(sides, params, smallest):
-    """Likewise, from clusters of sizes, one a layer and none below its smallest, and of the ratios in each."""
-    sizes, ratios = np.log(sides).mean(1), np.log(sides[:, 1] / sides[:, 0])
-    lowest, spread = np.log(smallest), (np.arange(len(smallest)) + .5) / len(smallest)
-    centres = kmeans(sizes, np.maximum(np.quantile(sizes, spread), lowest), lowest) if len(sizes) else lowest
-    nearest = np.argmin(np.abs(sizes[:, None] - centres), axis=1)
-    found = []
-    for layer, preset in enumerate(_of_preset(params)):
-        own, count = ratios[nearest == layer], len(params.anchor_ratios[layer])
-        if len(own) > count:
-            own = np.exp(kmeans(own, np.quantile(own, (np.arange(count) + .5) / count), np.full(count, -np.inf)))
-        else:
-            own = preset[len(preset) - count:]
-        size = np.exp(centres[layer])
-        found.append(np.array([size, *(preset[1:len(preset) - count] * size / preset[0]), *own]))
-    return found
+def _climb(layers, grids, params, threshold):
+    """Change one value after the other as long as the score rises.
 
+    Args:
+        layers: values of each layer.
+        grids: `GridBoxes` of each layer.
+        params: `SSDParams`.
+        threshold: overlap above which an anchor matches a box.
 
-def _shapes(values, count):
-    """[n, 2] of a layer's array with so many ratios."""
-    size, *second = values[:len(values) - count]
-    return anchor_shapes(size, second[0] ** 2 / size if second else None, values[len(values) - count:])
-
-
-def _rounded(values, count, image_size):
-    """An array within bounds, as it will be written: pixels whole, ratios with two digits."""
-    size, *second = values[:len(values) - count]
-    size = np.clip(np.round(size), _SMALLEST, image_size)
-    # s' is what is written, not sqrt(s * s').
-    largest = image_size ** 2 // size
-    sizes = [size, *(np.sqrt(size * np.clip(np.round(side ** 2 / size), _SMALLEST, largest)) for side in second)]
-    return np.array([*sizes, *np.clip(np.round(values[len(values) - count:], 2), round(1 / _LONGEST, 2), _LONGEST)])
-
-
-def _climb(layers, grid, params, threshold):
-    """Moves one value after the other as long as that is better: (how good it is, layers)."""
+    Returns:
+        (score, list of (values, number of ratios) of each layer).
+    """
     counts = list(map(len, params.anchor_ratios))
-    layers = [_rounded(values, count, params.image_size) for values, count in zip(layers, counts, strict=True)]
-    overlaps = [_overlaps(_shapes(*layer), *seen) for *layer, seen in zip(layers, counts, grid, strict=True)]
-
-    def worth(best):
-        return np.mean(best > threshold) + _CLOSENESS * np.mean(best) if len(best) else 0.
-    now = worth(np.max(overlaps, axis=0))
-    for _ in range(_SWEEPS):
-        before = now
+    layers = [_round(values, count, params.image_size)
+              for values, count in zip(layers, counts, strict=True)]
+    overlaps = [coverage.best_grid_overlaps(_shapes(*layer), grid)
+                for *layer, grid in zip(layers, counts, grids, strict=True)]
+    score = _score(np.max(overlaps, axis=0), threshold)
+    for _ in range(_MAX_ITERATIONS):
+        previous_score = score
         for layer, count in enumerate(counts):
-            others = np.max(overlaps[:layer] + overlaps[layer + 1:], axis=0)
-            for place in range(len(layers[layer])):
-                for move in _MOVES:
-                    values = layers[layer].copy()
-                    values[place] *= move
-                    values = _rounded(values, count, params.image_size)
-                    own = _overlaps(_shapes(values, count), *grid[layer])
-                    after = worth(np.maximum(others, own))
-                    if after > now:
-                        now, layers[layer], overlaps[layer] = after, values, own
-        if now == before:
+            overlaps_elsewhere = np.max(overlaps[:layer] + overlaps[layer + 1:], axis=0)
+            for index, factor in itertools.product(range(len(layers[layer])), _FACTORS):
+                values = layers[layer].copy()
+                values[index] *= factor
+                values = _round(values, count, params.image_size)
+                layer_overlaps = coverage.best_grid_overlaps(_shapes(values, count), grids[layer])
+                new_score = _score(np.maximum(overlaps_elsewhere, layer_overlaps), threshold)
+                if new_score > score:
+                    score, layers[layer], overlaps[layer] = new_score, values, layer_overlaps
+        if score == previous_score:
             break
-    return now, [(values, count) for values, count in zip(layers, counts, strict=True)]
+    return score, list(zip(layers, counts, strict=True))
 
 
-def _text(layers):
-    """One word a layer, as `anchor_presets.canonical_text` takes it."""
-    words = []
-    for values, count in layers:
-        size, *second = values[:len(values) - count]
-        sizes = [size, *(round(side ** 2 / size) for side in second)]
-        words.append(','.join(f'{value:g}' for value in sizes) + ':' + ','.join(
-            f'{ratio:g}' for ratio in sorted(values[len(values) - count:])))
-    return ' '.join(words)
+def _score(overlaps, threshold):
+    """Return the share of boxes matched above the threshold, plus a little of the mean overlap."""
+    if not len(overlaps):
+        return 0.
+    return np.mean(overlaps > threshold) + _OVERLAP_WEIGHT * np.mean(overlaps)
+
+
+def _split(values, num_ratios):
+    """Return the size, the sides of second squares (an array of 0 or 1), and the ratios."""
+    num_squares = len(values) - num_ratios
+    return values[0], values[1:num_squares], values[num_squares:]
+
+
+def _shapes(values, num_ratios):
+    """Return the anchor shapes [n, 2] of a layer's values."""
+    size, second, ratios = _split(values, num_ratios)
+    return anchor_shapes(size, second[0] ** 2 / size if len(second) else None, ratios)
+
+
+def _round(values, num_ratios, image_size):
+    """Return bounded values, rounded as in the text: whole pixels, ratios with two digits."""
+    size, second, ratios = _split(values, num_ratios)
+    size = np.clip(np.round(size), _MIN_SIZE, image_size)
+    # The text holds s_k+1, not sqrt(s_k * s_k+1), so round that. The square fits into the image.
+    max_next_size = image_size ** 2 // size
+    second = [np.sqrt(size * np.clip(np.round(side ** 2 / size), _MIN_SIZE, max_next_size))
+              for side in second]
+    ratios = np.clip(np.round(ratios, 2), round(1 / _MAX_RATIO, 2), _MAX_RATIO)
+    return np.array([size, *second, *ratios])
+
+
+def _text(values, num_ratios):
+    """Return a layer's values as one word of `anchor_presets.canonical_text`."""
+    size, second, ratios = _split(values, num_ratios)
+    sizes = [size, *(round(side ** 2 / size) for side in second)]
+    return (','.join(f'{value:g}' for value in sizes) + ':'
+            + ','.join(f'{ratio:g}' for ratio in sorted(ratios)))

@@ -1,4 +1,4 @@
-"""Sizes of the anchors: the presets with a name, and those that people choose for their own data."""
+"""Anchor sizes: named presets, and sizes that users choose for their own data."""
 import fractions
 import os
 import re
@@ -7,12 +7,13 @@ from common.errors import UserError
 
 
 def _chained(*sizes):
-    """(s1, s2, s3) -> ((s1, s2), (s2, s3)): s' of a layer is s of the next."""
+    """Return (s_k, s_k+1) of each layer: _chained(1, 2, 3) is ((1, 2), (2, 3))."""
     return tuple(zip(sizes, sizes[1:], strict=False))
 
 
-# VGG: the sizes of the released models. MobileNet: eq. 4 from s_min to 0.95, s_min 0.2 for VOC and 0.15 for
-# COCO; its finest map has stride 16, so it gets no sqrt(s * s') anchor and 1,917 anchors in all.
+# VGG: the sizes of the released models. MobileNet: paper eq. 4 with s_max 0.95, and s_min 0.2 for
+# VOC or 0.15 for COCO. Its finest feature map has stride 16 and no anchor of size
+# sqrt(s_k * s_k+1), so that the 300 nets have 1,917 anchors.
 _MOBILENET_300 = {
     'voc': ((60., None),) + _chained(105., 150., 195., 240., 285., 300.),
     'coco': ((45., None),) + _chained(93., 141., 189., 237., 285., 300.),
@@ -30,69 +31,97 @@ _SIZES = {
                                  'coco': _chained(24., 56., 88., 120., 152., 160.)},
 }
 NAMES = ('voc', 'coco')
-_LARGEST, _LONGEST = 10_000, 100   # pixels of a size, and a ratio: more is a mistake
+_MAX_SIZE, _MAX_RATIO = 10_000, 100   # pixels, and width / height: larger values are mistakes
+_SIZES_PATTERN = r'\s*\d[-+\d.,:/einf\s]*'   # text that is meant as sizes, not as a name
+_SIZES_EXAMPLE = '30,60 60,111 111,162 162,213 213,264 264,315'
 
 
 def canonical_text(preset):
-    """The text that a preset is known by, beside its checkpoints too: a name, or own sizes in their one form.
+    """Return the canonical text of an anchor preset, as stored with checkpoints.
 
-    preset: 'voc', 'coco', own sizes, or a file of them. Own sizes are words, one for each feature layer in the order of
-    the net, in pixels of its input: `s`, or `s,s'` for a further square anchor of sqrt(s * s'); behind a colon the
-    ratios width / height of the others, if they shall not be those of the net: `25,154:2,1/2,3,1/3`. In a file, `#`
-    begins a comment. UserError for anything else.
+    Sizes are words, one per feature layer in the order of the net: `s,s'` in pixels of the net's
+    input for the paper's s_k and s_k+1, or `s` to omit the anchor of size sqrt(s_k * s_k+1).
+    Aspect ratios width / height may follow after a colon: `25,154:2,1/2,3,1/3`. Without a colon,
+    a layer keeps the ratios of the net. In a file, `#` starts a comment.
+
+    Args:
+        preset: 'voc', 'coco', sizes, or the path of a file of sizes.
+
+    Returns:
+        The name, or the sizes in their canonical form: equal sizes give equal texts.
+
+    Raises:
+        UserError: the preset is unknown, its file cannot be read, or a word is invalid.
     """
     if preset in NAMES:
         return preset
-    text, where = preset, '--anchor_preset'
+    text, source = preset, 'anchor preset'
     if os.path.exists(preset):
-        where = preset
+        source = preset
         try:
-            with open(preset, encoding='utf-8-sig') as file:   # Windows begins its files with a mark
+            with open(preset, encoding='utf-8-sig') as file:   # Windows editors add a BOM
                 text = ' '.join(line.partition('#')[0] for line in file)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f'{preset} cannot be read as a text file of anchor sizes ({error})') from error
-    elif not re.fullmatch(r'\s*\d[-+\d.,:/einf\s]*', preset):
-        raise UserError(f"no anchor preset is called '{preset}' and no such file is there; give {', '.join(NAMES)}, a "
-                        f"file of sizes, or sizes such as '30,60 60,111 111,162 162,213 213,264 264,315'")
+            raise UserError(
+                f'{preset} is not a readable text file of anchor sizes ({error})') from error
+    elif not re.fullmatch(_SIZES_PATTERN, preset):
+        raise UserError(f"unknown anchor preset '{preset}', and no such file exists. Choose "
+                        f"{', '.join(NAMES)}, a file of sizes, or sizes such as '{_SIZES_EXAMPLE}'")
     if not text.split():
-        raise UserError(f'{where} holds no anchor sizes')
-    return ' '.join(_text(*_parse(word, where)) for word in text.split())
+        raise UserError(f'{source} contains no anchor sizes')
+    return ' '.join(_format(*_parse(word, source)) for word in text.split())
 
 
-def _parse(word, where):
-    """A word of own sizes -> ([s] or [s, s'], ratios as fractions, None for those of the net); UserError if wrong."""
-    sizes, colon, ratios = word.partition(':')
+def _parse(word, source):
+    """Parse the sizes of a layer.
+
+    Args:
+        word: the text.
+        source: file name, or what else an error names.
+
+    Returns:
+        ([s] or [s, s'], aspect ratios as fractions, or None for those of the net).
+
+    Raises:
+        UserError: the word is invalid.
+    """
+    size_text, colon, ratio_text = word.partition(':')
     try:
-        numbers = [float(size) for size in sizes.split(',')]
-        shapes = [fractions.Fraction(ratio) for ratio in ratios.split(',')] if ratios else []
+        sizes = [float(size) for size in size_text.split(',')]
+        ratios = list(map(fractions.Fraction, ratio_text.split(','))) if ratio_text else []
     except (ValueError, ZeroDivisionError):
-        numbers, shapes = [], []
-    # Below a pixel they are shares of the picture, or a mistake.
-    if not (0 < len(numbers) < 3 and all(1 <= number <= _LARGEST for number in numbers)
-            and all(1 / _LONGEST <= ratio <= _LONGEST for ratio in shapes)):
-        raise UserError(f"{where}: '{word}' are no anchor sizes of a layer; write s or s,s' in pixels of the net's "
-                        f"input, and ratios behind a colon if they are your own: 30,60 or 30,60:2,1/2")
-    return numbers, shapes if colon else None
+        sizes, ratios = [], []
+    # Sizes below a pixel are a mistake, such as fractions of the image.
+    if not (0 < len(sizes) < 3 and all(1 <= size <= _MAX_SIZE for size in sizes)
+            and all(1 / _MAX_RATIO <= ratio <= _MAX_RATIO for ratio in ratios)):
+        raise UserError(
+            f"{source}: '{word}' is not a valid entry. Write s or s,s' in pixels of the net's "
+            'input, optionally followed by a colon and aspect ratios: 30,60 or 30,60:2,1/2')
+    return sizes, ratios if colon else None
 
 
-def _text(sizes, ratios):
-    """The one form of a word of own sizes."""
-    return ','.join(f'{size:g}' for size in sizes) + ('' if ratios is None else ':' + ','.join(map(str, ratios)))
+def _format(sizes, ratios):
+    """Return the canonical form of what `_parse` returns."""
+    text = ','.join(f'{size:g}' for size in sizes)
+    return text if ratios is None else f'{text}:{",".join(map(str, ratios))}'
 
 
 def with_preset(params, preset):
-    """The net of the table (`SSDParams`) with the anchors of a preset, as `read` takes it.
+    """Return the `SSDParams` with the anchors of a preset, as `canonical_text` reads it.
 
-    UserError where it is none, or one for another number of layers.
+    Raises:
+        UserError: the preset is invalid or has a different number of layers.
     """
     text = canonical_text(preset)
     if text in NAMES:
         return params._replace(anchor_preset=text, anchor_sizes=_SIZES[params.name][text])
     layers = [_parse(word, preset) for word in text.split()]
     if len(layers) != len(params.feat_layers):
-        raise UserError(f"the anchor preset '{preset}' has sizes for {len(layers)} layers, but {params.name} has "
-                        f'{len(params.feat_layers)}: {", ".join(params.feat_layers)}')
+        raise UserError(
+            f"anchor preset '{preset}' has sizes for {len(layers)} layers, but {params.name} has "
+            f'{len(params.feat_layers)}: {", ".join(params.feat_layers)}')
     return params._replace(
         anchor_preset=text, anchor_sizes=tuple((*sizes, None)[:2] for sizes, _ in layers),
-        anchor_ratios=tuple(net if own is None else tuple(map(float, own))
-                            for (_, own), net in zip(layers, params.anchor_ratios, strict=True)))
+        anchor_ratios=tuple(net_ratios if ratios is None else tuple(map(float, ratios))
+                            for (_, ratios), net_ratios
+                            in zip(layers, params.anchor_ratios, strict=True)))

@@ -1,18 +1,27 @@
-"""Boxes to offsets against anchors and back (the paper, section 2.2, with the released code's variances)."""
+"""Encode boxes as offsets to anchors, and decode them (paper section 2.2 and released code)."""
 import math
 
 import tensorflow.compat.v1 as tf
 
 from nets import boxes as box_lib
 
-# A net in trouble may ask for exp(100); no true box is more than a thousand times its anchor.
+# A diverging net may predict exp(100). No ground-truth box is 1,000 times as large as its anchor.
 MAX_LOG_RATIO = math.log(1000.)
-# Sides below this (of an image of side 1) are taken as this, so that no logarithm is infinite.
+# Shorter sides (the image has side 1) are encoded as this length, so that no logarithm is infinite.
 MIN_SIDE = 1e-6
 
 
 def encode(boxes, anchors, variances):
-    """Offsets [..., 4] `[dx, dy, dw, dh]` of boxes [..., 4] to anchors [..., 4] `[cy, cx, h, w]`."""
+    """Encode boxes [..., 4] as offsets to anchors.
+
+    Args:
+        boxes: [..., 4] float32 `[ymin, xmin, ymax, xmax]`.
+        anchors: [..., 4] float32 `[cy, cx, h, w]`.
+        variances: divisors of the offsets dx, dy, dw, dh.
+
+    Returns:
+        Offsets [..., 4] float32 `[dx, dy, dw, dh]`.
+    """
     cy, cx, h, w = tf.unstack(box_lib.to_center(boxes, tf), axis=-1)
     anchor_cy, anchor_cx, anchor_h, anchor_w = tf.unstack(anchors, axis=-1)
     return tf.stack([(cx - anchor_cx) / anchor_w,
@@ -22,7 +31,10 @@ def encode(boxes, anchors, variances):
 
 
 def decode(offsets, anchors, variances):
-    """Boxes [..., 4] of offsets [..., 4] `[dx, dy, dw, dh]` against anchors [..., 4] `[cy, cx, h, w]`."""
+    """Decode offsets [..., 4] to boxes [..., 4]: the inverse of `encode`.
+
+    A decoded side is at most 1,000 times that of its anchor. Boxes are not clipped to the image.
+    """
     dx, dy, dw, dh = tf.unstack(offsets * variances, axis=-1)
     cy, cx, h, w = tf.unstack(anchors, axis=-1)
     return box_lib.to_corners(tf.stack([dy * h + cy, dx * w + cx,

@@ -1,66 +1,117 @@
-"""Which ground truths the anchors of a net reach, and which anchors would reach the rest. NumPy only."""
+"""Overlap of ground-truth boxes with anchors, and anchors that a net lacks. NumPy only.
+
+Overlap is the Jaccard overlap. Training matches a box well if its overlap with some anchor exceeds
+0.5 (paper section 2.2).
+"""
+from typing import NamedTuple
+
 import numpy as np
 
-from nets import anchors
+from nets import anchors as anchors_lib
 from nets import boxes as box_lib
-from nets.ssd_params import feature_sizes
+from nets.ssd_params import step_sizes
 
-RATIOS = (1., 2., 1 / 2, 3., 1 / 3)
-_CHUNK = 64            # boxes at a time against all anchors
-_SMALLEST, _STEP = 4., 1.2   # candidate sizes: 4 pixels, and each a fifth larger than the one before
-
-
-def best_overlaps(boxes, table):
-    """The largest overlap of each box [M, 4] with any anchor of a table [A, 4] `[cy, cx, h, w]`: [M] float32."""
-    corners = box_lib.to_corners(table, np)
-    parts = [box_lib.iou(boxes[start:start + _CHUNK], corners, np).max(1) for start in range(0, len(boxes), _CHUNK)]
-    return np.concatenate(parts) if parts else np.zeros([0], np.float32)
+_RATIOS = (2., 1 / 2, 3., 1 / 3)     # aspect ratios of suggested anchors, besides 1
+_MIN_SIZE, _SIZE_FACTOR = 4., 1.2    # their sizes in pixels: 4, 4.8, 5.76, ...
+_CHUNK = 64                          # boxes compared with all anchors at a time
 
 
-def _candidates(params):
-    """(layer, step, height, width in pixels) of anchors that a net could have, each where its like already are."""
-    largest = [sizes[0] for sizes in params.anchor_sizes]
-    for size in _SMALLEST * _STEP ** np.arange(np.log(params.image_size / _SMALLEST) / np.log(_STEP)):
-        layer = int(np.argmin(np.abs(np.log(np.array(largest) / size))))
-        step = params.anchor_steps[layer] or params.image_size / feature_sizes(params)[layer]
-        for ratio in RATIOS:
-            yield params.feat_layers[layer], step, size / np.sqrt(ratio), size * np.sqrt(ratio)
+class GridBoxes(NamedTuple):
+    """Boxes relative to the grid of anchor centers of a layer, in pixels, vertical axis first."""
+    sizes: np.ndarray       # [M, 2] heights and widths
+    distances: np.ndarray   # [M, 2] distances of each center to the nearest anchor center
 
 
-def _reached_by(boxes, params, step, height, width, threshold):
-    """Which boxes [M, 4] the anchor of this height and width at the nearest cell reaches: [M] bool."""
-    pixels = box_lib.to_center(boxes, np) * params.image_size
-    cells = np.clip(np.floor(pixels[:, :2] / step), 0, np.ceil(params.image_size / step) - 1)
-    nearest = np.concatenate([(cells + .5) * step, np.broadcast_to([height, width], cells.shape)], 1)
-    a, b = box_lib.to_corners(nearest, np), boxes * params.image_size
-    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
-    shared = np.prod(np.maximum(sides, 0), axis=1)
-    return shared > threshold * (box_lib.area(a) + box_lib.area(b) - shared)
+class Suggestion(NamedTuple):
+    """An anchor that would match boxes that no anchor of the net matches well."""
+    layer: str
+    height: float   # in pixels of the net's input
+    width: float
+    num_boxes: int  # boxes that it would match, without those of earlier suggestions
 
 
-def suggest_anchors(boxes, params, threshold=.5, most=3):
-    """Anchors that would reach the most of these boxes [M, 4], which none does yet: a list of tuples.
+def best_overlaps(boxes, anchors):
+    """Return the best overlap of each box [M, 4] with any anchor [A, 4] `[cy, cx, h, w]`: [M]."""
+    corners = box_lib.to_corners(anchors, np)
+    chunks = [box_lib.iou(boxes[start:start + _CHUNK], corners, np).max(1)
+              for start in range(0, len(boxes), _CHUNK)]
+    return np.concatenate(chunks) if chunks else np.zeros([0], np.float32)
 
-    Each is (layer, height, width in pixels, how many more it reaches than those before it), at most `most` of
-    them, the best first.
+
+def place_on_grid(boxes, step, image_size):
+    """Return relative boxes [M, 4] as `GridBoxes` of a layer with the given step in pixels."""
+    boxes = box_lib.to_center(boxes, np) * image_size
+    centers, sizes = boxes[:, :2], boxes[:, 2:]
+    cells = np.clip(np.floor(centers / step), 0, np.ceil(image_size / step) - 1)
+    return GridBoxes(sizes, np.abs((cells + .5) * step - centers))
+
+
+def best_grid_overlaps(shapes, grid_boxes):
+    """Return the best overlap of each of M boxes with the anchors at the nearest cell: [M] float64.
+
+    Args:
+        shapes: [n, 2] heights and widths of the anchors at each cell, in pixels.
+        grid_boxes: `GridBoxes` of the same layer.
     """
-    found, left = [], np.ones(len(boxes), bool)
-    reached = [(layer, height, width, _reached_by(boxes, params, step, height, width, threshold))
-               for layer, step, height, width in _candidates(params)]
-    while len(found) < most:
-        layer, height, width, those = max(reached, key=lambda candidate: (candidate[3] & left).sum())
-        count = int((those & left).sum())
-        if not count:
+    sizes, distances = grid_boxes
+    best = np.zeros(len(sizes))
+    for shape in shapes:
+        sides = np.minimum(np.minimum(sizes, shape), (sizes + shape) / 2 - distances)
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        best = np.maximum(best, shared / (np.prod(sizes, axis=1) + np.prod(shape) - shared))
+    return best
+
+
+def suggest_anchors(boxes, params, threshold=.5, max_suggestions=3):
+    """Suggest anchors for boxes that no anchor of a net matches well.
+
+    Candidates have sizes from 4 pixels to the image and the paper's aspect ratios, on the layer
+    whose anchors have the most similar size. Each suggestion is the candidate with the most boxes
+    that the earlier ones do not match.
+
+    Args:
+        boxes: [M, 4] float32, the unmatched boxes.
+        params: `SSDParams`.
+        threshold: overlap above which a candidate matches a box.
+        max_suggestions: largest number of suggestions.
+
+    Returns:
+        A list of `Suggestion`, most boxes first.
+    """
+    candidates = list(_candidates(boxes, params, threshold))
+    unmatched, suggestions = np.ones(len(boxes), bool), []
+    while len(suggestions) < max_suggestions:
+        layer, (height, width), matches = max(
+            candidates, key=lambda candidate: (candidate[2] & unmatched).sum())
+        num_boxes = int((matches & unmatched).sum())
+        if not num_boxes:
             break
-        found.append((layer, float(height), float(width), count))
-        left &= ~those
-    return found
+        suggestions.append(Suggestion(layer, float(height), float(width), num_boxes))
+        unmatched &= ~matches
+    return suggestions
+
+
+def _candidates(boxes, params, threshold):
+    """Yield (layer, shape [2], matches [M] bool) of each candidate anchor."""
+    layer_sizes = np.array([size for size, _ in params.anchor_sizes])
+    grids = [place_on_grid(boxes, step, params.image_size) for step in step_sizes(params)]
+    num_sizes = np.log(params.image_size / _MIN_SIZE) / np.log(_SIZE_FACTOR)
+    for size in _MIN_SIZE * _SIZE_FACTOR ** np.arange(num_sizes):
+        layer = int(np.argmin(np.abs(np.log(layer_sizes / size))))
+        for shape in anchors_lib.anchor_shapes(size, None, _RATIOS):
+            yield (params.feat_layers[layer], shape,
+                   best_grid_overlaps([shape], grids[layer]) > threshold)
 
 
 def report_lines(boxes, params):
-    """Lines: which share of the boxes [M, 4] no anchor of a net reaches, and which anchors would."""
-    missed = boxes[best_overlaps(boxes, anchors.net_anchors(params)) <= .5]
-    return [f'{len(missed)} of {len(boxes)} boxes ({len(missed) / max(len(boxes), 1):.1%}) overlap no anchor of '
-            f'{params.name} ({params.anchor_preset}) by more than 0.5'] + [
-                f'  an anchor of {width:.0f}x{height:.0f} pixels (of {params.image_size}) on {layer} would reach '
-                f'{count} of them' for layer, height, width, count in suggest_anchors(missed, params)]
+    """Return lines: the share of boxes [M, 4] that no anchor matches well, and suggestions."""
+    overlaps = best_overlaps(boxes, anchors_lib.net_anchors(params))
+    unmatched = boxes[overlaps <= .5]
+    share = len(unmatched) / max(len(boxes), 1)
+    lines = [f'{len(unmatched)} of {len(boxes)} boxes ({share:.1%}) overlap no anchor of '
+             f'{params.name} ({params.anchor_preset}) by more than 0.5']
+    for suggestion in suggest_anchors(unmatched, params):
+        lines.append(f'  an anchor of {suggestion.width:.0f}x{suggestion.height:.0f} pixels '
+                     f'(of {params.image_size}) on {suggestion.layer} would match '
+                     f'{suggestion.num_boxes} of them')
+    return lines

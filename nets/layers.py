@@ -1,4 +1,4 @@
-"""Layers that tf-slim lacks, or that its version 1.1 breaks on today's TensorFlow."""
+"""Layers that tf-slim lacks, or that tf-slim 1.1 breaks on current TensorFlow."""
 import copy
 import zlib
 
@@ -7,63 +7,84 @@ import tf_slim as slim
 
 
 def seeded_getter(seed):
-    """A variable getter that draws every initial value from (seed, name of the variable) alone.
+    """Return a variable getter that derives each initial value from (seed, variable name) only.
 
-    So a net starts from the same weights whatever else its graph holds: clones, summaries, another order.
+    A net then starts from the same weights whatever else its graph contains: clones, summaries, or
+    layers created in another order.
     """
-    def seeded_getter(getter, name, *args, initializer=None, **kwargs):
+    def getter_with_seed(getter, name, *args, initializer=None, **kwargs):
         if hasattr(initializer, 'seed'):
             initializer = copy.copy(initializer)
             initializer.seed = zlib.crc32(f'{seed}/{name}'.encode())
         return getter(name, *args, initializer=initializer, **kwargs)
-    return seeded_getter
+    return getter_with_seed
 
 
 def precision_getter(dtype):
-    """A variable getter under which layers compute in `dtype`, while their variables stay float32.
+    """Return a variable getter that lets layers compute in `dtype` with float32 variables.
 
-    A layer asks for variables of its input's dtype; it gets a float32 one, cast. So gradients, updates and
-    checkpoints are those of float32 training.
+    A layer requests variables of the dtype of its input and gets a float32 variable cast to it. So
+    gradients, updates and checkpoints are float32.
     """
-    def casting_getter(getter, name, *args, **kwargs):
+    def getter_with_cast(getter, name, *args, **kwargs):
         if kwargs.get('dtype') != dtype or dtype == tf.float32:
             return getter(name, *args, **kwargs)
         return tf.cast(getter(name, *args, **{**kwargs, 'dtype': tf.float32}), dtype)
-    return casting_getter
+    return getter_with_cast
 
 
 def xla_scope():
-    """A block whose ops, and their gradients, XLA compiles on the device where they are.
+    """Return a context manager whose ops, and their gradients, are compiled by XLA.
 
-    What belongs to variables is left out: they may be on another device, and their initial values shall stay the same.
-    So are concatenations: of their gradient TensorFlow's compiler puts parts on the first CPU, wherever the rest is.
+    Ops of variables are excluded: they may be on another device, and their initial values must not
+    change. Concatenations are excluded because TensorFlow's compiler places parts of their
+    gradients on the first CPU, even if all other ops are on a GPU.
     """
     scope = tf.get_default_graph().get_name_scope()
 
     def is_compiled(node):
-        return node.name.startswith(f'{scope}/') and 'Variable' not in node.op and node.op != 'ConcatV2'
+        return (node.name.startswith(f'{scope}/') and 'Variable' not in node.op
+                and node.op != 'ConcatV2')
     return tf.xla.experimental.jit_scope(compile_ops=is_compiled)
 
 
 def l2_regularizer(weight_decay):
-    """tf-slim's, of the float32 variable also where a layer sees it cast by `in_precision`."""
+    """Return tf-slim's L2 regularizer, applied to the float32 variable behind a cast.
+
+    Under `precision_getter`, layers pass the cast of a variable to their regularizer.
+    """
     regularizer = slim.l2_regularizer(weight_decay)
-    return lambda weights: regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
+
+    def regularize(weights):
+        return regularizer(weights.op.inputs[0] if weights.dtype != tf.float32 else weights)
+    return regularize
 
 
 @slim.add_arg_scope
 def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scope='BatchNorm'):
-    """Batch normalisation of [B, H, W, C] under tf-slim's names: gamma, beta, moving_mean, moving_variance.
+    """Apply batch normalization with tf-slim's variable names.
 
-    In training it normalises with the batch's moments and puts the updates of the moving ones into
-    `tf.GraphKeys.UPDATE_OPS`. `decay` .99 lets the moving moments follow within some hundred steps
-    (tf-slim's .9997 needs ten thousand), `epsilon` is tf-slim's for MobileNet. replicas: with these
-    (`deployment.collectives.Replicas`) the moments are those of all clones' inputs together.
+    The variables are gamma, beta, moving_mean and moving_variance. In training, the updates of the
+    moving moments are added to `tf.GraphKeys.UPDATE_OPS`.
+
+    Args:
+        inputs: [B, H, W, C].
+        is_training: whether to normalize with the moments of the batch, not the moving moments.
+        decay: of the moving moments. 0.99 follows the batches within some hundred steps; tf-slim's
+            0.9997 needs ten thousand.
+        epsilon: added to the variance; the default is tf-slim's for MobileNet.
+        replicas: `deployment.collectives.Replicas` to compute the moments of the batch over the
+            inputs of all clones, or None to use those of this clone.
+        scope: variable scope.
+
+    Returns:
+        The normalized inputs.
     """
     with tf.variable_scope(scope):
-        def variable(name, initial, trainable):
-            return slim.model_variable(name, [inputs.shape[-1]], initializer=tf.constant_initializer(initial),
-                                       trainable=trainable)
+        def variable(name, initial_value, trainable):
+            return slim.model_variable(
+                name, [inputs.shape[-1]], initializer=tf.constant_initializer(initial_value),
+                trainable=trainable)
         gamma, beta = variable('gamma', 1., True), variable('beta', 0., True)
         moving_mean = variable('moving_mean', 0., False)
         moving_variance = variable('moving_variance', 1., False)
@@ -81,25 +102,30 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scop
 
 
 def _batch_norm_over(replicas, inputs, gamma, beta, epsilon):
-    """As tf.nn.fused_batch_norm over the inputs of all clones: outputs, mean and unbiased variance.
+    """Normalize over the inputs of all clones, as tf.nn.fused_batch_norm does over one clone's.
 
-    The variance is taken around the mean of all, which the clones exchange first: E[x^2] - E[x]^2 in one exchange would
-    lose what deep layers differ by.
+    The clones exchange their means first, then their variances around the common mean. Computing
+    E[x^2] - E[x]^2 in a single exchange would lose too much precision in deep layers.
+
+    Returns:
+        The outputs, the mean and the unbiased variance.
     """
-    wide = tf.cast(inputs, tf.float32)
+    float_inputs = tf.cast(inputs, tf.float32)
     with tf.name_scope('mean'):
-        mean = replicas.mean(tf.reduce_mean(wide, axis=[0, 1, 2]))
+        mean = replicas.mean(tf.reduce_mean(float_inputs, axis=[0, 1, 2]))
     with tf.name_scope('variance'):
-        variance = replicas.mean(tf.reduce_mean(tf.square(wide - mean), axis=[0, 1, 2]))
-    outputs = tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, epsilon), inputs.dtype)
+        variance = replicas.mean(tf.reduce_mean(tf.square(float_inputs - mean), axis=[0, 1, 2]))
+    outputs = tf.cast(
+        tf.nn.batch_normalization(float_inputs, mean, variance, beta, gamma, epsilon), inputs.dtype)
     count = tf.cast(tf.size(inputs[..., 0]) * replicas.num_replicas, tf.float32)
     return outputs, mean, variance * count / tf.maximum(count - 1, 1.)
 
 
 def l2_normalization(inputs, initial_scale, scope='L2Normalization'):
-    """Each cell of [B, H, W, C] scaled to unit length, then by a learned `gamma` [C]; in float32, whatever comes in.
+    """Scale each cell of inputs [B, H, W, C] to unit length, then by a learned `gamma` [C].
 
-    The paper, section 3.1, after ParseNet: conv4_3 has another scale than the layers above it.
+    Paper section 3.1, after ParseNet: conv4_3 has another feature scale than the layers above it.
+    The computation is in float32; the output has the dtype of the inputs.
     """
     with tf.variable_scope(scope):
         gamma = slim.model_variable('gamma', [inputs.shape[-1]],
@@ -109,5 +135,5 @@ def l2_normalization(inputs, initial_scale, scope='L2Normalization'):
 
 
 def pad(inputs, cells):
-    """Zeros around [B, H, W, C]: `cells` on every side, as Caffe pads."""
+    """Pad inputs [B, H, W, C] with `cells` zeros on each side, as Caffe pads."""
     return tf.pad(inputs, [[0, 0], [cells, cells], [cells, cells], [0, 0]]) if cells else inputs

@@ -1,22 +1,25 @@
-"""MobileNet v1 (Howard et al., arXiv 1704.04861, table 1) under tf-slim's names, without its classifier."""
+"""MobileNet v1 (Howard et al., arXiv 1704.04861, table 1) without classifier, tf-slim's names."""
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-# Stride and depth of the separable convolutions 1 to 13.
+# (stride, depth) of the depthwise separable convolutions 1 to 13.
 BLOCKS = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512),
           (1, 512), (1, 512), (1, 512), (1, 512), (1, 512), (2, 1024), (1, 1024))
 MIN_DEPTH = 8
 
 
 def scaled_depth(depth, multiplier):
-    """Channels of a layer under a width multiplier, 8 at least, as in tf-slim."""
+    """Return the number of channels under a depth multiplier, at least 8 (as in tf-slim)."""
     return max(int(depth * multiplier), MIN_DEPTH)
 
 
 def mobilenet_v1(inputs, depth_multiplier):
-    """[B, H, W, 3] -> end points 'Conv2d_0', 'Conv2d_1_depthwise', 'Conv2d_1_pointwise', ...
+    """Build the backbone on inputs [B, H, W, 3].
 
-    Normaliser, initialiser and regulariser are the caller's, through `slim.arg_scope`.
+    The caller sets normalizer, initializer and regularizer by `slim.arg_scope`.
+
+    Returns:
+        Dict of end points 'Conv2d_0', 'Conv2d_1_depthwise', 'Conv2d_1_pointwise', ...
     """
     end_points = {}
     with tf.variable_scope('MobilenetV1'), \

@@ -1,11 +1,16 @@
-"""VGG-16 up to conv7, as the paper reduces it: conv6 dilated, no fully connected layers, no dropout."""
+"""VGG-16 up to conv7 as modified by the SSD paper: dilated conv6, no fully connected layers."""
 import tf_slim as slim
 
 
 def vgg_16(inputs):
-    """[B, H, W, 3] -> end points 'block1' ... 'block7'; block4 is conv4_3, block7 is conv7.
+    """Build the backbone on inputs [B, H, W, 3].
 
-    Section 3 of the paper: pool5 is 3x3 with stride 1, fc6 becomes a 3x3 convolution with rate 6, fc7 a 1x1.
+    Paper section 3: pool5 is 3x3 with stride 1, fc6 becomes a 3x3 convolution with dilation 6, fc7
+    a 1x1 convolution, and dropout is removed.
+
+    Returns:
+        Dict of end points 'block1' to 'block7': the output of the last convolution of each block,
+        before pooling. block4 is conv4_3, block7 is conv7.
     """
     end_points = {}
     net = inputs

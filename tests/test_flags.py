@@ -30,7 +30,7 @@ TRAIN = 'train_ssd_network.py'
     ('--learning_rate_boundaries=soon', 'is not a list of increasing step numbers'),
     ('--model_name=ssd_300_vg', "'ssd_300_vg' ... Did you mean ssd_300_vgg"),
     ('--preprocessing_name=inception', 'should be one of <ssd|'),
-    ('--anchor_preset=kitti', "no anchor preset is called 'kitti' and no such file"),
+    ('--anchor_preset=kitti', "unknown anchor preset 'kitti', and no such file exists"),
     ('--anchor_preset=30,60', 'has sizes for 1 layers, but ssd_300_vgg has 6: block4, block7'),
     ('--train_dir=runs/a[1]', "such as 'runs/a[1]'"),
     ('--freeze_batch_norm', 'needs learned moments. Pass --checkpoint_path'),
