@@ -8,18 +8,25 @@ Training takes what it prints, or the file, as --anchor_preset. Boxes of a split
 from absl import flags
 
 from cli import app
+from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from nets import anchor_presets, nets_factory
 
 FLAGS = flags.FLAGS
+
+flag_group('Data')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords, as tf_convert_data.py writes them.')
 flags.DEFINE_string('dataset_name', '', 'Name of the data set; needed where its folder has no dataset.json.')
 flags.DEFINE_string('dataset_split_name', 'train', 'Split whose boxes are looked at.')
 flags.DEFINE_string('check_split_name', '', 'Split to try the proposal on, besides.')
 flags.DEFINE_integer('num_classes', 0, 'Classes, background included; 0: as the data set says.', lower_bound=0)
+
+flag_group('Net')
 flags.DEFINE_string('model_name', 'ssd_300_vgg', f'The net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('anchor_preset', 'voc', 'Anchors to start from and to compare with: voc, coco or your own.')
+
+flag_group('Output')
 flags.DEFINE_string('output_file', '', 'Where the proposal goes as a file that --anchor_preset takes.')
 flags.DEFINE_string('plot', '', 'Where a picture of the boxes and the anchors goes (.png, .svg, .pdf).')
 _THRESHOLD = .5   # of --match_threshold in training, and of the paper
