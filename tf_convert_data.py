@@ -80,7 +80,7 @@ flags.DEFINE_integer('num_classes', 0,
 
 
 def check_flags():
-    """Validate the flags without TensorFlow. Return exit code 0 if there is nothing to convert."""
+    """Validate the flags without TensorFlow. Return 0, the exit code, if no split is to convert."""
     app.require_flags(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
@@ -201,7 +201,7 @@ def resolve_class_names(sources, split_names):
     """Return the class names by the order of precedence in the help of --labels_file.
 
     Raises:
-        UserError: If there are none, or output_dir contains splits with other classes.
+        UserError: If no class is known, or output_dir contains splits with other classes.
     """
     info = dataset_info.read_info(FLAGS.output_dir)
     if FLAGS.labels_file:

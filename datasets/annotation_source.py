@@ -40,7 +40,7 @@ class AnnotationSource(abc.ABC):
             split: Name of the split, or None for all images of a source that is not split.
 
         Raises:
-            UserError: If there is no such split, or it is empty or invalid.
+            UserError: If the split does not exist, or is empty or invalid.
         """
 
     @abc.abstractmethod
@@ -65,7 +65,7 @@ class AnnotationSource(abc.ABC):
                 if len(values) == 1 and None not in values}
 
     def _check_split(self, split):
-        """Raise `UserError` if there is no such split."""
+        """Raise `UserError` if the split does not exist."""
         if split not in self.split_names():
             raise UserError(f"{self._folder} has no split '{split}'; its splits are: "
                             f"{', '.join(self.split_names()) or 'none'}")

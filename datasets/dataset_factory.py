@@ -89,7 +89,7 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
 def split_names(dataset_name, folder):
     """Return the splits in a folder of records, from dataset.json or the names of the files.
 
-    If there are none, ['train'] is returned, for which `get_dataset` raises a helpful error.
+    For a folder without records, return ['train'], for which `get_dataset` raises an error.
     """
     info = dataset_info.read_info(folder)
     if info:

@@ -48,9 +48,7 @@ def read_labels(path):
 
 
 def read_info(folder):
-    """Return the content of dataset.json, or None if there is none.
-
-    Records of other converters have none.
+    """Return the content of dataset.json, or None for records of other converters.
 
     Raises:
         UserError: If the file cannot be read, or is not written by tf_convert_data.py.

@@ -112,7 +112,7 @@ def find_image(name, folders, annotation_path):
         Path of the image.
 
     Raises:
-        UserError: If none of the folders contains the image.
+        UserError: If the image is in no folder.
     """
     name_with_slashes = name.replace('\\', '/')
     for candidate in dict.fromkeys((name_with_slashes, os.path.basename(name_with_slashes))):

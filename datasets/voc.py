@@ -62,7 +62,7 @@ class VocSource(AnnotationSource):
 
 
 def split_names(folder):
-    """Return the names of all split lists, sorted; an empty list if there are none.
+    """Return the sorted names of all split lists, which may be empty.
 
     Raises:
         UserError: If the folder is not in VOC layout.
