@@ -1,1 +1,1 @@
-"""SSD augmentation: an encoded image and its boxes in, a picture of the net's size and its boxes out."""
+"""SSD augmentation: encoded images and their boxes become images of the net's size."""

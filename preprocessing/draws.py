@@ -3,18 +3,23 @@ import tensorflow.compat.v1 as tf
 
 
 class RandomDraws:
-    """Numbers uniform in [0, 1) from a seed [2]; each name has its own stream, whatever else is drawn."""
+    """Named uniform random numbers in [0, 1), drawn from a seed [2] by a single op."""
 
-    def __init__(self, seed, names):
-        """names: name -> how many numbers. All are drawn by one op."""
-        values = tf.random.stateless_uniform([sum(names.values())], seed)
-        self._values = dict(zip(names, tf.split(values, list(names.values())), strict=True))
+    def __init__(self, seed, counts):
+        """Draw the numbers.
+
+        Args:
+            seed: [2] integer.
+            counts: dict, name -> number of values. The values depend on all counts and their order.
+        """
+        values = tf.random.stateless_uniform([sum(counts.values())], seed)
+        self._values = dict(zip(counts, tf.split(values, list(counts.values())), strict=True))
 
     def __getitem__(self, name):
-        """[n] float32."""
+        """Return the numbers of a name: [n] float32."""
         return self._values[name]
 
 
 def rescale(uniform, low, high):
-    """Numbers uniform in [0, 1) stretched to [low, high)."""
+    """Map uniform numbers in [0, 1) to [low, high)."""
     return low + uniform * (high - low)

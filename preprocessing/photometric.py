@@ -1,35 +1,44 @@
-"""Photometric distortion (the paper, section 2.2, after Howard 2013; values of the released configuration)."""
+"""Photometric distortion (paper section 2.2, after Howard 2013; values of the released code)."""
 import tensorflow.compat.v1 as tf
 
 from preprocessing.draws import rescale
 
-PROBABILITY = .5
-BRIGHTNESS = 32.            # of 255
+PROBABILITY = .5            # of each distortion
+BRIGHTNESS = 32.            # largest change, of 255
 CONTRAST = SATURATION = (.5, 1.5)
-HUE = 36. / 360.            # of the circle; the released code says 18 on OpenCV's scale of 180
+HUE = 36. / 360.            # of the circle; the released code has 18 on OpenCV's scale of 180
 NUM_DRAWS = {'brightness': 2, 'contrast': 2, 'saturation': 2, 'hue': 2, 'order': 1}
 
 
 def distort(image, draws):
-    """Colours changed, each way with probability 0.5: [H, W, 3] float32 in [0, 255] -> the same.
+    """Distort brightness, contrast, saturation and hue, each with probability 0.5.
 
-    Brightness; contrast; saturation; hue; in half of the cases contrast comes last instead.
+    The order is as listed; with probability 0.5, contrast comes last instead.
+
+    Args:
+        image: [H, W, 3] float32 RGB in [0, 255].
+        draws: `RandomDraws` with the numbers of `NUM_DRAWS`.
+
+    Returns:
+        The distorted image, same shape and range.
     """
-    def sometimes(name, change):
+    def random_change(name, change):
         use, amount = tf.unstack(draws[name])
-        return lambda pixels: tf.cond(use < PROBABILITY, lambda: change(pixels, amount), lambda: pixels)
+        return lambda pixels: tf.cond(
+            use < PROBABILITY, lambda: change(pixels, amount), lambda: pixels)
 
-    def whole_range(pixels):
-        return tf.raw_ops.ClipByValue(t=pixels, clip_value_min=0., clip_value_max=255.)   # in one pass, not two
+    def clip(pixels):
+        # tf.clip_by_value would take two passes over the pixels.
+        return tf.raw_ops.ClipByValue(t=pixels, clip_value_min=0., clip_value_max=255.)
 
-    brighten = sometimes('brightness', lambda pixels, u: whole_range(
+    brightness = random_change('brightness', lambda pixels, u: clip(
         pixels + rescale(u, -BRIGHTNESS, BRIGHTNESS)))
-    contrast = sometimes('contrast', lambda pixels, u: whole_range(pixels * rescale(u, *CONTRAST)))
-    saturate = sometimes('saturation', lambda pixels, u: tf.image.adjust_saturation(
+    contrast = random_change('contrast', lambda pixels, u: clip(pixels * rescale(u, *CONTRAST)))
+    saturation = random_change('saturation', lambda pixels, u: tf.image.adjust_saturation(
         pixels, rescale(u, *SATURATION)))
-    turn_hue = sometimes('hue', lambda pixels, u: tf.image.adjust_hue(pixels, rescale(u, -HUE, HUE)))
+    hue = random_change('hue', lambda pixels, u: tf.image.adjust_hue(pixels, rescale(u, -HUE, HUE)))
 
-    image = brighten(image)
+    image = brightness(image)
     return tf.cond(draws['order'][0] < .5,
-                   lambda: turn_hue(saturate(contrast(image))),
-                   lambda: contrast(turn_hue(saturate(image))))
+                   lambda: hue(saturation(contrast(image))),
+                   lambda: contrast(hue(saturation(image))))
