@@ -31,7 +31,7 @@ flags.DEFINE_integer('first_port', 2300, 'Port of worker 0. The other workers us
                      lower_bound=1)
 _MAX_KILL_DELAY = 8           # seconds after the first step of a start
 _MAX_WAIT = 60                # seconds for a worker to start, take a step or save
-_RESTART_LINE = 'starting all again'   # logged by the launcher
+_RESTART_LINE = 'restarting all workers'   # logged by the launcher
 
 
 class Run:

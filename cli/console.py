@@ -104,7 +104,7 @@ def log_progress(line):
 
 
 def _terminal_handler():
-    """Return the handler of `log` that prints to a terminal; None if there is no such handler."""
+    """Return the handler that prints `log` to a terminal, or None."""
     if not log.isEnabledFor(logging.INFO):
         return None
     return next((handler for handler in log.handlers

@@ -66,7 +66,7 @@ def _original_name(flag):
 
 
 def _flag_text(flag, aliases):
-    """Return `--name=default  help (limits) (also --alias)`; without `=` if there is no default."""
+    """Return `--name=default  help (limits) (also --alias)`, without `=` for an empty default."""
     if flag.boolean:
         default = '=true' if flag.default else '=false'
     elif flag.default in (None, '', []):
@@ -79,7 +79,7 @@ def _flag_text(flag, aliases):
 
 
 def _limits(parser):
-    """Return the values that a parser accepts as text; '' if there are no limits."""
+    """Return the values that a parser accepts as text, '' for any value."""
     if isinstance(parser, flags.EnumParser):
         return f'one of {", ".join(parser.enum_values)}'
     lower, upper = getattr(parser, 'lower_bound', None), getattr(parser, 'upper_bound', None)

@@ -72,7 +72,7 @@ def write_json_on_exit(path, key_noun):
 
     Args:
         path: The JSON file to write.
-        key_noun: What the keys are, in the plural, for the log: 'images'.
+        key_noun: Plural noun for the keys, used in the log, such as 'images'.
     """
     content, incomplete = {}, partial_path(path)
     try:

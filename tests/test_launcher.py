@@ -1,4 +1,4 @@
-"""What `scripts/launch_workers.sh` makes of the ends of its workers, with a short script in their place."""
+"""`scripts/launch_workers.sh` and its module, with a shell script in place of the training."""
 import os
 import shutil
 import signal
@@ -7,87 +7,144 @@ import subprocess
 import pytest
 from conftest import ROOT
 
-# Worker k does what WORKER_k says; `$try` counts from 1, and `started` has a line for each start.
-WORKER = """#!/usr/bin/env bash
+# Worker N executes the commands in WORKER_N. `$start` is the number of its starts so far.
+WORKER = """
 for argument in "$@"; do case "$argument" in --task_index=*) rank=${argument#*=} ;; esac; done
-echo "$rank" >> started
-try=$(grep -c "^$rank$" started)
+echo "$rank" >> starts
+start=$(grep -c "^$rank$" starts)
 trap 'echo "$rank saved"; exit 143' TERM
 trap 'echo "$rank got a SIGINT"' INT
-echo "hello of $rank: $2 $3, GPUs ${CUDA_VISIBLE_DEVICES-all}"
+echo "hello from $rank: $*, GPUs ${CUDA_VISIBLE_DEVICES-all}"
 name=WORKER_$rank
 eval "${!name}"
+"""
+TRAIN_SCRIPT = f"""
+import os, sys
+os.execv('/bin/bash', ['bash', '-c', {WORKER!r}, *sys.argv])
 """
 
 
 @pytest.fixture
 def launch(tmp_path):
-    """A function (workers, their commands, flags) that starts the launcher beside a stand-in for the project."""
-    for folder in ('scripts', '.venv/bin'):
-        (tmp_path / folder).mkdir(parents=True)
-    shutil.copy(ROOT / 'scripts/launch_workers.sh', tmp_path / 'scripts')
-    (tmp_path / 'scripts/setup.sh').write_text('')
-    (tmp_path / '.venv/bin/python').write_text(WORKER)
-    (tmp_path / '.venv/bin/python').chmod(0o755)
-    environment = {key: value for key, value in os.environ.items() if key != 'CUDA_VISIBLE_DEVICES'}
+    """A function (commands of each worker, flags, variables) that starts the launcher."""
+    project = tmp_path / 'project'
+    for file in ('scripts/launch_workers.sh', 'deployment/launch_workers.py'):
+        (project / file).parent.mkdir(parents=True)
+        shutil.copy(ROOT / file, project / file)
+    (project / 'scripts/setup.sh').write_text('')
+    (project / 'train_ssd_network.py').write_text(TRAIN_SCRIPT)
+    (project / '.venv').symlink_to(ROOT / '.venv')
+    (tmp_path / 'nvidia-smi').write_text('#!/bin/bash\nexit 9\n')
+    (tmp_path / 'nvidia-smi').chmod(0o755)
+    environment = {**os.environ, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    del environment['CUDA_VISIBLE_DEVICES']
 
-    def start(commands, *flags, **more):
+    def start(commands, *flags, stderr=subprocess.STDOUT, **variables):
         return subprocess.Popen(
-            ['bash', 'scripts/launch_workers.sh', str(len(commands)), *flags], cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            env={**environment, **{f'WORKER_{rank}': command for rank, command in enumerate(commands)}, **more})
+            ['bash', 'project/scripts/launch_workers.sh', str(len(commands)), *flags],
+            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=stderr,
+            start_new_session=True, env={
+                **environment, **variables,
+                **{f'WORKER_{rank}': command for rank, command in enumerate(commands)}})
     return start
 
 
-def test_all_end_well(launch):
-    launched = launch(['exit 0', 'exit 0'], '--batch_size=4', '--first_port=3000')
-    text, _ = launched.communicate(timeout=20)
-    hello = '--batch_size=4 --worker_hosts=127.0.0.1:3000,127.0.0.1:3001, GPUs all'
-    assert launched.returncode == 0
-    assert sorted(text.splitlines()) == [f'[1] hello of 1: {hello}', f'hello of 0: {hello}']
+def test_workers_get_the_flags_hosts_and_task_index(launch):
+    launcher = launch(['exit 0', 'exit 0'], '--batch_size=4', '--first_port=3000')
+    output, _ = launcher.communicate(timeout=20)
+    flags = '--batch_size=4 --worker_hosts=127.0.0.1:3000,127.0.0.1:3001 --task_index='
+    assert launcher.returncode == 0
+    assert sorted(output.splitlines()) == [f'[1] hello from 1: {flags}1, GPUs all',
+                                           f'hello from 0: {flags}0, GPUs all']
 
 
-def test_gpus_are_shared_out(launch):
-    text, _ = launch(['exit 0', 'exit 0'], '--x', CUDA_VISIBLE_DEVICES='4,5,6,7,8').communicate(timeout=20)
-    assert 'hello of 0' in text and 'GPUs 4,5\n' in text and 'GPUs 6,7\n' in text
+def test_working_directory_is_kept(launch, tmp_path):
+    output, _ = launch(['pwd'], '--x').communicate(timeout=20)
+    assert output.splitlines()[1] == str(tmp_path)
 
 
-def test_a_lost_worker_starts_all_again(launch):
-    """Worker 1 is killed the first time; worker 0 notices, and ends with 75."""
-    launched = launch(['[ $try = 2 ] || { sleep 1; exit 75; }', '[ $try = 2 ] || kill -KILL $$'], '--x')
-    text, _ = launched.communicate(timeout=20)
-    assert launched.returncode == 0 and text.count('hello of 0') == text.count('hello of 1') == 2
-    assert 'a worker ended with code 137; starting all again (1 of 3)' in text and 'Killed' not in text
+def test_output_streams_stay_separate(launch):
+    commands = ['echo out; echo err >&2', 'echo out; printf "no newline" >&2']
+    output, errors = launch(commands, '--x', stderr=subprocess.PIPE).communicate(timeout=20)
+    assert {'out', '[1] out'} < set(output.splitlines())
+    assert 'err\n' in errors and '[1] no newline' in errors and 'out' not in errors
 
 
-def test_restarts_come_to_an_end(launch):
-    launched = launch(['exit 75', 'exit 75'], '--max_restarts=1')
-    text, _ = launched.communicate(timeout=20)
-    assert launched.returncode == 75 and text.count('hello of 1') == 2
-    assert 'error: a worker ended with code 75, and --max_restarts=1 are used up' in text
+def test_output_to_a_closed_pipe_does_not_end_the_training(launch, tmp_path):
+    command = f'sleep .5; for k in {{1..20000}}; do echo $k; done; touch {tmp_path}/finished'
+    launcher = launch([command], '--x')
+    launcher.stdout.readline()
+    launcher.stdout.close()
+    assert launcher.wait(20) == 0 and (tmp_path / 'finished').exists()
 
 
-def test_what_is_wrong_is_not_tried_again(launch):
-    """Worker 0 has lost worker 1, which knows better why."""
-    launched = launch(['exit 75', 'sleep 1; echo "error: no data"; exit 2'], '--x')
-    text, _ = launched.communicate(timeout=20)
-    assert launched.returncode == 2 and '[1] error: no data' in text and 'again' not in text
+def test_gpus_are_divided_among_the_workers(launch):
+    launcher = launch(['exit 0', 'exit 0'], '--x', CUDA_VISIBLE_DEVICES='4,5,6,7,8')
+    output, _ = launcher.communicate(timeout=20)
+    assert 'hello from 0' in output and 'GPUs 4,5\n' in output and 'GPUs 6,7\n' in output
 
 
-@pytest.mark.parametrize('number, to_all', [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_a_signal_stops_all_once(launch, number, to_all):
-    """Ctrl-C goes to the whole group of a terminal's processes, a manager's SIGTERM to the launcher."""
-    waits = 'for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done; exit 9'
-    launched = launch([waits, waits], '--x')
-    lines = [launched.stdout.readline(), launched.stdout.readline()]
-    (os.killpg if to_all else os.kill)(launched.pid, number)
-    text, _ = launched.communicate(timeout=20)
-    assert all('hello' in line for line in lines) and launched.returncode == 143
-    assert sorted(text.splitlines()) == ['0 saved', '[1] 1 saved']
+def test_gpus_of_nvidia_smi_are_divided_among_the_workers(launch, tmp_path):
+    (tmp_path / 'nvidia-smi').write_text('#!/bin/bash\necho 0; echo 1\n')
+    output, _ = launch(['exit 0', 'exit 0'], '--x').communicate(timeout=20)
+    assert 'GPUs 0\n' in output and 'GPUs 1\n' in output
 
 
-def test_usage(launch):
+def test_fewer_gpus_than_workers_are_not_divided(launch):
+    launcher = launch(['exit 0', 'exit 0'], '--x', CUDA_VISIBLE_DEVICES='4')
+    output, _ = launcher.communicate(timeout=20)
+    assert output.count('GPUs 4\n') == 2
+
+
+def test_lost_worker_restarts_all_workers(launch):
+    """Worker 1 is killed at its first start. Worker 0 notices and exits with 75."""
+    launcher = launch(['[ $start = 2 ] || { sleep 1; exit 75; }',
+                       '[ $start = 2 ] || kill -KILL $$'], '--x')
+    output, _ = launcher.communicate(timeout=20)
+    assert launcher.returncode == 0
+    assert output.count('hello from 0') == output.count('hello from 1') == 2
+    assert 'a worker exited with code 137; restarting all workers (1 of 3)\n' in output
+    assert 'Killed' not in output
+
+
+def test_number_of_restarts_is_limited(launch):
+    launcher = launch(['exit 75', 'exit 75'], '--max_restarts=1')
+    output, _ = launcher.communicate(timeout=20)
+    assert launcher.returncode == 75 and output.count('hello from 1') == 2
+    assert 'error: a worker exited with code 75, after 1 of 1 restarts\n' in output
+
+
+def test_user_errors_do_not_restart_the_workers(launch):
+    """Worker 0 lost worker 1, which exits with 2 later: the exit code is 2."""
+    launcher = launch(['exit 75', 'sleep 1; echo "error: no data"; exit 2'], '--x')
+    output, _ = launcher.communicate(timeout=20)
+    assert launcher.returncode == 2 and '[1] error: no data' in output
+    assert 'restarting' not in output
+
+
+@pytest.mark.parametrize('number, to_process_group', [
+    (signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)])
+def test_stop_signal_reaches_each_worker_once(launch, number, to_process_group):
+    """A terminal sends Ctrl-C to its process group, a cluster manager SIGTERM to the launcher."""
+    sleep = 'for k in 1 2 3 4 5 6 7 8 9; do sleep 1; done; exit 9'
+    launcher = launch([sleep, sleep], '--x')
+    lines = [launcher.stdout.readline(), launcher.stdout.readline()]
+    for _ in range(2):   # the second signal is ignored
+        (os.killpg if to_process_group else os.kill)(launcher.pid, number)
+    output, _ = launcher.communicate(timeout=20)
+    assert all('hello' in line for line in lines) and launcher.returncode == 143
+    assert sorted(output.splitlines()) == ['0 saved', '[1] 1 saved']
+
+
+def test_stopped_worker_stops_the_training(launch):
+    launcher = launch(['exit 143', 'exit 0'], '--x')
+    output, _ = launcher.communicate(timeout=20)
+    assert launcher.returncode == 143 and 'restarting' not in output
+
+
+def test_invalid_arguments_print_the_usage(launch):
     for flags in ((), ('--x',)):
-        launched = launch([], *flags)   # no worker at all
-        text, _ = launched.communicate(timeout=20)
-        assert launched.returncode == 2 and text.startswith('Trains with N processes of this machine')
+        launcher = launch([], *flags)   # 0 workers
+        output, _ = launcher.communicate(timeout=20)
+        assert launcher.returncode == 2
+        assert output.startswith('Train with N processes on this machine')
