@@ -206,6 +206,7 @@ flags.DEFINE_bool('ignore_missing_vars', _DEFAULT.ignore_missing_vars,
 _ALIASES = {'train_model_dir': 'train_dir', 'pre_trained_model': 'checkpoint_path'}
 for alias, flag_name in _ALIASES.items():
     flags.DEFINE_alias(alias, flag_name)
+_BROKEN_RECORDS_ADVICE = 'convert the data again, or skip them with --max_broken_records={count}'
 
 
 def own_flags():
@@ -293,43 +294,31 @@ def main():
     import tf_slim as slim
 
     import tf_utils
-    from datasets import broken_records, dataset_factory
-    from deployment import model_deploy, process_group
+    from datasets import broken_records
     from run_folder import saved_checkpoints
     from training import graph, loop, run_start, stop_signals
     from visualization import batches
 
     options = TrainOptions.from_flags(FLAGS)
 
-    # 1. Deployment: processes, clones, devices.
-    cluster = cluster_lib.resolve_cluster(options.worker_hosts, options.task_index, os.environ)
-    gpus = tf.config.list_physical_devices('GPU')
-    deployment = model_deploy.make_deployment_config(
-        options.num_clones, options.clone_on_cpu, len(gpus), cluster)
-    group = process_group.ProcessGroup(
-        deployment, model_deploy.session_config(
-            deployment, options.gpu_memory_fraction, options.allow_growth),
-        options.collective_timeout_secs, options.gradient_precision)
-    with tf.device(deployment.variables_device()):
+    # 1. Deployment: processes, clones, devices, session configuration.
+    group = run_start.deploy(options)
+    with tf.device(group.deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
 
     # 2. Dataset.
-    dataset = dataset_factory.get_dataset(options.dataset_name, options.dataset_split_name,
-                                          options.dataset_dir, options.num_classes)
-    if options.max_broken_records:
-        dataset = broken_records.remove_broken_records(dataset, options.max_broken_records)
+    dataset = run_start.load_dataset(options)
 
     # 3. Net and anchors. From here on this run holds the lock of train_dir.
     params = net_params()
-    lock, write_config = run_start.begin(options, own_flags(), params, dataset, group,
-                                         model_deploy.describe_devices(gpus))
+    lock, write_config = run_start.begin(options, own_flags(), params, dataset, group)
 
     # 4. Input batches.
     batch, normalizer = graph.input_batch(options, params, dataset, group, global_step)
 
     # 5. Clones: net and loss.
-    clones = graph.create_clones(options, params, dataset.num_classes, deployment, batch,
-                                 normalizer)
+    clones = graph.create_clones(
+        options, params, dataset.num_classes, group.deployment, batch, normalizer)
 
     # 6. Learning rate, optimizer, train op.
     train_op = graph.create_train_op(options, params, dataset, group, clones, batch, global_step)
@@ -344,8 +333,7 @@ def main():
         saver = saved_checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
-    advice = 'convert the data again, or skip them with --max_broken_records={count}'
-    with lock, broken_records.report_broken_records(dataset, advice), \
+    with lock, broken_records.report_broken_records(dataset, _BROKEN_RECORDS_ADVICE), \
          stop_signals.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)

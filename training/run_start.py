@@ -1,4 +1,4 @@
-"""The start of a run: agreement of the processes, lock of the train_dir, configuration, log."""
+"""The start of a run: deployment, dataset, agreement of processes, lock, configuration, log."""
 import contextlib
 import functools
 import os
@@ -7,6 +7,9 @@ import tensorflow.compat.v1 as tf
 
 from cli import console
 from common.log import log
+from datasets import broken_records, dataset_factory
+from deployment import model_deploy, process_group
+from deployment.cluster import resolve_cluster
 from run_folder import code_fingerprint, run_config, run_lock
 
 # Flags whose values may differ between the processes of a run.
@@ -16,7 +19,42 @@ PROCESS_FLAGS = frozenset((
     'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
 
 
-def begin(options, flags, params, dataset, group, device_description):
+def deploy(options):
+    """Return the `ProcessGroup` of this process, after waiting for the other processes.
+
+    Args:
+      options: `DeploymentOptions`.
+
+    Raises:
+      UserError: worker_hosts or num_clones do not fit the environment or the GPUs.
+    """
+    cluster = resolve_cluster(options.worker_hosts, options.task_index, os.environ)
+    num_gpus = len(tf.config.list_physical_devices('GPU'))
+    deployment = model_deploy.make_deployment_config(
+        options.num_clones, options.clone_on_cpu, num_gpus, cluster)
+    session_config = model_deploy.session_config(
+        deployment, options.gpu_memory_fraction, options.allow_growth)
+    return process_group.ProcessGroup(
+        deployment, session_config, options.collective_timeout_secs, options.gradient_precision)
+
+
+def load_dataset(options):
+    """Return the `Dataset` to train on, without its broken records if max_broken_records is set.
+
+    Args:
+      options: `DataOptions`.
+
+    Raises:
+      UserError: the dataset cannot be read, or has more broken records.
+    """
+    dataset = dataset_factory.get_dataset(options.dataset_name, options.dataset_split_name,
+                                          options.dataset_dir, options.num_classes)
+    if not options.max_broken_records:
+        return dataset
+    return broken_records.remove_broken_records(dataset, options.max_broken_records)
+
+
+def begin(options, flags, params, dataset, group):
     """Lock the train_dir and log what is trained; in a group, after all processes agree.
 
     Args:
@@ -25,7 +63,6 @@ def begin(options, flags, params, dataset, group, device_description):
       params: `SSDParams`.
       dataset: `Dataset`.
       group: `ProcessGroup`.
-      device_description: the devices of this process, for the log.
 
     Returns:
       (lock, write_config). lock is a context manager that holds the lock of the train_dir;
@@ -36,6 +73,7 @@ def begin(options, flags, params, dataset, group, device_description):
       UserError: the processes differ, the train_dir is in use, or it holds another net.
     """
     deployment = group.deployment
+    hardware = model_deploy.describe_devices(tf.config.list_physical_devices('GPU'))
     group.check_same_configuration({
         'code': code_fingerprint.fingerprint(), 'TensorFlow': tf.__version__,
         'dataset': f'{dataset.num_examples} images, fingerprint {dataset.fingerprint}',
@@ -44,14 +82,14 @@ def begin(options, flags, params, dataset, group, device_description):
         **{f'--{flag.name}': flag.value for flag in flags if flag.name not in PROCESS_FLAGS}})
     if not group.is_chief:
         log.info('worker %d of %d is ready (%s); worker 0 logs for all', group.rank,
-                 group.num_processes, device_description)
+                 group.num_processes, hardware)
         console.log_errors_only()
         return contextlib.nullcontext(), lambda: None
     lock = run_lock.acquire(options.train_dir)
     console.log_to_file(os.path.join(options.train_dir, run_config.LOG_FILE))
     config = _config(options, flags, params, dataset, deployment)
     changes = run_config.changes_since_last_run(options.train_dir, config)
-    _log_run(options, flags, config, dataset, deployment, device_description)
+    _log_run(options, flags, config, dataset, deployment, hardware)
     for change in changes:
         log.info('changed since the last run here: %s', change)
     for difference in run_config.differences_from_pretrained(
@@ -72,7 +110,7 @@ def _config(options, flags, params, dataset, deployment):
         'global_batch': options.images_per_clone * deployment.num_replicas}
 
 
-def _log_run(options, flags, config, dataset, deployment, device_description):
+def _log_run(options, flags, config, dataset, deployment, hardware):
     model, steps = config['model'], options.gradient_accumulation_steps
     log.info('net        %s, %s anchors, %d classes with the background', model['model_name'],
              model['anchor_preset'], model['num_classes'])
@@ -81,7 +119,7 @@ def _log_run(options, flags, config, dataset, deployment, device_description):
     log.info('batch      %d x %d%s%s', options.batch_size, deployment.num_clones,
              f' x {steps}' if steps > 1 else '',
              f' x {deployment.num_processes} processes' if deployment.num_processes > 1 else '')
-    log.info('hardware   %s', device_description)
+    log.info('hardware   %s', hardware)
     log.info('devices    %s', deployment)
     log.info('flags      %s',
              ' '.join(f'{flag.name}={flag.value}' for flag in flags if flag.present))
