@@ -177,7 +177,7 @@ class TrainStep:
 
     def _last_good_checkpoint(self):
         if not self._group.is_chief:
-            return 'worker 0 has the checkpoints'
+            return 'process 0 has the checkpoints'
         latest = tf.train.latest_checkpoint(self._options.train_dir)
         return f'the last good checkpoint is {latest}' if latest else 'there is no checkpoint yet'
 
@@ -187,8 +187,8 @@ class TrainStep:
         The batch is a function of the global step, so it is made again. The weights are lost
         anyway.
         """
-        worker = '' if self._group.is_chief else f'_worker_{self._group.rank}'
-        folder = os.path.join(self._options.train_dir, f'not_finite_step_{self._step}{worker}')
+        suffix = '' if self._group.is_chief else f'_worker_{self._group.rank}'
+        folder = os.path.join(self._options.train_dir, f'not_finite_step_{self._step}{suffix}')
         try:
             global_step.load(self._step - 1, sess)
             sess.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))

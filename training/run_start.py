@@ -81,7 +81,7 @@ def begin(options, flags, params, dataset, group):
         'anchors': params.anchor_preset,
         **{f'--{flag.name}': flag.value for flag in flags if flag.name not in PROCESS_FLAGS}})
     if not group.is_chief:
-        log.info('worker %d of %d is ready (%s); worker 0 logs for all', group.rank,
+        log.info('process %d of %d is ready (%s); process 0 logs for all', group.rank,
                  group.num_processes, hardware)
         console.log_errors_only()
         return contextlib.nullcontext(), lambda: None
