@@ -5,7 +5,7 @@ from common.errors import UserError
 from nets import anchor_presets, anchors, nets_factory, ssd_params
 
 
-@pytest.mark.parametrize('name, cells, total', [
+@pytest.mark.parametrize('name, cells, num_anchors', [
     ('ssd_300_vgg', [38, 19, 10, 5, 3, 1], 8732),
     ('ssd_512_vgg', [64, 32, 16, 8, 4, 2, 1], 24564),
     ('ssd_300_mobilenet_v1', [19, 10, 5, 3, 2, 1], 1917),
@@ -13,45 +13,46 @@ from nets import anchor_presets, anchors, nets_factory, ssd_params
     ('ssd_160_mobilenet_v1_025', [10, 5, 3, 2, 1], 834),
 ])
 @pytest.mark.parametrize('preset', anchor_presets.NAMES)
-def test_cells_and_totals(name, cells, total, preset):
+def test_feature_sizes_and_number_of_anchors(name, cells, num_anchors, preset):
     params = nets_factory.get_params(name, preset)
     assert ssd_params.feature_sizes(params) == cells
-    assert anchors.net_anchors(params).shape == (total, 4)
+    assert anchors.net_anchors(params).shape == (num_anchors, 4)
     assert anchors.net_anchors(params).dtype == np.float32
 
 
-def test_first_cell_of_ssd_300_in_table_order():
+def test_anchors_of_the_first_cell_are_in_table_order():
     first = anchors.net_anchors(nets_factory.get_params('ssd_300_vgg'))[:5] * 300
-    between = np.sqrt(30 * 60)
+    second_square = np.sqrt(30 * 60)
     np.testing.assert_allclose(first, [
-        [4, 4, 30, 30], [4, 4, between, between],
+        [4, 4, 30, 30], [4, 4, second_square, second_square],
         [4, 4, 30 / np.sqrt(2), 30 * np.sqrt(2)],      # ratio 2: wider than high
         [4, 4, 30 * np.sqrt(2), 30 / np.sqrt(2)],
         [4, 12, 30, 30]], rtol=1e-5)                   # the next cell of the row
 
 
-def test_last_anchor_is_the_middle_of_the_image():
+def test_last_cell_is_the_center_of_the_image():
     last = anchors.net_anchors(nets_factory.get_params('ssd_300_vgg'))[-4:] * 300
     np.testing.assert_allclose(last[:, :2], 150, rtol=1e-6)
     np.testing.assert_allclose(last[0], [150, 150, 264, 264], rtol=1e-6)
 
 
-def test_steps_of_mobilenet_divide_the_image_evenly():
+def test_mobilenet_cells_divide_the_image_evenly():
     first = anchors.net_anchors(nets_factory.get_params('ssd_300_mobilenet_v1'))
     np.testing.assert_allclose(first[0], [.5 / 19, .5 / 19, .2, .2], rtol=1e-6)
-    np.testing.assert_allclose(first[3 * 20, :2], [1.5 / 19, 1.5 / 19], rtol=1e-6)   # row 1, column 1
+    np.testing.assert_allclose(first[3 * 20, :2], [1.5 / 19, 1.5 / 19], rtol=1e-6)   # row 1, col 1
 
 
-def test_300_and_512_differ_in_data_only():
-    assert nets_factory.get_params('ssd_512_vgg').feat_layers[-1] == 'block12'
-    assert ssd_params.anchors_per_cell(nets_factory.get_params('ssd_512_vgg')) == [4, 6, 6, 6, 6, 4, 4]
+def test_ssd_512_has_a_seventh_feature_layer():
+    params = nets_factory.get_params('ssd_512_vgg')
+    assert params.feat_layers[-1] == 'block12'
+    assert ssd_params.anchors_per_cell(params) == [4, 6, 6, 6, 6, 4, 4]
 
 
-def test_description_shows_layers_and_total():
+def test_description_has_layers_and_total():
     text = anchors.describe(nets_factory.get_params('ssd_300_vgg'))
     assert '38x38' in text and '5776' in text and text.endswith('8732')
 
 
-def test_an_unknown_net_says_what_there_is():
-    with pytest.raises(UserError, match='Did you mean ssd_300_vgg'):
+def test_unknown_net_suggests_a_similar_name():
+    with pytest.raises(UserError, match="unknown net 'ssd_300_vg'.* Did you mean ssd_300_vgg?"):
         nets_factory.get_params('ssd_300_vg')

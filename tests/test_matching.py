@@ -11,7 +11,7 @@ QUARTERS = [[.25, .25, .5, .5], [.25, .75, .5, .5], [.75, .25, .5, .5], [.75, .7
 
 
 class Matcher:
-    """The graph of `match`, built once for each table of anchors, fed case by case."""
+    """`matching.match` with placeholders; builds one graph for each set of anchors."""
 
     def __init__(self, threshold=.5):
         self.boxes = tf.placeholder(tf.float32, [None, 4])
@@ -20,109 +20,116 @@ class Matcher:
         self.session = tf.Session()
 
     def __call__(self, boxes, labels, anchors=QUARTERS):
+        """Return the `Targets` of boxes [M, 4] with labels [M] as arrays."""
         anchors = np.float32(anchors)
         targets = self.targets.get(anchors.tobytes())
         if targets is None:
             targets = matching.match(self.boxes, self.labels, anchors, VARIANCES, self.threshold)
             self.targets[anchors.tobytes()] = targets
-        boxes = np.float32(boxes).reshape(-1, 4)
-        return self.session.run(targets, {self.boxes: boxes, self.labels: np.int32(labels).reshape(-1)})
+        return self.session.run(targets, {self.boxes: np.float32(boxes).reshape(-1, 4),
+                                          self.labels: np.int32(labels).reshape(-1)})
 
 
-def test_no_boxes():
+def test_image_without_boxes():
     targets = Matcher()([], [])
     np.testing.assert_array_equal(targets.labels, [0, 0, 0, 0])
     np.testing.assert_array_equal(targets.offsets, np.zeros([4, 4]))
     assert targets.num_well_matched == 0
 
 
-def test_a_box_that_is_an_anchor():
+def test_box_equal_to_an_anchor():
     targets = Matcher()([[0, .5, .5, 1]], [7])
     np.testing.assert_array_equal(targets.labels, [0, 7, 0, 0])
     np.testing.assert_allclose(targets.offsets, np.zeros([4, 4]), atol=1e-6)
     assert targets.num_well_matched == 1
 
 
-def test_a_small_box_gets_its_best_anchor_although_no_overlap_reaches_the_threshold():
+def test_small_box_gets_its_best_anchor_below_the_threshold():
     targets = Matcher()([[.7, .7, .8, .8]], [3])
     np.testing.assert_array_equal(targets.labels, [0, 0, 0, 3])
-    np.testing.assert_allclose(targets.offsets[3], [0, 0, np.log(.2) / .2, np.log(.2) / .2], atol=1e-4)
+    np.testing.assert_allclose(targets.offsets[3], [0, 0, np.log(.2) / .2, np.log(.2) / .2],
+                               atol=1e-4)
     assert targets.num_well_matched == 0
 
 
-def test_two_boxes_with_the_same_best_anchor_both_get_one():
-    # The first overlaps anchor 0 wholly, the second by 0.8: it moves on to the next best, anchor 1.
+def test_boxes_with_the_same_best_anchor_get_different_anchors():
+    # The first box covers anchor 0, the second overlaps it by 0.8 and gets its next best, anchor 1.
     targets = Matcher()([[0, 0, .5, .5], [0, .05, .5, .55]], [1, 2])
     np.testing.assert_array_equal(targets.labels, [1, 2, 0, 0])
-    targets = Matcher()([[0, .05, .5, .55], [0, 0, .5, .5]], [2, 1])   # whichever comes first
+    targets = Matcher()([[0, .05, .5, .55], [0, 0, .5, .5]], [2, 1])   # the order does not matter
     np.testing.assert_array_equal(targets.labels, [1, 2, 0, 0])
 
 
-def test_three_equal_boxes_lose_none():
+def test_three_equal_boxes_get_an_anchor_each():
     targets = Matcher()([[0, 0, 1, 1]] * 3, [1, 2, 3])
     np.testing.assert_array_equal(targets.labels, [1, 2, 3, 0])
 
 
-def test_the_threshold_itself_is_not_above_it():
-    half = [[0, 0, .5, 1]]                                   # overlap 0.5 with the anchor of the whole image
+def test_overlap_equal_to_the_threshold_does_not_match():
+    half = [[0, 0, .5, 1]]                          # overlaps the anchor of the whole image by 0.5
     anchors = [[.25, .5, .5, 1], [.5, .5, 1, 1]]
     np.testing.assert_array_equal(Matcher(.5)(half, [1], anchors).labels, [1, 0])
     np.testing.assert_array_equal(Matcher(.4999)(half, [1], anchors).labels, [1, 1])
 
 
-def test_bipartite_is_greedy_by_overlap_not_by_order():
-    # Truth 0 wants anchor 0 (.6), truth 1 wants it more (.7); truth 0 then displaces nobody at anchor 1 (.5).
-    # A matching that fixed each round's winners at once would give truth 2 (.4) anchor 1 before truth 0 asks.
-    table = np.float32([[.6, .5, .1], [.7, .2, .1], [.1, .4, .3]])
+def test_bipartite_match_is_greedy_by_overlap():
+    # Boxes 0 and 1 both have anchor 0 as their best (0.6 and 0.7), so box 0 gets anchor 1 (0.5).
+    # Making each round's winners final would give anchor 1 to box 2 (0.4) before box 0 proposes.
+    overlaps = np.float32([[.6, .5, .1], [.7, .2, .1], [.1, .4, .3]])
     with tf.Session() as session:
-        found = session.run(matching.bipartite_match(tf.constant(table)))
-    np.testing.assert_array_equal(found, [1, 0, 2])
-    np.testing.assert_array_equal(found, oracle.greedy(table))
+        matched = session.run(matching.bipartite_match(tf.constant(overlaps)))
+    np.testing.assert_array_equal(matched, [1, 0, 2])
+    np.testing.assert_array_equal(matched, oracle.bipartite_match(overlaps))
 
 
-def test_bipartite_equals_greedy_on_random_tables_with_ties():
+def test_bipartite_match_equals_the_oracle_on_random_overlaps_with_ties():
     rng = np.random.RandomState(0)
-    table = tf.placeholder(tf.float32, [None, None])
-    answer = matching.bipartite_match(table)
+    overlaps = tf.placeholder(tf.float32, [None, None])
+    matched = matching.bipartite_match(overlaps)
     with tf.Session() as session:
         for case in range(200):
-            truths = rng.randint(1, 9)
-            values = np.float32(rng.randint(0, 5 if case % 2 else 1000, [truths, truths + rng.randint(0, 20)]))
+            num_boxes = rng.randint(1, 9)
+            values = np.float32(rng.randint(0, 5 if case % 2 else 1000,
+                                            [num_boxes, num_boxes + rng.randint(0, 20)]))
             values /= 1000
-            np.testing.assert_array_equal(session.run(answer, {table: values}), oracle.greedy(values))
+            np.testing.assert_array_equal(session.run(matched, {overlaps: values}),
+                                          oracle.bipartite_match(values))
 
 
 def random_case(rng):
-    """Boxes of every kind: none, one pixel, equal ones, copies of anchors, crowded ones."""
-    anchors = np.concatenate([rng.uniform(0, 1, [60, 2]), rng.uniform(.05, .8, [60, 2])], 1).astype(np.float32)
-    truths = rng.randint(0, 8)
-    low = rng.uniform(0, .95, [truths, 2])
-    boxes = np.concatenate([low, low + rng.uniform(.02, .7, [truths, 2])], 1).clip(0, 1).astype(np.float32)
-    for truth in range(truths):
-        kind = rng.randint(5)
-        if kind == 0:
-            boxes[truth, 2:] = boxes[truth, :2] + np.float32(1 / 300)
-        elif kind == 1:
-            boxes[truth] = boxes[0]
-        elif kind == 2:
+    """Return boxes, labels and anchors. Some boxes are tiny, duplicates or copies of anchors."""
+    anchors = np.concatenate([rng.uniform(0, 1, [60, 2]), rng.uniform(.05, .8, [60, 2])], 1)
+    anchors = anchors.astype(np.float32)
+    num_boxes = rng.randint(0, 8)
+    corner = rng.uniform(0, .95, [num_boxes, 2])
+    boxes = np.concatenate([corner, corner + rng.uniform(.02, .7, [num_boxes, 2])], 1)
+    boxes = boxes.clip(0, 1).astype(np.float32)
+    for i in range(num_boxes):
+        variant = rng.randint(5)
+        if variant == 0:
+            boxes[i, 2:] = boxes[i, :2] + np.float32(1 / 300)
+        elif variant == 1:
+            boxes[i] = boxes[0]
+        elif variant == 2:
             cy, cx, h, w = anchors[rng.randint(60)]
-            boxes[truth] = cy - h / 2, cx - w / 2, cy + h / 2, cx + w / 2
-    return boxes, rng.randint(1, 21, truths), anchors
+            boxes[i] = cy - h / 2, cx - w / 2, cy + h / 2, cx + w / 2
+    return boxes, rng.randint(1, 21, num_boxes), anchors
 
 
 @pytest.mark.parametrize('threshold', [.5, .35])
-def test_against_the_oracle(threshold):
+def test_match_equals_the_oracle(threshold):
     rng, matcher, anchors = np.random.RandomState(1), Matcher(threshold), None
     for case in range(150):
-        boxes, labels, others = random_case(rng)
-        anchors = anchors if case % 30 else others   # each table makes a graph
+        boxes, labels, new_anchors = random_case(rng)
+        anchors = anchors if case % 30 else new_anchors   # each set of anchors needs a graph
         targets = matcher(boxes, labels, anchors)
-        expected, truth_of = oracle.match(boxes, labels, anchors, threshold)
-        np.testing.assert_array_equal(targets.labels, expected)
-        assert set(truth_of) >= set(range(len(boxes))), 'a ground truth was lost'
-        for anchor in np.flatnonzero(truth_of >= 0):
-            np.testing.assert_allclose(
-                targets.offsets[anchor],
-                oracle.encode(boxes[truth_of[anchor]].astype(float), anchors[anchor], VARIANCES),
-                rtol=1e-3, atol=1e-3)
-        assert targets.num_well_matched == (oracle.overlaps(boxes, anchors) > threshold).any(1).sum()
+        expected_labels, matched_box = oracle.match(boxes, labels, anchors, threshold)
+        np.testing.assert_array_equal(targets.labels, expected_labels)
+        assert set(matched_box) >= set(range(len(boxes))), 'a ground truth has no anchor'
+        for anchor in np.flatnonzero(matched_box >= 0):
+            expected_offsets = oracle.encode(
+                boxes[matched_box[anchor]].astype(float), anchors[anchor], VARIANCES)
+            np.testing.assert_allclose(targets.offsets[anchor], expected_offsets,
+                                       rtol=1e-3, atol=1e-3)
+        well_matched = (oracle.pairwise_iou(boxes, anchors) > threshold).any(1)
+        assert targets.num_well_matched == well_matched.sum()

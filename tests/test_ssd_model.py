@@ -7,37 +7,40 @@ from nets import losses, nets_factory, ssd, ssd_model
 NET = nets_factory.get_params('ssd_160_mobilenet_v1_025')
 
 
-def losses_of_a_batch(freeze=False, precision=tf.float32):
-    """The losses of a clone on two pictures of noise, all anchors matched."""
-    batch = {'image': tf.constant(np.random.default_rng(0).integers(0, 255, (2, 160, 160, 3), np.uint8)),
-             'target_labels': tf.ones([2, 834], tf.int32), 'target_offsets': tf.zeros([2, 834, 4])}
-    model_fn = ssd_model.clone_fn(NET, 3, losses.LossOptions(),
-                                  ssd.BuildOptions(precision=precision), freeze)
+def build_losses(freeze=False, precision=tf.float32):
+    """Build the losses of a clone on two noisy images whose anchors are all matched."""
+    images = np.random.default_rng(0).integers(0, 255, (2, 160, 160, 3), np.uint8)
+    batch = {'image': tf.constant(images), 'target_labels': tf.ones([2, 834], tf.int32),
+             'target_offsets': tf.zeros([2, 834, 4])}
+    model_fn = ssd_model.clone_fn(
+        NET, 3, losses.LossOptions(), ssd.BuildOptions(precision=precision), freeze)
     return model_fn(batch, tf.constant(2. * 834))
 
 
 @pytest.mark.parametrize('freeze', [False, True])
-def test_frozen_batch_norm_keeps_its_moments_but_learns_its_scale(freeze):
-    losses = losses_of_a_batch(freeze)
+def test_frozen_batch_norm_keeps_its_moments_and_trains_gamma(freeze):
+    parts = build_losses(freeze)
     assert len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)) == (0 if freeze else 2 * (27 + 6))
-    gamma = next(v for v in tf.trainable_variables() if v.op.name == 'MobilenetV1/Conv2d_0/BatchNorm/gamma')
-    gradient, = tf.gradients(losses.localization, [gamma])
+    gamma = next(v for v in tf.trainable_variables()
+                 if v.op.name == 'MobilenetV1/Conv2d_0/BatchNorm/gamma')
+    gradient, = tf.gradients(parts.localization, [gamma])
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         assert np.abs(session.run(gradient)).max() > 0
 
 
 @pytest.mark.parametrize('precision', [tf.float32, tf.bfloat16])
-def test_training_in_either_precision_lowers_the_loss_and_keeps_float32_variables(precision):
-    losses = losses_of_a_batch(precision=precision)
-    total = losses.confidence + losses.localization
+def test_training_lowers_the_loss_and_keeps_float32_variables(precision):
+    parts = build_losses(precision=precision)
+    total = parts.confidence + parts.localization
     train = tf.train.AdamOptimizer(.001, epsilon=1e-8).minimize(total)
-    computed = {op.get_attr('T') for op in tf.get_default_graph().get_operations() if op.type == 'Conv2D'}
-    assert computed == {precision} and total.dtype == tf.float32
+    dtypes = {op.get_attr('T') for op in tf.get_default_graph().get_operations()
+              if op.type == 'Conv2D'}
+    assert dtypes == {precision} and total.dtype == tf.float32
     assert {variable.dtype.base_dtype for variable in tf.global_variables()} == {tf.float32}
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        before = session.run(total)
+        initial_loss = session.run(total)
         for _ in range(12):
             session.run(train)
-        assert session.run(total) < .8 * before
+        assert session.run(total) < .8 * initial_loss
