@@ -20,15 +20,15 @@ def configure_learning_rate(options, num_replicas, num_samples_per_epoch, global
     warmup_steps the rate rises linearly, whatever the schedule.
 
     Args:
-      options: `LearningRateOptions`, batch_size (per clone), gradient_accumulation_steps and
-        max_number_of_steps. Without num_epochs_per_decay, polynomial decay ends at
-        max_number_of_steps and exponential decay takes 2 epochs.
-      num_replicas: number of clones of all processes.
-      num_samples_per_epoch: number of images in the dataset.
-      global_step: [] int64.
+        options: `LearningRateOptions`, batch_size (per clone), gradient_accumulation_steps and
+            max_number_of_steps. Without num_epochs_per_decay, polynomial decay ends at
+            max_number_of_steps and exponential decay takes 2 epochs.
+        num_replicas: number of clones of all processes.
+        num_samples_per_epoch: number of images in the dataset.
+        global_step: [] int64.
 
     Raises:
-      UserError: polynomial decay would raise the rate.
+        UserError: If polynomial decay would raise the rate.
     """
     global_batch = options.batch_size * options.gradient_accumulation_steps * num_replicas
     if options.learning_rate_per_image is None:
@@ -107,9 +107,9 @@ def configure_optimizer(options, learning_rate, backbone_scopes=()):
     configuration), variables of the backbone at backbone_learning_rate_multiplier times the rate.
 
     Args:
-      options: `OptimizerOptions`.
-      learning_rate: [] float32.
-      backbone_scopes: variable scopes of the backbone.
+        options: `OptimizerOptions`.
+        learning_rate: [] float32.
+        backbone_scopes: variable scopes of the backbone.
     """
     def multiplier(variable):
         name = variable.op.name
@@ -163,9 +163,9 @@ def moving_average_ops(decay, global_step, dependencies=()):
     behind. During the first steps the decay is smaller, so that the averages catch up.
 
     Args:
-      decay: decay of the averages; None returns [].
-      global_step: [] int64.
-      dependencies: tensors to compute before, so that a step with a failed input updates nothing.
+        decay: decay of the averages; None returns [].
+        global_step: [] int64.
+        dependencies: tensors to compute before, so that a step with a failed input updates nothing.
     """
     if not decay:
         return []
@@ -178,7 +178,7 @@ def get_variables_to_train(options):
     """Return the trainable variables under options.trainable_scopes (comma-separated; None: all).
 
     Raises:
-      UserError: no variable lies under one of the scopes.
+        UserError: If no variable lies under one of the scopes.
     """
     trainable = tf.trainable_variables()
     return scopes.variables_under('trainable_scopes', options.trainable_scopes, trainable) \
@@ -192,11 +192,11 @@ def get_init_fn(flags):
     from it. The log says which weights are used, and lists what is restored and what is not.
 
     Args:
-      flags: train_dir, model_name and `FineTuningOptions`. checkpoint_path may be of any format
-        that `checkpoints.sources` opens.
+        flags: train_dir, model_name and `FineTuningOptions`. checkpoint_path may be of any format
+            that `checkpoints.sources` opens.
 
     Raises:
-      UserError: the checkpoint does not fit the graph, or cannot be read.
+        UserError: If the checkpoint does not fit the graph, or cannot be read.
     """
     latest = saved_checkpoints.latest_checkpoint(flags.train_dir)
     if latest:
@@ -246,20 +246,20 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
     summed over the clones and applied once. No argument is modified.
 
     Args:
-      optimizer: a `tf.train.Optimizer`, or an object with compute_gradients and apply_gradients.
-      summaries: collection of summary tensors.
-      clones: list of `deployment.model_deploy.Clone`.
-      global_step: variable, increased by one per step.
-      first_clone_scope: name scope whose summaries are merged too.
-      update_ops: ops to run before the gradients are applied.
-      variables: variables to train; None trains all trainable variables.
-      clip_gradient_norm: upper bound of the global norm of the summed gradients; 0: no clipping.
-      group: `deployment.process_group.ProcessGroup` of processes that train together; losses are
-        averaged and gradients summed over the clones of all of them. None: this process alone.
+        optimizer: a `tf.train.Optimizer`, or an object with compute_gradients and apply_gradients.
+        summaries: collection of summary tensors.
+        clones: list of `deployment.model_deploy.Clone`.
+        global_step: variable, increased by one per step.
+        first_clone_scope: name scope whose summaries are merged too.
+        update_ops: ops to run before the gradients are applied.
+        variables: variables to train; None trains all trainable variables.
+        clip_gradient_norm: upper bound of the global norm of the summed gradients; 0: no clipping.
+        group: `deployment.process_group.ProcessGroup` of processes that train together; losses are
+            averaged and gradients summed over the clones of all of them. None: this process alone.
 
     Returns:
-      train_tensor: [] float32, the total loss; fetching it runs the step.
-      summary_op: [] string, `summaries`, those of the first clone and the total loss, merged.
+        train_tensor: [] float32, the total loss; fetching it runs the step.
+        summary_op: [] string, `summaries`, those of the first clone and the total loss, merged.
     """
     variables = tf.trainable_variables() if variables is None else variables
     num_replicas = group.deployment.num_replicas if group else len(clones)
@@ -304,7 +304,7 @@ def _sum_over_processes(group, losses, gradients):
     """Replace this process's losses and gradients by their sums over all processes.
 
     Returns:
-      ([loss], [[(gradient, variable), ...]]), as of a single clone.
+        ([loss], [[(gradient, variable), ...]]), as of a single clone.
     """
     grads_and_vars = _sum_gradients(gradients)
     loss, = group.sum([tf.add_n(losses)])

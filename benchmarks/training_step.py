@@ -5,12 +5,12 @@ def training_step(params, dataset, options):
     """Build a whole training step in the default graph.
 
     Args:
-      params: `SSDParams`.
-      dataset: `Dataset`.
-      options: `training.options.TrainOptions`; the clones run on logical CPU devices.
+        params: `SSDParams`.
+        dataset: `Dataset`.
+        options: `training.options.TrainOptions`; the clones run on logical CPU devices.
 
     Returns:
-      (train_tensor, session_config): fetching train_tensor runs the step.
+        (train_tensor, session_config): fetching train_tensor runs the step.
     """
     import tensorflow.compat.v1 as tf
 

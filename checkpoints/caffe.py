@@ -46,15 +46,15 @@ def read_weights(path):
     """Read all weights of a .caffemodel file.
 
     Args:
-      path: the file, of the current or the V1 layer format.
+        path: the file, of the current or the V1 layer format.
 
     Returns:
-      A dict '<layer>/blob_<n>' -> float32 array. Kernels are [out, in, kh, kw], those of dense
-      layers [out, in]; before 2014 Caffe wrote dense kernels as [1, 1, out, in] and biases as
-      [1, 1, 1, out]. The first layer of VGG expects BGR.
+        A dict '<layer>/blob_<n>' -> float32 array. Kernels are [out, in, kh, kw], those of dense
+        layers [out, in]; before 2014 Caffe wrote dense kernels as [1, 1, out, in] and biases as
+        [1, 1, 1, out]. The first layer of VGG expects BGR.
 
     Raises:
-      UserError: the file is damaged, is not a Caffe model or holds no weights.
+        UserError: If the file is damaged, is not a Caffe model or holds no weights.
     """
     with open(path, 'rb') as file:
         content = file.read()

@@ -74,14 +74,14 @@ def describe_model(source):
     """Return the name, anchors and class names of the net, from the flags and the source.
 
     Args:
-      source: a `WeightSource`. Flags must agree with the configuration beside it.
+        source: a `WeightSource`. Flags must agree with the configuration beside it.
 
     Returns:
-      A dict with the keys 'model_name', 'anchor_preset' and 'class_names'; unknown values are
-      None.
+        A dict with the keys 'model_name', 'anchor_preset' and 'class_names'; unknown values are
+        None.
 
     Raises:
-      UserError: a flag contradicts the configuration.
+        UserError: If a flag contradicts the configuration.
     """
     config = run_config.model_of_checkpoint(source.path)
     from_flags = {
@@ -99,12 +99,12 @@ def check_class_names(source, class_names, num_classes):
     """Check that there is a name for each class except the background.
 
     Args:
-      source: a `WeightSource`, for the error.
-      class_names: list of str, or None if unknown.
-      num_classes: number of classes with the background; 0 if the source is not a detector.
+        source: a `WeightSource`, for the error.
+        class_names: list of str, or None if unknown.
+        num_classes: number of classes with the background; 0 if the source is not a detector.
 
     Raises:
-      UserError: the numbers differ.
+        UserError: If the numbers differ.
     """
     if class_names and num_classes and len(class_names) + 1 != num_classes:
         raise UserError(f'{source.path} has {num_classes - 1} classes besides the background, but '

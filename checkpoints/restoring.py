@@ -39,18 +39,19 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
     """Plan which variables are restored from a source.
 
     Args:
-      source: a `WeightSource`.
-      variables: the model variables of the graph.
-      model_name: name of the net in `NETS`; also the scope of its variables.
-      excluded: variables that keep their initial values.
-      model_scope: the scope in the source that corresponds to `model_name`, if it has another name.
-      use_averages: restore moving averages of the variables that have one.
+        source: a `WeightSource`.
+        variables: the model variables of the graph.
+        model_name: name of the net in `NETS`; also the scope of its variables.
+        excluded: variables that keep their initial values.
+        model_scope: the scope in the source that corresponds to `model_name`, if it has another
+            name.
+        use_averages: restore moving averages of the variables that have one.
 
     Returns:
-      A `RestorePlan`.
+        A `RestorePlan`.
 
     Raises:
-      UserError: the source is of another backbone, of a deeper net, or has no moving averages.
+        UserError: If the source is of another backbone, of a deeper net, or has no moving averages.
     """
     if use_averages:
         source = sources.with_moving_averages(source)
@@ -77,7 +78,7 @@ def _identify_format(source, variables, model_name):
     """Return the `WeightFormat` of a source; None if it has our variable names.
 
     Raises:
-      UserError: the format is of another backbone or a deeper net.
+        UserError: If the format is of another backbone or a deeper net.
     """
     weight_format = weight_formats.identify_format(source)
     if weight_format is None or any(v.op.name in source.shapes for v in variables):
@@ -172,12 +173,12 @@ def count_classes(source, params, model_scope=None):
     """Return the number of classes of the detector in a source, with the background.
 
     Args:
-      source: a `WeightSource`.
-      params: `SSDParams` of the net.
-      model_scope: the scope in the source that corresponds to the net, if it has another name.
+        source: a `WeightSource`.
+        params: `SSDParams` of the net.
+        model_scope: the scope in the source that corresponds to the net, if it has another name.
 
     Returns:
-      The number of classes; 0 if the source holds no prediction layer of this net.
+        The number of classes; 0 if the source holds no prediction layer of this net.
     """
     weight_format = weight_formats.identify_format(source)
     names = [f'{params.feat_layers[0]}_box/{conv}/biases' for conv in ('conv_cls', 'conv_loc')]
@@ -194,14 +195,14 @@ def check_plan(plan, model_name, ignore_missing):
     """Check that a plan restores what its source should hold.
 
     Args:
-      plan: a `RestorePlan`.
-      model_name: name of the net.
-      ignore_missing: accept a source that lacks variables it should hold.
+        plan: a `RestorePlan`.
+        model_name: name of the net.
+        ignore_missing: accept a source that lacks variables it should hold.
 
     Raises:
-      UserError: nothing is restored, or the backbone has another width. Unless `ignore_missing`,
-        also if a public format lacks a part of the backbone, or a detector with the same net lacks
-        a variable.
+        UserError: If nothing is restored, or the backbone has another width. Unless
+            `ignore_missing`, also if a public format lacks a part of the backbone, or a detector
+            with the same net lacks a variable.
     """
     not_restored = [variable.op.name for reason, entries in plan.not_restored.items()
                     if reason != EXCLUDED for variable, _ in entries]
@@ -242,9 +243,9 @@ def _explain_no_match(plan, model_name, not_restored):
     """Return why a plan restores nothing, for an error.
 
     Args:
-      plan: a `RestorePlan`.
-      model_name: name of the net.
-      not_restored: names of the variables that are not restored and not excluded.
+        plan: a `RestorePlan`.
+        model_name: name of the net.
+        not_restored: names of the variables that are not restored and not excluded.
     """
     if not not_restored:
         return 'all variables are excluded'

@@ -13,17 +13,17 @@ def variables_under(flag_name, flag_value, variables):
     """Select the variables under the scopes of a flag.
 
     Args:
-      flag_name: name of the flag, for errors.
-      flag_value: scopes separated by commas, or None.
-      variables: list of variables.
+        flag_name: name of the flag, for errors.
+        flag_value: scopes separated by commas, or None.
+        variables: list of variables.
 
     Returns:
-      A list of the variables under any of the scopes, in the order of the scopes, without
-      duplicates. Empty without a flag value.
+        A list of the variables under any of the scopes, in the order of the scopes, without
+        duplicates. Empty without a flag value.
 
     Raises:
-      UserError: the flag value holds no scope, or a scope holds no variable. The message lists
-        similar scopes.
+        UserError: If the flag value holds no scope, or a scope holds no variable. The message lists
+            similar scopes.
     """
     scopes = [scope.strip().rstrip('/') for scope in (flag_value or '').split(',')]
     scopes = [scope for scope in scopes if scope]

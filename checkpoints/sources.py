@@ -24,7 +24,7 @@ def with_moving_averages(source):
     """Return a `WeightSource` that reads the moving average of each variable that has one.
 
     Raises:
-      UserError: the source holds no moving averages.
+        UserError: If the source holds no moving averages.
     """
     suffix = saved_checkpoints.MOVING_AVERAGE_SUFFIX
     if not any(name.endswith(suffix) for name in source.shapes):
@@ -40,14 +40,14 @@ def open_source(path):
     """Open the weights at a path.
 
     Args:
-      path: a TensorFlow checkpoint (a prefix, one of its files, or a folder: its latest
-        checkpoint), or a file with an extension of `_READERS`.
+        path: a TensorFlow checkpoint (a prefix, one of its files, or a folder: its latest
+            checkpoint), or a file with an extension of `_READERS`.
 
     Returns:
-      A `WeightSource`.
+        A `WeightSource`.
 
     Raises:
-      UserError: there is nothing at the path, or it cannot be read.
+        UserError: If there is nothing at the path, or it cannot be read.
     """
     if path.lower().endswith(_ARCHIVE_EXTENSIONS) and os.path.isfile(path):
         raise UserError(f'{path} is an archive: unpack it, and pass the checkpoint in it')

@@ -32,8 +32,8 @@ def _name_table(layers, parameters):
     """Return {our variable name: name in the file} of all parameters of all layers.
 
     Args:
-      layers: our layer name -> layer name in the file.
-      parameters: our parameter name -> suffix of the layer name in the file.
+        layers: our layer name -> layer name in the file.
+        parameters: our parameter name -> suffix of the layer name in the file.
     """
     return {f'{our_layer}/{our_parameter}': layer + suffix
             for our_layer, layer in layers.items() for our_parameter, suffix in parameters.items()}
@@ -77,8 +77,8 @@ def _vgg_layers(pattern, **dense):
     """Return {our layer name: layer name in the file} of VGG-16.
 
     Args:
-      pattern: name of a convolution in the file, with {block} and {index}.
-      **dense: names of conv6 and conv7 in the file.
+        pattern: name of a convolution in the file, with {block} and {index}.
+        **dense: names of conv6 and conv7 in the file.
     """
     convs = {f'conv{block}/conv{block}_{index}': pattern.format(block=block, index=index)
              for block, index in _VGG_CONVS}
@@ -106,7 +106,7 @@ def _keras_mobilenet_names(depthwise):
     """Return the name table of Keras's MobileNet v1.
 
     Args:
-      depthwise: suffix of depthwise kernels, which differs between Keras 2 and 3.
+        depthwise: suffix of depthwise kernels, which differs between Keras 2 and 3.
     """
     layers = {'MobilenetV1/Conv2d_0': 'conv1'}
     for index in range(1, 14):
@@ -212,14 +212,14 @@ def read_variable(weight_format, source, name, params):
     and the first layer is converted to our input normalization.
 
     Args:
-      weight_format: the `WeightFormat` of the source.
-      source: a `WeightSource`.
-      name: our name of the variable.
-      params: `SSDParams` of our net.
+        weight_format: the `WeightFormat` of the source.
+        source: a `WeightSource`.
+        name: our name of the variable.
+        params: `SSDParams` of our net.
 
     Returns:
-      A float32 array, which may have another shape than the variable if the file is of another
-      net; None if the file does not hold the variable.
+        A float32 array, which may have another shape than the variable if the file is of another
+        net; None if the file does not hold the variable.
     """
     source_name = weight_format.source_names.get(name)
     if source_name not in source.shapes:
@@ -245,14 +245,14 @@ def _convert_normalization(weight_format, kernel, array, params, is_kernel):
     biases. The result is exact except at the border, where zero padding stands for our mean.
 
     Args:
-      weight_format: a `WeightFormat` with a normalization.
-      kernel: the kernel of the first layer as in the file.
-      array: the parameter to convert: that kernel as [kh, kw, in, out], or the biases [out].
-      params: `SSDParams` of our net.
-      is_kernel: whether `array` is the kernel.
+        weight_format: a `WeightFormat` with a normalization.
+        kernel: the kernel of the first layer as in the file.
+        array: the parameter to convert: that kernel as [kh, kw, in, out], or the biases [out].
+        params: `SSDParams` of our net.
+        is_kernel: whether `array` is the kernel.
 
     Returns:
-      The converted array; `array` itself if the kernel does not have three input channels.
+        The converted array; `array` itself if the kernel does not have three input channels.
     """
     normalization = weight_format.normalization
     kernel = weight_format.to_hwio(kernel)

@@ -43,8 +43,8 @@ def parse_ratio(text):
     """Parse a split ratio: 'train=0.8,val=0.2' -> {'train': .8, 'val': .2}.
 
     Raises:
-        UserError: If a name is invalid or repeated, or the shares are not positive or do not sum
-            to 1.
+        UserError: If a name is invalid or repeated, or the shares are not positive or do not sum to
+            1.
     """
     shares = {}
     for part in text.split(','):

@@ -9,18 +9,18 @@ def accumulate_gradients(model_fn, micro_batches, variables_fn, is_first_clone):
     have been freed by then.
 
     Args:
-      model_fn: function that returns a named tuple of tensors and adds its losses to
-        `tf.GraphKeys.LOSSES`.
-      micro_batches: list of argument tuples of `model_fn`.
-      variables_fn: function without arguments that returns the variables to differentiate; called
-        after the model function, which creates them.
-      is_first_clone: whether this is the first clone, whose update ops run: the update ops of a
-        micro-batch then wait for those of the previous one, too.
+        model_fn: function that returns a named tuple of tensors and adds its losses to
+            `tf.GraphKeys.LOSSES`.
+        micro_batches: list of argument tuples of `model_fn`.
+        variables_fn: function without arguments that returns the variables to differentiate; called
+            after the model function, which creates them.
+        is_first_clone: whether this is the first clone, whose update ops run: the update ops of a
+            micro-batch then wait for those of the previous one, too.
 
     Returns:
-      (outputs, gradients): the named tuple, summed over the micro-batches, and [(gradient,
-      variable), ...] of the sum of all losses. A gradient is None if no loss depends on its
-      variable.
+        (outputs, gradients): the named tuple, summed over the micro-batches, and [(gradient,
+        variable), ...] of the sum of all losses. A gradient is None if no loss depends on its
+        variable.
     """
     outputs, total_gradients, dependencies = [], None, []
     for index, arguments in enumerate(micro_batches):

@@ -29,13 +29,13 @@ def resolve_cluster(worker_hosts, task_index, environment):
     """Return the `Cluster` of --worker_hosts and --task_index, or else of TF_CONFIG.
 
     Args:
-      worker_hosts: list of 'host:port'; if empty, TF_CONFIG decides.
-      task_index: index of this process in `worker_hosts`, or None.
-      environment: dict of environment variables. TF_CONFIG is the JSON that TFJob, Vertex AI and
-        other cluster managers set: a chief or master gets rank 0, workers follow.
+        worker_hosts: list of 'host:port'; if empty, TF_CONFIG decides.
+        task_index: index of this process in `worker_hosts`, or None.
+        environment: dict of environment variables. TF_CONFIG is the JSON that TFJob, Vertex AI and
+            other cluster managers set: a chief or master gets rank 0, workers follow.
 
     Raises:
-      UserError: if the flags or TF_CONFIG are invalid.
+        UserError: If the flags or TF_CONFIG are invalid.
     """
     if worker_hosts:
         source, hosts = '--worker_hosts', tuple(host.strip() for host in worker_hosts)

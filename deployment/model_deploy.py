@@ -57,13 +57,13 @@ def make_deployment_config(num_clones, clone_on_cpu, num_gpus, cluster=SINGLE_PR
     Without any GPU, a single clone runs on the CPU, as with soft placement in TF1.
 
     Args:
-      num_clones: clones of this process; 0: one per GPU, or one on the CPU.
-      clone_on_cpu: whether clones run on logical CPU devices, even if there are GPUs.
-      num_gpus: number of GPUs that TensorFlow sees.
-      cluster: the processes of the run.
+        num_clones: clones of this process; 0: one per GPU, or one on the CPU.
+        clone_on_cpu: whether clones run on logical CPU devices, even if there are GPUs.
+        num_gpus: number of GPUs that TensorFlow sees.
+        cluster: the processes of the run.
 
     Raises:
-      UserError: if there are fewer GPUs than clones.
+        UserError: If there are fewer GPUs than clones.
     """
     num_clones = num_clones or (1 if clone_on_cpu else max(num_gpus, 1))
     if clone_on_cpu or (num_gpus == 0 and num_clones == 1):
@@ -94,16 +94,16 @@ def create_clones(deployment, model_fn, inputs, variables_fn=None):
     and shared by the other clones.
 
     Args:
-      deployment: `DeploymentConfig`.
-      model_fn: function called as model_fn(*inputs[k]) under the name scope and device of clone k.
-        It adds its losses to `tf.GraphKeys.LOSSES`.
-      inputs: list of argument tuples, one per clone. If inputs[k] is a list of argument tuples, the
-        clone accumulates gradients over these micro-batches.
-      variables_fn: function without arguments that returns the variables to train; called only to
-        accumulate gradients.
+        deployment: `DeploymentConfig`.
+        model_fn: function called as model_fn(*inputs[k]) under the name scope and device of clone
+            k. It adds its losses to `tf.GraphKeys.LOSSES`.
+        inputs: list of argument tuples, one per clone. If inputs[k] is a list of argument tuples,
+            the clone accumulates gradients over these micro-batches.
+        variables_fn: function without arguments that returns the variables to train; called only to
+            accumulate gradients.
 
     Returns:
-      List of `Clone`.
+        List of `Clone`.
     """
     clones = []
     device = deployment.variables_device()
@@ -124,9 +124,9 @@ def session_config(deployment, gpu_memory_fraction=1., allow_growth=False):
     """Return the ConfigProto of a session: soft placement, GPU memory, one logical CPU per clone.
 
     Args:
-      deployment: `DeploymentConfig`.
-      gpu_memory_fraction: share of each GPU's memory that the process may use, in (0, 1].
-      allow_growth: whether GPU memory is allocated on demand instead of at the start.
+        deployment: `DeploymentConfig`.
+        gpu_memory_fraction: share of each GPU's memory that the process may use, in (0, 1].
+        allow_growth: whether GPU memory is allocated on demand instead of at the start.
     """
     num_cpus = deployment.num_clones if deployment.device_type == 'CPU' else 1
     gpu_options = tf.GPUOptions(

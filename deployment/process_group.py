@@ -29,24 +29,24 @@ class ProcessGroup:
     add nothing to the graph and return at once.
 
     Attributes:
-      deployment: `DeploymentConfig` of this process.
-      gradient_precision: tf.DType in which processes exchange gradients.
-      master: target of this process's sessions, '' for a single process.
-      session_config: ConfigProto of this process's sessions.
+        deployment: `DeploymentConfig` of this process.
+        gradient_precision: tf.DType in which processes exchange gradients.
+        master: target of this process's sessions, '' for a single process.
+        session_config: ConfigProto of this process's sessions.
     """
 
     def __init__(self, deployment, session_config, timeout_secs=0, gradient_precision='float32'):
         """Start the server of this process and wait for the other processes.
 
         Args:
-          deployment: `DeploymentConfig`; the collectives of a group run on the variables' device.
-          session_config: ConfigProto of a session without a group.
-          timeout_secs: time to wait for other processes, at the start and in each collective.
-          gradient_precision: type in which gradients are exchanged, 'float32' or 'bfloat16'.
+            deployment: `DeploymentConfig`; the collectives of a group run on the variables' device.
+            session_config: ConfigProto of a session without a group.
+            timeout_secs: time to wait for other processes, at the start and in each collective.
+            gradient_precision: type in which gradients are exchanged, 'float32' or 'bfloat16'.
 
         Raises:
-          UserError: if the port of this process is in use.
-          LostProcessError: if another process does not answer in time.
+            UserError: If the port of this process is in use.
+            LostProcessError: If another process does not answer in time.
         """
         self.deployment = deployment
         self.gradient_precision = tf.as_dtype(gradient_precision)

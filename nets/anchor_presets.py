@@ -51,7 +51,7 @@ def canonical_text(preset):
         The name, or the sizes in their canonical form: equal sizes give equal texts.
 
     Raises:
-        UserError: the preset is unknown, its file cannot be read, or a word is invalid.
+        UserError: If the preset is unknown, its file cannot be read, or a word is invalid.
     """
     if preset in NAMES:
         return preset
@@ -83,7 +83,7 @@ def _parse(word, source):
         ([s] or [s, s'], aspect ratios as fractions, or None for those of the net).
 
     Raises:
-        UserError: the word is invalid.
+        UserError: If the word is invalid.
     """
     size_text, colon, ratio_text = word.partition(':')
     try:
@@ -110,7 +110,7 @@ def with_preset(params, preset):
     """Return the `SSDParams` with the anchors of a preset, as `canonical_text` reads it.
 
     Raises:
-        UserError: the preset is invalid or has a different number of layers.
+        UserError: If the preset is invalid or has a different number of layers.
     """
     text = canonical_text(preset)
     if text in NAMES:

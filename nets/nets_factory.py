@@ -18,7 +18,7 @@ def get_params(name, anchor_preset='voc'):
         anchor_preset: a preset, sizes or a file: see `anchor_presets.canonical_text`.
 
     Raises:
-        UserError: the name or the preset is invalid.
+        UserError: If the name or the preset is invalid.
     """
     if name not in ssd_params.NETS:
         matches = difflib.get_close_matches(name, names(), n=1)

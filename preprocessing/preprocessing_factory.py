@@ -28,7 +28,7 @@ def get_preprocessing(name):
         A function (record, seed, size, mean) -> dict, as `ssd_preprocessing.preprocess_for_train`.
 
     Raises:
-        UserError: the name is unknown.
+        UserError: If the name is unknown.
     """
     if (name or 'ssd') not in PREPROCESSING:
         raise UserError(f"unknown preprocessing '{name}'. Choose one of {', '.join(PREPROCESSING)}")

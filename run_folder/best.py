@@ -22,10 +22,10 @@ class BestCheckpoint:
         """Open the folder without creating or locking it.
 
         Args:
-          train_dir: the folder of the run.
-          metric: name of the metric that is maximized, for example 'VOC07'.
-          evaluated_on: a JSON value that identifies the data and the settings of the evaluation. A
-            stored best of another metric or evaluation is ignored.
+            train_dir: the folder of the run.
+            metric: name of the metric that is maximized, for example 'VOC07'.
+            evaluated_on: a JSON value that identifies the data and the settings of the evaluation.
+                A stored best of another metric or evaluation is ignored.
         """
         self.folder = os.path.join(train_dir, _BEST_FOLDER)
         self._metric, self._evaluated_on = metric, evaluated_on
@@ -50,10 +50,10 @@ class BestCheckpoint:
         The run may delete the original while the candidate is evaluated.
 
         Returns:
-          The prefix of the candidate; None if the checkpoint has already been deleted.
+            The prefix of the candidate; None if the checkpoint has already been deleted.
 
         Raises:
-          UserError: another process keeps the best checkpoint here.
+            UserError: If another process keeps the best checkpoint here.
         """
         if not self._lock:
             self._lock = run_lock.acquire(self.folder, 'evaluation with --watch', 'wait for it')
@@ -73,11 +73,11 @@ class BestCheckpoint:
         """Make the candidate the best checkpoint if its metric is higher.
 
         Args:
-          step: the training step of the candidate.
-          value: its metric, a float.
+            step: the training step of the candidate.
+            value: its metric, a float.
 
         Returns:
-          Whether the candidate is the new best.
+            Whether the candidate is the new best.
         """
         if self.info and value <= self.info['value']:
             return False

@@ -10,7 +10,7 @@ def check_path(path):
     """Check that TensorFlow, which globs the paths of checkpoints, can read one from this path.
 
     Raises:
-      UserError: the path contains brackets or backslashes.
+        UserError: If the path contains brackets or backslashes.
     """
     if any(letter in path for letter in '[]\\'):
         raise UserError(f"TensorFlow cannot read checkpoints from a path with brackets or "

@@ -11,7 +11,7 @@ def fingerprint(root=_ROOT):
     """Return 16 hex digits that depend on all modules that a training may import.
 
     Args:
-      root: `pathlib.Path` of the repository.
+        root: `pathlib.Path` of the repository.
     """
     paths = sorted(path for folder in ('.', *_PACKAGES) for path in (root / folder).glob('*.py')
                    if path.is_file())

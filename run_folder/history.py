@@ -14,12 +14,12 @@ class EvaluationHistory:
         """Read the history if the file exists.
 
         Args:
-          path: the JSON file. It is created by the first `add`.
-          evaluated_on: a JSON value that identifies the data and the settings of the evaluation. A
-            history of another evaluation is discarded.
+            path: the JSON file. It is created by the first `add`.
+            evaluated_on: a JSON value that identifies the data and the settings of the evaluation.
+                A history of another evaluation is discarded.
 
         Raises:
-          UserError: the file cannot be read.
+            UserError: If the file cannot be read.
         """
         self._path, self._evaluated_on = path, evaluated_on
         history = read_json(path, 'remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
@@ -36,8 +36,8 @@ class EvaluationHistory:
         """Add the metrics of a checkpoint and write the file.
 
         Args:
-          **row: 'content', the `index_digest` of the checkpoint, and any JSON values. It replaces
-            an earlier row with the same content.
+            **row: 'content', the `index_digest` of the checkpoint, and any JSON values. It replaces
+                an earlier row with the same content.
         """
         self._rows = [other for other in self._rows if other['content'] != row['content']]
         self._rows.append(row)

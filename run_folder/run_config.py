@@ -14,7 +14,7 @@ def read(folder):
     """Return the configuration in a folder, {'model': {...}, 'flags': {...}}; None without one.
 
     Raises:
-      UserError: the file cannot be parsed, or was not written by this project.
+        UserError: If the file cannot be parsed, or was not written by this project.
     """
     config = _read_json(folder)
     if config is not None and not _is_ours(config):
@@ -29,8 +29,8 @@ def write(folder, config):
     Call this only after every check has passed: a rejected run must not change the folder.
 
     Args:
-      folder: the train_dir.
-      config: see `changes_since_last_run`.
+        folder: the train_dir.
+        config: see `changes_since_last_run`.
     """
     write_json(os.path.join(folder, CONFIG_FILE), config)
 
@@ -45,14 +45,14 @@ def model_of_checkpoint(path):
     """Return the 'model' part of the configuration beside a checkpoint.
 
     Args:
-      path: a folder, a prefix or a file of a checkpoint, or None.
+        path: a folder, a prefix or a file of a checkpoint, or None.
 
     Returns:
-      A dict. Empty without a path or a configuration of this project, and for weight files of
-      other formats, which may be stored beside any configuration.
+        A dict. Empty without a path or a configuration of this project, and for weight files of
+        other formats, which may be stored beside any configuration.
 
     Raises:
-      UserError: the configuration cannot be parsed.
+        UserError: If the configuration cannot be parsed.
     """
     if not path or _is_other_format(path):
         return {}
@@ -64,12 +64,12 @@ def differences_from_pretrained(checkpoint_path, model):
     """Compare the anchors and classes of a pretrained checkpoint with those of this run.
 
     Args:
-      checkpoint_path: a checkpoint, or None.
-      model: the 'model' part of this run's configuration.
+        checkpoint_path: a checkpoint, or None.
+        model: the 'model' part of this run's configuration.
 
     Returns:
-      A list of lines, one for each difference: 'anchor_preset voc, here coco'. Empty if the
-      checkpoint has no configuration.
+        A list of lines, one for each difference: 'anchor_preset voc, here coco'. Empty if the
+        checkpoint has no configuration.
     """
     pretrained = model_of_checkpoint(checkpoint_path)
     return [f'{name} {pretrained.get(name)}, here {model[name]}'
@@ -81,17 +81,17 @@ def changes_since_last_run(folder, config):
     """Compare a configuration with that of the last run in the folder.
 
     Args:
-      folder: the train_dir.
-      config: a dict of 'model': {'model_name', 'num_classes', 'anchor_preset', 'class_names'},
-        'flags': {name: value}, 'data': {'name', 'split', 'pictures' (number of images),
-        'fingerprint'}, and 'global_batch': images per step.
+        folder: the train_dir.
+        config: a dict of 'model': {'model_name', 'num_classes', 'anchor_preset', 'class_names'},
+            'flags': {name: value}, 'data': {'name', 'split', 'pictures' (number of images),
+            'fingerprint'}, and 'global_batch': images per step.
 
     Returns:
-      A list of lines, one for each changed flag and one for other data, and a last one if the
-      training examples change. Empty if the folder holds no checkpoint.
+        A list of lines, one for each changed flag and one for other data, and a last one if the
+        training examples change. Empty if the folder holds no checkpoint.
 
     Raises:
-      UserError: the folder holds the weights of another net.
+        UserError: If the folder holds the weights of another net.
     """
     old = _config_of_weights(folder)
     if not old:

@@ -14,15 +14,15 @@ def acquire(folder, activity='training', advice='wait for it, or choose another 
     """Create the folder and lock it for this process.
 
     Args:
-      folder: the folder to lock.
-      activity: the activity of this process, for the error that the next process gets.
-      advice: the remedy that the error names.
+        folder: the folder to lock.
+        activity: the activity of this process, for the error that the next process gets.
+        advice: the remedy that the error names.
 
     Returns:
-      The open lock file. The lock ends when it is closed, also when the process is killed.
+        The open lock file. The lock ends when it is closed, also when the process is killed.
 
     Raises:
-      UserError: another process holds the lock.
+        UserError: If another process holds the lock.
     """
     os.makedirs(folder, exist_ok=True)
     file = open(os.path.join(folder, _LOCK_FILE), 'a+')   # noqa: SIM115 - stays open for the whole run

@@ -20,12 +20,12 @@ def find_checkpoint(path):
     """Return the prefix of the checkpoint at a path.
 
     Args:
-      path: a prefix, any file of a checkpoint, or a folder. A folder stands for the latest
-        checkpoint in its checkpoint list, without a list for the highest step, and without steps
-        in the names for its only checkpoint.
+        path: a prefix, any file of a checkpoint, or a folder. A folder stands for the latest
+            checkpoint in its checkpoint list, without a list for the highest step, and without
+            steps in the names for its only checkpoint.
 
     Raises:
-      UserError: there is no checkpoint at the path, or the choice is ambiguous.
+        UserError: If there is no checkpoint at the path, or the choice is ambiguous.
     """
     if os.path.basename(path) == 'checkpoint' and os.path.isfile(path):
         path = os.path.dirname(path) or '.'
@@ -74,9 +74,9 @@ def write_checkpoint_list(folder, names):
     """Write the file `checkpoint`, the folder's checkpoint list.
 
     Args:
-      folder: the folder of the checkpoints.
-      names: base names of the checkpoints, the latest last. Without a path in them, the folder can
-        be moved.
+        folder: the folder of the checkpoints.
+        names: base names of the checkpoints, the latest last. Without a path in them, the folder
+            can be moved.
     """
     # For a relative folder, TensorFlow would write `../../name`.
     tf.train.update_checkpoint_state(os.path.abspath(folder), names[-1], names)
@@ -86,7 +86,7 @@ def read_shapes(prefix):
     """Return the shapes of all variables of a checkpoint: name -> list of int.
 
     Raises:
-      UserError: the checkpoint cannot be read.
+        UserError: If the checkpoint cannot be read.
     """
     with _convert_read_errors(prefix):
         return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
@@ -96,7 +96,7 @@ def read_variable(prefix, name):
     """Return the value of one variable of a checkpoint, a NumPy array.
 
     Raises:
-      UserError: the checkpoint cannot be read.
+        UserError: If the checkpoint cannot be read.
     """
     with _convert_read_errors(prefix):
         return tf.train.NewCheckpointReader(prefix).get_tensor(name)
@@ -136,8 +136,8 @@ def latest_checkpoint(train_dir):
     Changes no file and does not verify checksums: see `set_aside_broken_checkpoints`.
 
     Raises:
-      UserError: there are checkpoints, but no list names them, so that the supervisor would start
-        from step 0 and overwrite them.
+        UserError: If there are checkpoints, but no list names them, so that the supervisor would
+            start from step 0 and overwrite them.
     """
     latest = _listed_checkpoint(train_dir)
     if not latest and checkpoint_files.list_checkpoints(train_dir):
@@ -156,7 +156,7 @@ def set_aside_broken_checkpoints(train_dir):
     process writes to the folder.
 
     Raises:
-      UserError: the folder has checkpoints, but none is intact. Nothing is renamed then.
+        UserError: If the folder has checkpoints, but none is intact. Nothing is renamed then.
     """
     for path in glob.glob(os.path.join(glob.escape(train_dir), 'model.ckpt-*tempstate*')):
         os.remove(path)
@@ -182,7 +182,7 @@ def _rename_broken(reasons):
     """Rename broken checkpoints from `model.ckpt-<step>` to `broken.ckpt-<step>` and log each.
 
     Args:
-      reasons: prefix -> reason, as `corruption` returns it.
+        reasons: prefix -> reason, as `corruption` returns it.
     """
     for prefix, reason in reasons.items():
         folder, name = os.path.split(prefix)
@@ -199,7 +199,7 @@ class CheckpointSaver(tf.train.Saver):
         """Create the saver and its finiteness check; call this when all variables exist.
 
         Args:
-          **kwargs: arguments of `tf.train.Saver`.
+            **kwargs: arguments of `tf.train.Saver`.
         """
         super().__init__(save_relative_paths=True, **kwargs)
         with tf.name_scope('checkpoint_is_finite'):
@@ -216,17 +216,17 @@ class CheckpointSaver(tf.train.Saver):
         """Write the checkpoint `<save_path>-<global_step>` and log its path.
 
         Args:
-          sess: the session.
-          save_path: prefix without the step.
-          global_step: an int or a tensor.
-          **kwargs: further arguments of `tf.train.Saver.save`.
+            sess: the session.
+            save_path: prefix without the step.
+            global_step: an int or a tensor.
+            **kwargs: further arguments of `tf.train.Saver.save`.
 
         Returns:
-          The prefix of the checkpoint; None if this step has already been saved.
+            The prefix of the checkpoint; None if this step has already been saved.
 
         Raises:
-          UserError: a variable is not finite, or the files cannot be written. Older checkpoints
-            stay as they are.
+            UserError: If a variable is not finite, or the files cannot be written. Older
+                checkpoints stay as they are.
         """
         step = global_step if isinstance(global_step, int) else int(sess.run(global_step))
         if step == self._last_step:

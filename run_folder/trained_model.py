@@ -29,16 +29,17 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     without a configuration, all arguments are required.
 
     Args:
-      checkpoint_path: a prefix, a file of the checkpoint, or a folder (its latest checkpoint).
-      model_name: a name in `nets_factory`.
-      anchor_preset: a preset name, anchor sizes or a file: see `anchor_presets.canonical_text`.
-      class_names: list of str without the background.
+        checkpoint_path: a prefix, a file of the checkpoint, or a folder (its latest checkpoint).
+        model_name: a name in `nets_factory`.
+        anchor_preset: a preset name, anchor sizes or a file: see `anchor_presets.canonical_text`.
+        class_names: list of str without the background.
 
     Returns:
-      A `Model`.
+        A `Model`.
 
     Raises:
-      UserError: there is no checkpoint, an argument contradicts the configuration, or is missing.
+        UserError: If there is no checkpoint, an argument contradicts the configuration, or is
+            missing.
     """
     prefix = saved_checkpoints.find_checkpoint(checkpoint_path)
     config = run_config.model_of_checkpoint(prefix)
@@ -64,11 +65,11 @@ def labels_from_names(names, class_names):
     """Return the labels of the classes with these names, ascending and without duplicates.
 
     Args:
-      names: class names to look up.
-      class_names: all class names; class_names[0] has label 1.
+        names: class names to look up.
+        class_names: all class names; class_names[0] has label 1.
 
     Raises:
-      UserError: a name is unknown. The message lists similar class names.
+        UserError: If a name is unknown. The message lists similar class names.
     """
     for name in names:
         if name not in class_names:
@@ -81,14 +82,14 @@ def detect(images, model, labels=None, options=post_processing.PostProcessingOpt
     """Build the net and its post-processing.
 
     Args:
-      images: [B, S, S, 3] uint8, RGB, with S the `image_size` of the net.
-      model: a `Model`.
-      labels: ascending labels of the classes to detect; None for all. The other classes count as
-        background, so that they take none of the `keep_top_k` detections.
-      options: `PostProcessingOptions`.
+        images: [B, S, S, 3] uint8, RGB, with S the `image_size` of the net.
+        model: a `Model`.
+        labels: ascending labels of the classes to detect; None for all. The other classes count as
+            background, so that they take none of the `keep_top_k` detections.
+        options: `PostProcessingOptions`.
 
     Returns:
-      `post_processing.Detections`.
+        `post_processing.Detections`.
     """
     predictions = ssd.build(ssd.normalize(images, model.params), model.params,
                             len(model.class_names) + 1, is_training=False)
@@ -108,15 +109,15 @@ def make_restore_fn(model, use_averages=True):
     """Return a function that restores the model variables of the default graph.
 
     Args:
-      model: a `Model`. Its checkpoint is the default of the returned function.
-      use_averages: restore the moving average of each variable that has one in the checkpoint.
+        model: a `Model`. Its checkpoint is the default of the returned function.
+        use_averages: restore the moving average of each variable that has one in the checkpoint.
 
     Returns:
-      restore(session, checkpoint=model.checkpoint). Other checkpoints must hold the same
-      variables. It raises UserError if the checkpoint cannot be read.
+        restore(session, checkpoint=model.checkpoint). Other checkpoints must hold the same
+        variables. It raises UserError if the checkpoint cannot be read.
 
     Raises:
-      UserError: the checkpoint lacks a model variable, or has another shape for it.
+        UserError: If the checkpoint lacks a model variable, or has another shape for it.
     """
     checkpoint_shapes = saved_checkpoints.read_shapes(model.checkpoint)
     variables = {}   # name in the checkpoint -> variable

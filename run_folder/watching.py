@@ -22,11 +22,11 @@ class CheckpointWatcher:
         """Open the history of earlier evaluations.
 
         Args:
-          train_dir: the folder of the run; it need not exist yet.
-          eval_dir: folder of the history.
-          metric: name of the metric that decides which checkpoint is the best.
-          evaluated_on: a JSON value that identifies the data and the settings of the evaluation.
-          **options: timeout_secs, restart_secs and poll_secs of `new_checkpoints`.
+            train_dir: the folder of the run; it need not exist yet.
+            eval_dir: folder of the history.
+            metric: name of the metric that decides which checkpoint is the best.
+            evaluated_on: a JSON value that identifies the data and the settings of the evaluation.
+            **options: timeout_secs, restart_secs and poll_secs of `new_checkpoints`.
         """
         self._train_dir, self._metric, self._options = train_dir, metric, options
         history_path = os.path.join(eval_dir, 'history.json')
@@ -43,8 +43,8 @@ class CheckpointWatcher:
         """Yield each checkpoint to evaluate, until the run ends.
 
         Yields:
-          (prefix, candidate): the prefix in the train_dir, and the prefix of a link to the same
-          checkpoint that the run cannot delete.
+            (prefix, candidate): the prefix in the train_dir, and the prefix of a link to the same
+            checkpoint that the run cannot delete.
         """
         existing = checkpoint_files.list_checkpoints(self._train_dir)
         evaluated = [prefix for prefix in existing if self._history.contains(prefix)]
@@ -65,10 +65,10 @@ class CheckpointWatcher:
         """Log and store the metrics of a checkpoint, and keep it if it is the best so far.
 
         Args:
-          candidate: the second value that `checkpoints` yielded.
-          step: the training step of the checkpoint.
-          mean_average_precisions: name -> mAP, one of them the metric of this watcher.
-          **metrics: further JSON values for the history.
+            candidate: the second value that `checkpoints` yielded.
+            step: the training step of the checkpoint.
+            mean_average_precisions: name -> mAP, one of them the metric of this watcher.
+            **metrics: further JSON values for the history.
         """
         digest = history.index_digest(candidate)   # before the candidate is moved
         is_best = self._best.keep_if_better(step, mean_average_precisions[self._metric])
@@ -92,18 +92,18 @@ def new_checkpoints(folder, done=(), timeout_secs=0., restart_secs=0., poll_secs
     the run has saved its last step, or when no process trains for `restart_secs`.
 
     Args:
-      folder: the train_dir; it need not exist yet.
-      done: prefixes to leave out.
-      timeout_secs: how long to wait for the run to start; 0 waits forever.
-      restart_secs: how long to wait for a run that was stopped or killed, or that never held the
-        lock while this function looked, to be resumed.
-      poll_secs: pause between two looks at the folder.
+        folder: the train_dir; it need not exist yet.
+        done: prefixes to leave out.
+        timeout_secs: how long to wait for the run to start; 0 waits forever.
+        restart_secs: how long to wait for a run that was stopped or killed, or that never held the
+            lock while this function looked, to be resumed.
+        poll_secs: pause between two looks at the folder.
 
     Yields:
-      Prefixes of checkpoints that are intact.
+        Prefixes of checkpoints that are intact.
 
     Raises:
-      UserError: the run has not started after `timeout_secs`.
+        UserError: If the run has not started after `timeout_secs`.
     """
     run = _WatchedRun(folder, timeout_secs, restart_secs)
     done, known, num_checks = set(done), set(), 0
@@ -164,7 +164,7 @@ class _WatchedRun:
         """Return whether no more checkpoints will be written. Call it after `update`.
 
         Raises:
-          UserError: the run has not started within its timeout.
+            UserError: If the run has not started within its timeout.
         """
         if self.is_running:
             return False

@@ -43,8 +43,8 @@ def net(layers, is_old_format=False):
     """Encode a NetParameter.
 
     Args:
-      layers: layer name -> list of arrays.
-      is_old_format: write V1LayerParameter messages with `old_blob`.
+        layers: layer name -> list of arrays.
+        is_old_format: write V1LayerParameter messages with `old_blob`.
     """
     if is_old_format:
         layer_number, name_number, type_number, blobs_number, encode = 2, 4, 3, 6, old_blob

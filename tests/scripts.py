@@ -28,14 +28,14 @@ def run(script, *arguments, fresh=False, cwd=ROOT, **options):
     """Run a script to its end.
 
     Args:
-      script: path, or '-m' with the name of a module as the first argument.
-      *arguments: converted to str.
-      fresh: True to start a new interpreter, False to fork one that has imported TensorFlow.
-      cwd: current directory of the script.
-      **options: for `subprocess.run`; they require a new interpreter, so they imply `fresh`.
+        script: path, or '-m' with the name of a module as the first argument.
+        *arguments: converted to str.
+        fresh: True to start a new interpreter, False to fork one that has imported TensorFlow.
+        cwd: current directory of the script.
+        **options: for `subprocess.run`; they require a new interpreter, so they imply `fresh`.
 
     Returns:
-      subprocess.CompletedProcess with stdout and stderr as text.
+        subprocess.CompletedProcess with stdout and stderr as text.
     """
     command = [str(script), *map(str, arguments)]
     if fresh or options or not _can_fork():
@@ -70,7 +70,7 @@ def start(script, *arguments, fresh=False):
     """Start a script for a test that interrupts it, with standard error in standard output.
 
     Returns:
-      subprocess.Popen, or an object with the same methods. `stdout` is a text stream.
+        subprocess.Popen, or an object with the same methods. `stdout` is a text stream.
     """
     command = [str(script), *map(str, arguments)]
     if fresh or not _can_fork():

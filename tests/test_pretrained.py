@@ -24,10 +24,10 @@ def run_net(net, image, path, layers):
     """Return end points of our net with the weights of a file, [H, W, C] each.
 
     Args:
-      net: name of the net.
-      image: [S, S, 3] uint8 RGB.
-      path: the file of weights.
-      layers: names of the end points.
+        net: name of the net.
+        image: [S, S, 3] uint8 RGB.
+        path: the file of weights.
+        layers: names of the end points.
     """
     params = nets_factory.get_params(net)
     images = ssd.normalize(image[np.newaxis], params)
@@ -66,9 +66,9 @@ def run_keras_vgg(x, weights):
     """Return the outputs of the five blocks of VGG-16.
 
     Args:
-      x: [S + 2, S + 2, 3] BGR without the mean. The frame of one pixel takes the place of the zero
-        padding of the first layer.
-      weights: name -> array, as Keras names them.
+        x: [S + 2, S + 2, 3] BGR without the mean. The frame of one pixel takes the place of the
+            zero padding of the first layer.
+        weights: name -> array, as Keras names them.
     """
     outputs = []
     for block, repeats in enumerate((2, 2, 3, 3, 3), 1):

@@ -11,8 +11,8 @@ def make_plan(arrays, **names_and_shapes):
     """Return the plan for a net with these variables; the last one is excluded.
 
     Args:
-      arrays: name -> value in the source.
-      **names_and_shapes: variables of the net; '__' stands for the slash in names.
+        arrays: name -> value in the source.
+        **names_and_shapes: variables of the net; '__' stands for the slash in names.
     """
     arrays = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
     shapes = {name: list(array.shape) for name, array in arrays.items()}

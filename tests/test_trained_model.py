@@ -110,12 +110,12 @@ def restore_nano_net(tmp_path, *label_lists, **options):
     """Build and restore a net with three classes.
 
     Args:
-      tmp_path: folder for its checkpoint.
-      *label_lists: the `labels` of one `detect` call each.
-      **options: fields of `PostProcessingOptions`.
+        tmp_path: folder for its checkpoint.
+        *label_lists: the `labels` of one `detect` call each.
+        **options: fields of `PostProcessingOptions`.
 
     Returns:
-      (session, input images, `Predictions` without end points, list of `Detections`).
+        (session, input images, `Predictions` without end points, list of `Detections`).
     """
     model = trained_model.resolve_model(
         str(nano.write_checkpoint(tmp_path, ['cat', 'dog', 'cow'])))

@@ -20,16 +20,16 @@ def input_batch(options, params, dataset, group, global_step):
     """Build the input pipeline of this process.
 
     Args:
-      options: `TrainOptions`.
-      params: `SSDParams`.
-      dataset: `Dataset`.
-      group: `ProcessGroup`.
-      global_step: variable; the first batch of a session is that of its value.
+        options: `TrainOptions`.
+        params: `SSDParams`.
+        dataset: `Dataset`.
+        group: `ProcessGroup`.
+        global_step: variable; the first batch of a session is that of its value.
 
     Returns:
-      batch: name -> tensor [B, ...], this process's share of the global batch, augmented and
-        matched to the anchors.
-      normalizer: [] float32, the loss normalizer of a clone (`ssd_model.loss_normalizer`).
+        batch: name -> tensor [B, ...], this process's share of the global batch, augmented and
+            matched to the anchors.
+        normalizer: [] float32, the loss normalizer of a clone (`ssd_model.loss_normalizer`).
     """
     deployment = group.deployment
     preprocess = preprocessing_factory.get_preprocessing(options.preprocessing_name)
@@ -55,11 +55,11 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer):
     With options.gradient_accumulation_steps each clone takes its share in that many parts.
 
     Args:
-      options: `TrainOptions`.
-      params: `SSDParams`.
-      num_classes: C, background included.
-      deployment: `DeploymentConfig`.
-      batch, normalizer: as returned by `input_batch`.
+        options: `TrainOptions`.
+        params: `SSDParams`.
+        num_classes: C, background included.
+        deployment: `DeploymentConfig`.
+        batch, normalizer: as returned by `input_batch`.
     """
     with tf.device(deployment.inputs_device()):
         shares = ssd_model.split_batch(batch, deployment.num_clones)
@@ -91,13 +91,13 @@ def create_train_op(options, params, dataset, group, clones, batch, global_step)
     """Build learning rate, optimizer, summaries and train op; return a `TrainOp`.
 
     Args:
-      options: `TrainOptions`.
-      params: `SSDParams`.
-      dataset: `Dataset`.
-      group: `ProcessGroup`.
-      clones: as returned by `create_clones`.
-      batch: name -> tensor, as returned by `input_batch`.
-      global_step: variable.
+        options: `TrainOptions`.
+        params: `SSDParams`.
+        dataset: `Dataset`.
+        group: `ProcessGroup`.
+        clones: as returned by `create_clones`.
+        batch: name -> tensor, as returned by `input_batch`.
+        global_step: variable.
     """
     deployment = group.deployment
     loss_parts = ssd_model.loss_parts(clones, deployment.num_replicas, group.sum)

@@ -28,14 +28,14 @@ class TrainStep:
         """Create the step.
 
         Args:
-          options: `training.options.RunOptions`. Training is endless if max_number_of_steps is
-            None.
-          train_op: `training.graph.TrainOp`.
-          batch: name -> tensor of this process; 'filename' is [B] string.
-          write_batch: function (folder, name -> array) that writes a batch for inspection.
-          saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
-          signals: `StopSignals`.
-          group: `ProcessGroup`. All its processes stop after the same step.
+            options: `training.options.RunOptions`. Training is endless if max_number_of_steps is
+                None.
+            train_op: `training.graph.TrainOp`.
+            batch: name -> tensor of this process; 'filename' is [B] string.
+            write_batch: function (folder, name -> array) that writes a batch for inspection.
+            saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
+            signals: `StopSignals`.
+            group: `ProcessGroup`. All its processes stop after the same step.
         """
         self._options, self._write_batch = options, write_batch
         self._saver, self._signals, self._group = saver, signals, group

@@ -23,10 +23,10 @@ def deploy(options):
     """Return the `ProcessGroup` of this process, after waiting for the other processes.
 
     Args:
-      options: `DeploymentOptions`.
+        options: `DeploymentOptions`.
 
     Raises:
-      UserError: worker_hosts or num_clones do not fit the environment or the GPUs.
+        UserError: If worker_hosts or num_clones do not fit the environment or the GPUs.
     """
     cluster = resolve_cluster(options.worker_hosts, options.task_index, os.environ)
     num_gpus = len(tf.config.list_physical_devices('GPU'))
@@ -42,10 +42,10 @@ def load_dataset(options):
     """Return the `Dataset` to train on, without its broken records if max_broken_records is set.
 
     Args:
-      options: `DataOptions`.
+        options: `DataOptions`.
 
     Raises:
-      UserError: the dataset cannot be read, or has more broken records.
+        UserError: If the dataset cannot be read, or has more broken records.
     """
     dataset = dataset_factory.get_dataset(options.dataset_name, options.dataset_split_name,
                                           options.dataset_dir, options.num_classes)
@@ -58,19 +58,19 @@ def begin(options, flags, params, dataset, group):
     """Lock the train_dir and log what is trained; in a group, after all processes agree.
 
     Args:
-      options: `TrainOptions`.
-      flags: list of absl flags of the script.
-      params: `SSDParams`.
-      dataset: `Dataset`.
-      group: `ProcessGroup`.
+        options: `TrainOptions`.
+        flags: list of absl flags of the script.
+        params: `SSDParams`.
+        dataset: `Dataset`.
+        group: `ProcessGroup`.
 
     Returns:
-      (lock, write_config). lock is a context manager that holds the lock of the train_dir;
-      write_config() writes config.json, to be called when every check has passed. In processes
-      other than the chief both do nothing.
+        (lock, write_config). lock is a context manager that holds the lock of the train_dir;
+        write_config() writes config.json, to be called when every check has passed. In processes
+        other than the chief both do nothing.
 
     Raises:
-      UserError: the processes differ, the train_dir is in use, or it holds another net.
+        UserError: If the processes differ, the train_dir is in use, or it holds another net.
     """
     deployment = group.deployment
     hardware = model_deploy.describe_devices(tf.config.list_physical_devices('GPU'))

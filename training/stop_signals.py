@@ -19,8 +19,8 @@ class StopSignals:
     and ends the process on the second, even during a step that takes minutes.
 
     Attributes:
-      received: number of the first signal received, or None. The training loop also sets it when
-        another process of the run was asked to stop.
+        received: number of the first signal received, or None. The training loop also sets it when
+            another process of the run was asked to stop.
     """
 
     def __init__(self):

@@ -18,7 +18,7 @@ def draw(path, boxes, nets, overlaps):
         overlaps: two [M] arrays, the best overlap of each box with the anchors of each net.
 
     Raises:
-        UserError: matplotlib is missing or cannot write files with this extension.
+        UserError: If matplotlib is missing or cannot write files with this extension.
     """
     pyplot = plotting.import_pyplot('--plot')
     figure, (shape_axes, overlap_axes) = pyplot.subplots(1, 2, figsize=(11, 5))
