@@ -1,7 +1,7 @@
 """The train op and its parts: learning rate, optimizer, trained variables, initial weights.
 
 `options` and `flags` are any object with the attributes that a function names: the FLAGS of a
-script or `training.options.TrainOptions`. Nothing here depends on boxes.
+script or `training.options.TrainOptions`. No box code is used here.
 """
 import tensorflow.compat.v1 as tf
 
@@ -15,14 +15,14 @@ from visualization import summary_ops
 def configure_learning_rate(options, num_replicas, num_samples_per_epoch, global_step):
     """Return the learning rate at `global_step`, a [] float32 tensor.
 
-    With learning_rate_per_image the initial rate is that times the global batch size: k times the
-    batch wants k times the rate, after a warm-up (Goyal et al., arXiv 1706.02677). During the
-    warmup_steps the rate rises linearly, whatever the schedule.
+    With learning_rate_per_image, the initial rate is that times the global batch size: the rate
+    scales linearly with the batch, after a warm-up (Goyal et al., arXiv 1706.02677). During the
+    first warmup_steps, the scheduled rate is multiplied by (step + 1) / warmup_steps.
 
     Args:
         options: `LearningRateOptions`, batch_size (per clone), gradient_accumulation_steps and
-            max_number_of_steps. Without num_epochs_per_decay, polynomial decay ends at
-            max_number_of_steps and exponential decay takes 2 epochs.
+            max_number_of_steps. Default of num_epochs_per_decay: 2 for exponential decay; for
+            polynomial decay the whole run, or 2 without max_number_of_steps.
         num_replicas: number of clones of all processes.
         num_samples_per_epoch: number of images in the dataset.
         global_step: [] int64.
@@ -165,7 +165,7 @@ def moving_average_ops(decay, global_step, dependencies=()):
     Args:
         decay: decay of the averages; None returns [].
         global_step: [] int64.
-        dependencies: tensors to compute before, so that a step with a failed input updates nothing.
+        dependencies: tensors to wait for; if the input fails, no average is updated.
     """
     if not decay:
         return []
@@ -186,7 +186,7 @@ def get_variables_to_train(options):
 
 
 def get_init_fn(flags):
-    """Return a function (session) that restores the pretrained weights, or None.
+    """Return a function (session) that restores the pretrained weights.
 
     A checkpoint in flags.train_dir always wins over flags.checkpoint_path: the supervisor resumes
     from it. The log says which weights are used, and lists what is restored and what is not.
@@ -194,6 +194,9 @@ def get_init_fn(flags):
     Args:
         flags: train_dir, model_name and `FineTuningOptions`. checkpoint_path may be of any format
             that `checkpoints.sources` opens.
+
+    Returns:
+        The function; None if train_dir has a checkpoint or checkpoint_path is not set.
 
     Raises:
         UserError: If the checkpoint does not fit the graph, or cannot be read.
@@ -224,16 +227,16 @@ def get_init_fn(flags):
 
 
 def _check_fits_graph(checkpoint):
-    """Raise UserError if a checkpoint of the train_dir lacks a variable of the graph."""
+    """Raise UserError if a checkpoint lacks a variable of the graph or its shape differs."""
     shapes = saved_checkpoints.read_shapes(checkpoint)
-    unfit = [variable.op.name for variable in tf.global_variables()
+    mismatched_names = [variable.op.name for variable in tf.global_variables()
              if shapes.get(variable.op.name) != variable.shape.as_list()]
-    if unfit:
+    if mismatched_names:
         raise UserError(
-            f'{checkpoint} does not fit this run: {len(unfit)} variables are missing or have '
-            f'another shape, such as {", ".join(unfit[:3])}. The net, number of classes, '
-            f'optimizer, learning rate multipliers, trained variables or moving averages have '
-            f'changed. Choose another --train_dir; --checkpoint_path={checkpoint} starts from '
+            f'{checkpoint} does not fit this run: {len(mismatched_names)} variables are missing or '
+            f'have another shape, such as {", ".join(mismatched_names[:3])}. The net, number of '
+            f'classes, optimizer, learning rate multipliers, trained variables or moving averages '
+            f'have changed. Choose another --train_dir; --checkpoint_path={checkpoint} starts from '
             f'these weights')
 
 
@@ -280,8 +283,10 @@ def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, u
         applied = optimizer.apply_gradients(grads_and_vars, global_step=global_step)
     with tf.control_dependencies([applied]):
         train_tensor = tf.identity(total_loss, name='train_op')
-    total = summary_ops.scalar('losses/total', total_loss, 'Sum of all parts: the minimized loss.')
-    merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope), total}
+    total_loss_summary = summary_ops.scalar(
+        'losses/total', total_loss, 'Sum of all parts: the minimized loss.')
+    merged = {*summaries, *tf.get_collection(tf.GraphKeys.SUMMARIES, first_clone_scope),
+              total_loss_summary}
     return train_tensor, tf.summary.merge(sorted(merged, key=lambda summary: summary.name))
 
 

@@ -72,7 +72,7 @@ flags.DEFINE_string('model_name', _DEFAULT.model_name,
                     f'Name of the net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string('anchor_preset', _DEFAULT.anchor_preset,
                     "Anchor sizes: voc (the paper's for VOC), coco (smaller; those of public TF1 "
-                    "checkpoints), a file with one entry s,s' per feature layer, or its text. "
+                    "checkpoints), a file with one entry s,s' per feature layer, or its content. "
                     'Default: those of the checkpoint in train_dir, else voc.')
 flags.DEFINE_bool('print_anchors', False, 'Print the anchors of the net per layer and exit.')
 
@@ -114,7 +114,8 @@ flags.DEFINE_float('label_smoothing', _DEFAULT.label_smoothing,
                    'Fraction of the class probability spread evenly over all classes.',
                    lower_bound=0, upper_bound=.99)
 flags.DEFINE_float('weight_decay', _DEFAULT.weight_decay,
-                   'L2 regularization of the weights (not of biases).', lower_bound=0)
+                   'Coefficient of the L2 regularization of weights (not of biases).',
+                   lower_bound=0)
 
 flag_group('Learning rate')
 flags.DEFINE_enum('learning_rate_decay_type', _DEFAULT.learning_rate_decay_type,
@@ -246,29 +247,29 @@ def check_flags():
         raise UserError('--num_classes=1 leaves no class besides the background. Count the '
                         'background too')
     if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
-        raise UserError('FTRL computes weights from its own accumulators and so discards those of '
-                        '--checkpoint_path at the first step. Choose another --optimizer')
+        raise UserError('FTRL overwrites the restored weights at the first step. Choose another '
+                        '--optimizer, or leave out --checkpoint_path')
     boundaries = FLAGS.learning_rate_boundaries
     if not all(b.strip().isdigit() for b in boundaries) \
             or sorted(boundaries, key=int) != boundaries:
         raise UserError(f'--learning_rate_boundaries={",".join(boundaries)} is not a list of '
                         f'increasing step numbers')
+    check_batch_norm(params)
     resumes = bool(checkpoint_files.list_checkpoints(FLAGS.train_dir))
     if cluster.is_chief and not resumes:
         check_pretrained_weights()
-    check_batch_norm(params)
     return None
 
 
 def check_pretrained_weights():
-    """Raise UserError if the weights to start from are missing or of no use."""
+    """Check --checkpoint_path, and that --freeze_batch_norm has one."""
     path = FLAGS.checkpoint_path
     if FLAGS.freeze_batch_norm and not path:
         raise UserError('--freeze_batch_norm needs learned moments. Pass --checkpoint_path')
     if not path:
         return
     if os.path.isdir(path) and not (
-            os.path.exists(os.path.join(path, 'checkpoint'))   # may list checkpoints elsewhere
+            os.path.exists(os.path.join(path, 'checkpoint'))   # may list other folders
             or checkpoint_files.list_any_checkpoints(path)
             or checkpoint_files.list_checkpoints(path)):
         raise UserError(f'the folder {path} holds no TensorFlow checkpoint. Pass the file itself '
@@ -311,7 +312,7 @@ def main():
 
     # 3. Net and anchors. From here on this run holds the lock of train_dir.
     params = net_params()
-    lock, write_config = run_start.begin(options, own_flags(), params, dataset, group)
+    lock, write_config = run_start.lock_and_log(options, own_flags(), params, dataset, group)
 
     # 4. Input batches.
     batch, normalizer = graph.input_batch(options, params, dataset, group, global_step)
@@ -342,7 +343,8 @@ def main():
             else {'logdir': None}
         slim.learning.train(
             train_op.train_tensor, **output, train_step_fn=step, train_step_kwargs={},
-            master=group.master, is_chief=True, init_fn=init_fn,
+            master=group.master, is_chief=True,   # `group` coordinates the processes, not slim
+            init_fn=init_fn,
             number_of_steps=options.max_number_of_steps, session_config=group.session_config,
             save_summaries_secs=0, save_interval_secs=0)
         return signals.exit_code()

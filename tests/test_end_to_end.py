@@ -136,7 +136,7 @@ def test_going_on_equals_going_through(data, trained, tmp_path):
     text = train(data, tmp_path, '--max_number_of_steps=3', '--moving_average_decay=0.9')
     text = train(data, tmp_path, '--max_number_of_steps=6', '--moving_average_decay=0.9', '--pre_trained_model=/no')
     assert 'going on from' in text and 'a checkpoint in train_dir wins' in text
-    assert 'changed since the last run here: max_number_of_steps: 3 -> 6' in text
+    assert 'changed since the last run: max_number_of_steps: 3 -> 6' in text
     through, gone_on = weights(run), weights(tmp_path)
     assert through.keys() == gone_on.keys() and gone_on['global_step'] == 6
     for name, value in through.items():

@@ -33,7 +33,7 @@ TRAIN = 'train_ssd_network.py'
     ('--anchor_preset=kitti', "unknown anchor preset 'kitti', and no such file exists"),
     ('--anchor_preset=30,60', 'has sizes for 1 layers, but ssd_300_vgg has 6: block4, block7'),
     ('--train_dir=runs/a[1]', "such as 'runs/a[1]'"),
-    ('--freeze_batch_norm', 'needs learned moments. Pass --checkpoint_path'),
+    ('--freeze_batch_norm', 'ssd_300_vgg has no batch norm. Leave out --freeze_batch_norm'),
     ('--num_classes=1', 'Count the background too'),
     ('--learning_rat=1', "Unknown command line flag 'learning_rat'. Did you mean: learning_rate"),
     ('--checkpoint_path=/no/such/model.ckpt', 'there is no checkpoint /no/such/model.ckpt'),
@@ -58,16 +58,22 @@ def test_required_flags(script, flag):
 
 
 @pytest.mark.parametrize('flags, message', [
-    ('--optimizer=ftrl', 'FTRL computes weights from its own accumulators'),
-    ('--freeze_batch_norm', 'ssd_300_vgg has no batch norm'),
+    ('--optimizer=ftrl', 'FTRL overwrites the restored weights at the first step'),
     ('--sync_batch_norm', 'ssd_300_vgg has no batch norm. Leave out --sync_batch_norm'),
     ('--sync_batch_norm --freeze_batch_norm --model_name=ssd_300_mobilenet_v1',
      'frozen batch norm computes no moments to synchronize')])
-def test_training_rejects_flags_that_conflict_with_pretrained_weights(tmp_path, flags, message):
+def test_training_rejects_contradicting_flags(tmp_path, flags, message):
     (tmp_path / 'weights.npz').write_bytes(b'')
     assert message in scripts.rejection(
         TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
         f'--checkpoint_path={tmp_path}/weights.npz', *flags.split())
+
+
+def test_frozen_batch_norm_needs_a_checkpoint(tmp_path):
+    error = scripts.rejection(
+        TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}', '--freeze_batch_norm',
+        '--model_name=ssd_300_mobilenet_v1')
+    assert 'needs learned moments. Pass --checkpoint_path' in error
 
 
 def test_flag_aliases_of_public_scripts(tmp_path):

@@ -6,7 +6,7 @@ import types
 import pytest
 from conftest import ROOT
 
-from training.options import LearningRateOptions, LossOptions, TrainOptions
+from training.options import LearningRateOptions, MatchingAndLossOptions, TrainOptions
 
 
 def test_unknown_field_names_fail():
@@ -23,7 +23,7 @@ def test_options_are_immutable():
 
 def test_train_options_have_the_fields_of_every_group():
     options = TrainOptions(loss_alpha=2., warmup_steps=5)
-    assert isinstance(options, LossOptions) and options.loss_alpha == 2
+    assert isinstance(options, MatchingAndLossOptions) and options.loss_alpha == 2
     assert isinstance(options, LearningRateOptions) and options.warmup_steps == 5
     assert TrainOptions(batch_size=8, gradient_accumulation_steps=3).images_per_clone == 24
 

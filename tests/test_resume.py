@@ -97,7 +97,7 @@ def test_a_run_resumes_from_the_last_intact_checkpoint_and_logs_changes(records_
     for change in ('seed: 0 -> 1', 'batch_size: 4 -> 2',
                    'dataset: 10 images of shapes train (fingerprint ',
                    'from here on the training examples differ'):
-        assert f'changed since the last run here: {change}' in output
+        assert f'changed since the last run: {change}' in output
 
 
 def truncate_image(folder, filename):

@@ -25,7 +25,7 @@ def begin(folder, dataset=DATASET, **options):
     deployment = model_deploy.make_deployment_config(2, True, 0)
     flags = [types.SimpleNamespace(name='seed', value=options.seed, present=True),
              types.SimpleNamespace(name='momentum', value=.9, present=False)]
-    return run_start.begin(options, flags, NET, dataset,
+    return run_start.lock_and_log(options, flags, NET, dataset,
                            process_group.ProcessGroup(deployment, tf.ConfigProto()))
 
 
@@ -52,8 +52,9 @@ def test_begin_logs_the_run_and_what_changed(tmp_path, caplog):
     with caplog.at_level('INFO', 'ssd'):
         begin(tmp_path, seed=1)[0].close()
     for line in ('net        ssd_160_mobilenet_v1_025, voc anchors, 3 classes with the background',
-                 'data       pets train: 7 images in 2 files', 'batch      8 x 2 x 3',
-                 'flags      seed=1', 'changed since the last run here: seed: 0 -> 1'):
+                 'data       pets train: 7 images in 2 files',
+                 'batch      8 images x 3 accumulation steps x 2 clones',
+                 'flags      seed=1', 'changed since the last run: seed: 0 -> 1'):
         assert line in caplog.messages
 
 

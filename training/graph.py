@@ -24,7 +24,7 @@ def input_batch(options, params, dataset, group, global_step):
         params: `SSDParams`.
         dataset: `Dataset`.
         group: `ProcessGroup`.
-        global_step: variable; the first batch of a session is that of its value.
+        global_step: variable; its value when the tables are initialized selects the first batch.
 
     Returns:
         batch: name -> tensor [B, ...], this process's share of the global batch, augmented and
@@ -80,7 +80,7 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer):
 
 
 class TrainOp(NamedTuple):
-    """What a step runs, and what it reports."""
+    """Tensors of a training step: train op, summaries, loss by part, learning rate."""
     train_tensor: tf.Tensor    # [] float32, the total loss; fetching it runs the step
     summary_op: tf.Tensor      # [] string, merged summaries
     loss_parts: dict           # name -> [] float32, the loss by part

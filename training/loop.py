@@ -52,18 +52,21 @@ class TrainStep:
         self._speed = _Speed(batch['filename'].shape[0] * group.num_processes)
         self._step = None
 
-    def __call__(self, sess, train_op, global_step, kwargs):
-        """Run one step and return (loss, whether to stop), as `slim.learning.train` expects."""
+    def __call__(self, sess, train_tensor, global_step, kwargs):
+        """Run one step; return (loss, whether to stop).
+
+        kwargs: arguments that `slim.learning.train` adds, such as 'summary_writer'.
+        """
         if self._step is None:
             self._begin(sess, global_step)
         # A process of a group passes a stop request on with its next step, so that all stop
         # together.
-        if self._is_last_step() or self._stops_alone():
+        if self._is_last_step() or self._single_process_stop_requested():
             self._end(sess)
             return None, True
 
         writer = kwargs.get('summary_writer')
-        values = self._run_step(sess, train_op, writer)
+        values = self._run_step(sess, train_tensor, writer)
         self._step += 1
         self._speed.count(self._step)
         if not math.isfinite(values['loss']):
@@ -73,7 +76,8 @@ class TrainStep:
             writer.add_summary(self._speed.summary(), self._step)
         if values['num_stop_requests'] and not self._signals.received:
             self._signals.received = signal.SIGTERM   # another process received it
-        stop = self._is_last_step() or values['num_stop_requests'] > 0 or self._stops_alone()
+        stop = (self._is_last_step() or values['num_stop_requests'] > 0
+                or self._single_process_stop_requested())
         self._log(values, stop)
         # Save here also before a stop: slim saves once more afterwards, but drops errors such as a
         # full disk.
@@ -84,18 +88,18 @@ class TrainStep:
         return values['loss'], stop
 
     def _begin(self, sess, global_step):
-        """Prepare for the first step: all processes of a group start with the variables of one."""
+        """Prepare for the first step: all processes start with the variables of process 0."""
         self._group.broadcast_variables(sess)
         self._step = int(sess.run(global_step))
         latest = tf.train.latest_checkpoint(self._options.train_dir)
         if self._saver and latest and latest.endswith(f'-{self._step}'):
             self._saver.mark_as_saved(self._step)
 
-    def _run_step(self, sess, train_op, writer):
+    def _run_step(self, sess, train_tensor, writer):
         """Run the train op; return name -> value of everything fetched."""
-        is_last = self._step + 1 == self._options.max_number_of_steps
-        summarize = writer is not None and (self._summary_timer.is_due() or is_last)
-        fetches = {'loss': train_op, **self._fetches,
+        runs_last_step = self._step + 1 == self._options.max_number_of_steps
+        summarize = writer is not None and (self._summary_timer.is_due() or runs_last_step)
+        fetches = {'loss': train_tensor, **self._fetches,
                    **({'summary': self._summary_op} if summarize else {})}
         stop_request = float(self._signals.received is not None)
         try:
@@ -103,10 +107,10 @@ class TrainStep:
                 return sess.run(fetches, {self._stop_request: stop_request})
         except broken_records.INPUT_ERRORS:
             # The input failed before this step changed anything, so the steps so far can be saved.
-            # Not before the first step: a run that never trained, for example because of a wrong
-            # --num_classes, must not leave a checkpoint that binds the next one. Nor in a group,
-            # where the input of another process may have failed and the moments of batch norm have
-            # already been updated here.
+            # Do not save before step 1: a run that never trained, for example because of a wrong
+            # --num_classes, must not leave a checkpoint that later runs have to fit. Do not save
+            # in a multi-process run either: the input of another process may have failed, and this
+            # one has already updated its batch norm moments.
             if self._step and self._group.num_processes == 1:
                 self._save(sess)
             raise
@@ -124,16 +128,16 @@ class TrainStep:
         last = self._options.max_number_of_steps
         return last is not None and self._step >= last
 
-    def _stops_alone(self):
+    def _single_process_stop_requested(self):
         return self._group.num_processes == 1 and self._signals.received is not None
 
-    def _log(self, values, is_last):
+    def _log(self, values, stop):
         """Log a line every log_every_n_steps and at the end; update the status line."""
-        if is_last:
+        if stop:
             log.info(self._line(values))
         elif self._step % self._options.log_every_n_steps == 0:
             console.log_progress(self._line(values))
-        if not is_last and self._status_timer.is_due():
+        if not stop and self._status_timer.is_due():
             console.show_status(self._status(values))
 
     def _line(self, values):
@@ -184,8 +188,8 @@ class TrainStep:
     def _write_failed_batch(self, sess, global_step):
         """Write the batch of the step that has just failed; return a clause that says where.
 
-        The batch is a function of the global step, so it is made again. The weights are lost
-        anyway.
+        Resets the global step to compute the batch again. The weights are not finite, so changing
+        the state of the session does no harm.
         """
         suffix = '' if self._group.is_chief else f'_worker_{self._group.rank}'
         folder = os.path.join(self._options.train_dir, f'not_finite_step_{self._step}{suffix}')
@@ -241,5 +245,6 @@ class _Speed:
         speed = self.images_per_second()
         if not speed:
             return tf.Summary()
-        description = f'Images of all clones and processes, over the last {self._WINDOW} steps.'
+        description = (f'Images per second of all clones and processes, over the last '
+                       f'{self._WINDOW - 1} steps.')
         return summary_ops.scalar_proto('training/images_per_second', speed, description)

@@ -1,8 +1,8 @@
-"""Options of a training: one frozen object, in the groups of the flags of `train_ssd_network.py`.
+"""Options of a training, in one frozen object.
 
-A field is the flag of the same name, with the same default; the help of the flag says what it
-means. Each group lists what one part of the training reads, so a function that takes, for example,
-`OptimizerOptions` accepts the whole `TrainOptions` as well.
+`TrainOptions` has one field per flag of `train_ssd_network.py`, with the flag's name and default;
+the help of the flag describes it. Each base class has the options of one part of the training, so
+a function that takes, for example, `OptimizerOptions` also accepts `TrainOptions`.
 """
 import dataclasses
 
@@ -35,8 +35,7 @@ class DeploymentOptions:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerOptions:
-    """The optimizer and the regularization."""
-    weight_decay: float = 5e-4
+    """The optimizer."""
     optimizer: str = 'momentum'
     adadelta_rho: float = .95
     adagrad_initial_accumulator_value: float = .1
@@ -105,18 +104,19 @@ class FineTuningOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class LossOptions:
-    """Matching and loss."""
+class MatchingAndLossOptions:
+    """Matching, loss and regularization."""
     match_threshold: float = .5
     negative_ratio: float = 3.
     loss_alpha: float = 1.
     label_smoothing: float = 0.
+    weight_decay: float = 5e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions(RunOptions, DeploymentOptions, OptimizerOptions, LearningRateOptions,
-                   DataOptions, NetOptions, FineTuningOptions, LossOptions):
-    """All options of a training. An unknown field name raises TypeError or AttributeError."""
+                   DataOptions, NetOptions, FineTuningOptions, MatchingAndLossOptions):
+    """All options of a training."""
 
     @classmethod
     def from_flags(cls, flags):

@@ -26,7 +26,9 @@ def deploy(options):
         options: `DeploymentOptions`.
 
     Raises:
-        UserError: If worker_hosts or num_clones do not fit the environment or the GPUs.
+        UserError: If worker_hosts, task_index or TF_CONFIG is invalid, there are too few GPUs, or
+            the port of this process is in use.
+        LostProcessError: If another process does not answer in time.
     """
     cluster = resolve_cluster(options.worker_hosts, options.task_index, os.environ)
     num_gpus = len(tf.config.list_physical_devices('GPU'))
@@ -45,7 +47,8 @@ def load_dataset(options):
         options: `DataOptions`.
 
     Raises:
-        UserError: If the dataset cannot be read, or has more broken records.
+        UserError: If the dataset cannot be read, has more than max_broken_records broken records,
+            or no intact one.
     """
     dataset = dataset_factory.get_dataset(options.dataset_name, options.dataset_split_name,
                                           options.dataset_dir, options.num_classes)
@@ -54,8 +57,8 @@ def load_dataset(options):
     return broken_records.remove_broken_records(dataset, options.max_broken_records)
 
 
-def begin(options, flags, params, dataset, group):
-    """Lock the train_dir and log what is trained; in a group, after all processes agree.
+def lock_and_log(options, flags, params, dataset, group):
+    """Check that all processes agree, lock the train_dir, and log the configuration.
 
     Args:
         options: `TrainOptions`.
@@ -66,7 +69,7 @@ def begin(options, flags, params, dataset, group):
 
     Returns:
         (lock, write_config). lock is a context manager that holds the lock of the train_dir;
-        write_config() writes config.json, to be called when every check has passed. In processes
+        call write_config() after all checks to write config.json. In processes
         other than the chief both do nothing.
 
     Raises:
@@ -91,11 +94,11 @@ def begin(options, flags, params, dataset, group):
     changes = run_config.changes_since_last_run(options.train_dir, config)
     _log_run(options, flags, config, dataset, deployment, hardware)
     for change in changes:
-        log.info('changed since the last run here: %s', change)
+        log.info('changed since the last run: %s', change)
     for difference in run_config.differences_from_pretrained(
             options.checkpoint_path, config['model']):
-        log.info('the pretrained checkpoint was trained with %s: its prediction layers were '
-                 'trained for other anchors or classes', difference)
+        log.info('the pretrained checkpoint was trained with %s; its prediction layers may not '
+                 'fit', difference)
     return lock, functools.partial(run_config.write, options.train_dir, config)
 
 
@@ -105,20 +108,22 @@ def _config(options, flags, params, dataset, deployment):
         'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset,
                   'num_classes': dataset.num_classes, 'class_names': dataset.class_names},
         'flags': {flag.name: flag.value for flag in flags},
+        # 'pictures' is the key of earlier versions, whose run folders must stay readable.
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
         'global_batch': options.images_per_clone * deployment.num_replicas}
 
 
 def _log_run(options, flags, config, dataset, deployment, hardware):
-    model, steps = config['model'], options.gradient_accumulation_steps
+    model, accumulation_steps = config['model'], options.gradient_accumulation_steps
     log.info('net        %s, %s anchors, %d classes with the background', model['model_name'],
              model['anchor_preset'], model['num_classes'])
     log.info('data       %s %s: %d images in %d files', dataset.name, dataset.split,
              dataset.num_examples, len(dataset.files))
-    log.info('batch      %d x %d%s%s', options.batch_size, deployment.num_clones,
-             f' x {steps}' if steps > 1 else '',
-             f' x {deployment.num_processes} processes' if deployment.num_processes > 1 else '')
+    factors = {'images': options.batch_size, 'accumulation steps': accumulation_steps,
+               'clones': deployment.num_clones, 'processes': deployment.num_processes}
+    log.info('batch      %s', ' x '.join(
+        f'{number} {name}' for name, number in factors.items() if number > 1 or name == 'images'))
     log.info('hardware   %s', hardware)
     log.info('devices    %s', deployment)
     log.info('flags      %s',

@@ -14,9 +14,8 @@ class StopSignals:
     """Context manager that records SIGINT and SIGTERM instead of ending the process.
 
     Python runs signal handlers only between bytecodes, so not while a step runs inside TensorFlow.
-    The
-    wakeup file descriptor works there: a thread reads it, acknowledges the first signal at once,
-    and ends the process on the second, even during a step that takes minutes.
+    The wakeup file descriptor works even then: a thread reads it, acknowledges the first signal at
+    once, and ends the process on the second, even during a step that takes minutes.
 
     Attributes:
         received: number of the first signal received, or None. The training loop also sets it when
