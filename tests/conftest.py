@@ -1,4 +1,4 @@
-"""Shared by all tests: graph mode, a fresh graph for each test, the real data where it exists."""
+"""Shared by all tests: graph mode, a new graph for each test, fixtures with real data."""
 import logging
 import os
 import pathlib
@@ -6,7 +6,7 @@ import sys
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')   # as in `cli.app`
-# The tests mean the CPU: bits that repeat, logical devices, and no process that takes a GPU from another.
+# Tests run on the CPU: reproducible bits, logical devices, no processes that compete for a GPU.
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -20,7 +20,7 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 
 @pytest.fixture(autouse=True)
 def fresh_graph():
-    """A default graph of its own for every test, seeded."""
+    """A new default graph for every test, seeded."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         yield
@@ -28,7 +28,7 @@ def fresh_graph():
 
 @pytest.fixture
 def evaluate():
-    """A function that runs fetches in a new session on the test's graph, all variables initialised."""
+    """Function (fetches) that runs them in a new session after initializing all variables."""
     def run(fetches, feed_dict=None):
         with tf.Session() as session:
             session.run([tf.global_variables_initializer(), tf.local_variables_initializer(),
@@ -39,7 +39,7 @@ def evaluate():
 
 @pytest.fixture
 def loggers_as_before():
-    """Gives the loggers of `cli.console` back as they were."""
+    """Restores the loggers of `cli.console` after the test."""
     loggers = [logging.getLogger(name) for name in ('ssd', 'ssd.file')]
     before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
@@ -50,7 +50,7 @@ def loggers_as_before():
 
 @pytest.fixture
 def shared():
-    """The folder of real data and known answers that may lie beside the checkout; skips where it does not."""
+    """The folder of real data next to the checkout; skips the test if it does not exist."""
     folder = ROOT.parent / 'shared'
     if not folder.is_dir():
         pytest.skip(f'no real data at {folder}')
@@ -59,7 +59,7 @@ def shared():
 
 @pytest.fixture(scope='session')
 def exportable(tmp_path_factory):
-    """A folder with a checkpoint of a small net that finds dozens of things in any picture."""
+    """A folder with a checkpoint of a small net that has dozens of detections in any image."""
     import exported_net
     folder = tmp_path_factory.mktemp('exportable')
     exported_net.write_checkpoint(folder)
@@ -68,12 +68,13 @@ def exportable(tmp_path_factory):
 
 @pytest.fixture
 def cells(shared):
-    """Three real pictures, encoded: blood cells, 640x480."""
-    return [path.read_bytes() for path in sorted((shared / 'data/BCCD/JPEGImages').glob('*.jpg'))[:3]]
+    """Three encoded images of blood cells, 640x480."""
+    paths = sorted((shared / 'data/BCCD/JPEGImages').glob('*.jpg'))
+    return [path.read_bytes() for path in paths[:3]]
 
 
 @pytest.fixture
 def decoded(cells):
-    """Their pixels, [3, 480, 640, 3] uint8, by the decoder that prediction uses: others differ by a level or two."""
+    """The pixels of `cells`, [3, 480, 640, 3] uint8, from the decoder that prediction uses."""
     with tf.Graph().as_default(), tf.Session() as session:
         return session.run(tf.stack([tf.io.decode_jpeg(cell) for cell in cells]))
