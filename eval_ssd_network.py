@@ -104,8 +104,8 @@ def check_flags():
         anchor_presets.canonical_text(FLAGS.anchor_preset)
     for package in ('faster_coco_eval', 'matplotlib'):
         if not importlib.util.find_spec(package):
-            raise UserError(f'evaluation needs {package}, which is not installed; '
-                            'run pip install -r requirements.txt')
+            raise UserError(f'evaluation needs {package}, which is not installed. '
+                            'Run pip install -r requirements.txt')
     for name in FLAGS.write_detections:
         if name not in submission.FORMATS:
             raise UserError(f"--write_detections: unknown format '{name}'; "
@@ -118,7 +118,7 @@ def check_flags():
         is_prefix = os.path.basename(FLAGS.checkpoint_path).startswith('model.ckpt')
         if is_prefix or os.path.isfile(FLAGS.checkpoint_path):
             raise UserError('--watch needs the train_dir of a training as --checkpoint_path, but '
-                            f'{FLAGS.checkpoint_path} is a checkpoint; pass its folder')
+                            f'{FLAGS.checkpoint_path} is a checkpoint. Pass its folder')
 
 
 @contextlib.contextmanager
@@ -230,7 +230,7 @@ def watch(dataset):
             evaluate(candidate, evaluation)
             if not evaluation.has_ground_truth():
                 raise UserError(f'{dataset.name} {dataset.split} has no ground truth, so its '
-                                'checkpoints cannot be compared; pass another '
+                                'checkpoints cannot be compared. Pass another '
                                 '--dataset_split_name')
             result = write_results(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir,
                                    writer)

@@ -84,13 +84,13 @@ def check_flags():
     app.require_flags(FLAGS, 'dataset_dir')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
-            raise UserError(f'the dataset_dir {folder} does not exist; correct the path')
+            raise UserError(f'the dataset_dir {folder} does not exist. Correct the path')
     if FLAGS.check:
         nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
         return None
     app.require_flags(FLAGS, 'output_dir')
     if os.path.exists(FLAGS.output_dir) and not os.path.isdir(FLAGS.output_dir):
-        raise UserError(f'the output_dir {FLAGS.output_dir} is a file; pass a folder')
+        raise UserError(f'the output_dir {FLAGS.output_dir} is a file. Pass a folder')
     _, split_names = open_sources()
     return None if split_names else 0
 
@@ -145,7 +145,7 @@ def check_output_dir():
     info = dataset_info.read_info(FLAGS.output_dir) or {'name': dataset_name(), 'splits': {}}
     if info['name'] != dataset_name():
         raise UserError(f"{FLAGS.output_dir} contains the dataset '{info['name']}', not "
-                        f"'{dataset_name()}'; choose another --output_dir")
+                        f"'{dataset_name()}'. Choose another --output_dir")
     return info
 
 
@@ -177,7 +177,7 @@ def check_existing_splits(info, split_names):
     """
     existing = [name for name in split_names if name in info['splits']]
     if existing and not FLAGS.overwrite:
-        raise UserError(f'{FLAGS.output_dir} already contains {", ".join(existing)}; pass '
+        raise UserError(f'{FLAGS.output_dir} already contains {", ".join(existing)}. Pass '
                         f'--overwrite to convert again')
     for name, split in info['splits'].items():
         ratio_and_seed = split.get('split_ratio'), split.get('seed')
@@ -185,7 +185,7 @@ def check_existing_splits(info, split_names):
                 ratio_and_seed != (FLAGS.split_ratio, FLAGS.seed)):
             raise UserError(f'{FLAGS.output_dir} contains {name}, which was not split by '
                             f'--split_ratio={FLAGS.split_ratio} --seed={FLAGS.seed} and could '
-                            f'overlap the new splits; choose another --output_dir')
+                            f'overlap the new splits. Choose another --output_dir')
 
 
 def image_readers(sources, split_names):
@@ -211,17 +211,17 @@ def resolve_class_names(sources, split_names):
     elif info:
         class_names = info['classes']
     elif FLAGS.without_labels and not any(source.has_class_order for source in sources):
-        raise UserError('the classes are unknown with --without_labels; pass --labels_file, or a '
+        raise UserError('the classes are unknown with --without_labels. Pass --labels_file, or a '
                         '--dataset_name that begins with pascalvoc')
     else:
         class_names = formats.merge_class_names(sources, split_names)
     if info and info['classes'] != class_names:
         raise UserError(f'{FLAGS.output_dir} was converted with the classes '
                         f'{", ".join(info["classes"])}, but now the classes are '
-                        f'{", ".join(class_names)}; choose another --output_dir')
+                        f'{", ".join(class_names)}. Choose another --output_dir')
     if not class_names:
         raise UserError(f'the annotations in {", ".join(FLAGS.dataset_dir)} have no objects with '
-                        f'a class; add some, or pass --labels_file')
+                        f'a class. Add some, or pass --labels_file')
     return class_names
 
 
@@ -238,7 +238,7 @@ def check_dataset():
     problems = '\n'.join(check_report.finding_lines(report, FLAGS.check_most))
     if not report.class_counts:
         print(problems)
-        raise UserError(f'{", ".join(FLAGS.dataset_dir)} has no valid boxes; correct the '
+        raise UserError(f'{", ".join(FLAGS.dataset_dir)} has no valid boxes. Correct the '
                         f'annotations')
     boxes = report.all_boxes()
     print('\n'.join(check_report.class_table(report)))
@@ -254,7 +254,7 @@ def make_report(image_size):
     folder = FLAGS.dataset_dir[0]
     if contains_records(folder):
         if len(FLAGS.dataset_dir) > 1:
-            raise UserError('--check supports only one folder of TFRecords; pass one --dataset_dir')
+            raise UserError('--check supports only one folder of TFRecords. Pass one --dataset_dir')
         names = FLAGS.split_names or dataset_factory.split_names(FLAGS.dataset_name, folder)
         datasets = [dataset_factory.get_dataset(FLAGS.dataset_name, name, folder, FLAGS.num_classes)
                     for name in names]

@@ -207,7 +207,7 @@ flags.DEFINE_bool('ignore_missing_vars', _DEFAULT.ignore_missing_vars,
 _ALIASES = {'train_model_dir': 'train_dir', 'pre_trained_model': 'checkpoint_path'}
 for alias, flag_name in _ALIASES.items():
     flags.DEFINE_alias(alias, flag_name)
-_BROKEN_RECORDS_ADVICE = 'convert the data again, or skip them with --max_broken_records={count}'
+_BROKEN_RECORDS_ADVICE = 'Convert the data again, or skip them with --max_broken_records={count}'
 
 
 def own_flags():

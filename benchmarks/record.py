@@ -59,7 +59,7 @@ def _relative_paths(text):
 
 
 def _read_result(path):
-    result = files.read_json(path, 'run the evaluation again')
+    result = files.read_json(path, 'Run the evaluation again')
     return {**result, 'checkpoint': _relative_paths(result['checkpoint'])}
 
 

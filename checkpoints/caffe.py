@@ -61,12 +61,12 @@ def read_weights(path):
     try:
         net = _net_parameter_class().FromString(content)
     except message.DecodeError as error:
-        raise UserError(f'{path} is not a complete Caffe model ({error}); download it again') \
+        raise UserError(f'{path} is not a complete Caffe model ({error}). Download it again') \
             from error
     arrays = {f'{layer.name}/blob_{n}': _to_array(blob, path, layer.name)
               for layer in [*net.layers, *net.layer] for n, blob in enumerate(layer.blobs)}
     if not arrays:
-        raise UserError(f'{path} is not a Caffe model, or holds no weights; pass a .caffemodel '
+        raise UserError(f'{path} is not a Caffe model, or holds no weights. Pass a .caffemodel '
                         f'file of a trained net')
     return arrays
 
@@ -83,5 +83,5 @@ def _to_array(blob, path, layer_name):
         values = np.frombuffer(blob.data, '<f4')
     if values.size != np.prod(shape):
         raise UserError(f'{path}: layer {layer_name} has {values.size} weights for the shape '
-                        f'{shape}; download the file again')
+                        f'{shape}. Download the file again')
     return values.reshape(shape)

@@ -56,7 +56,7 @@ def check_flags():
     app.require_flags(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
     if checkpoint_files.list_checkpoints(FLAGS.output_dir):
-        raise UserError(f'{FLAGS.output_dir} holds a checkpoint already; choose another '
+        raise UserError(f'{FLAGS.output_dir} holds a checkpoint already. Choose another '
                         f'--output_dir')
 
 
@@ -90,8 +90,8 @@ def describe_model(source):
         'class_names': dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
     for name, value in from_flags.items():
         if name != 'model_name' and value and config.get(name, value) != value:
-            raise UserError(f'{source.path} was trained with {name} {config[name]}, not {value}; '
-                            f'leave out the flag')
+            raise UserError(f'{source.path} was trained with {name} {config[name]}, not {value}. '
+                            f'Leave out the flag')
     return {name: value or config.get(name) for name, value in from_flags.items()}
 
 
@@ -108,7 +108,7 @@ def check_class_names(source, class_names, num_classes):
     """
     if class_names and num_classes and len(class_names) + 1 != num_classes:
         raise UserError(f'{source.path} has {num_classes - 1} classes besides the background, but '
-                        f'there are {len(class_names)} class names; pass one name for each class '
+                        f'there are {len(class_names)} class names. Pass one name for each class '
                         f'in --labels_file, without the background')
 
 

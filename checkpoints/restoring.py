@@ -86,11 +86,11 @@ def _identify_format(source, variables, model_name):
     backbone = NETS[model_name].backbone
     if weight_format.backbone != backbone:
         raise UserError(f'{source.path} holds {weight_format.title}, but the backbone of '
-                        f'{model_name} is {backbone}; choose a --model_name with '
+                        f'{model_name} is {backbone}. Choose a --model_name with '
                         f'{weight_format.backbone}, or other weights')
     if weight_format.deeper_net_name in source.shapes:
         raise UserError(f'{source.path} looks like {weight_format.title}, but is of a deeper net: '
-                        f'it holds {weight_format.deeper_net_name}; use the weights of VGG-16')
+                        f'it holds {weight_format.deeper_net_name}. Use the weights of VGG-16')
     return weight_format
 
 
@@ -218,12 +218,12 @@ def check_plan(plan, model_name, ignore_missing):
         if missing:
             raise UserError(f'{path} looks like {plan.weight_format.title}, but {len(missing)} of '
                             f'its variables, such as {", ".join(missing[:3])}, are missing, have '
-                            f'another shape or are not finite; download it again, or pass '
+                            f'another shape or are not finite. Download it again, or pass '
                             f'--ignore_missing_vars to initialize them')
     elif plan.is_same_net and MISSING in plan.not_restored:
         missing = [variable.op.name for variable, _ in plan.not_restored[MISSING]]
         raise UserError(f'{path} lacks {len(missing)} variables of this net, such as '
-                        f'{", ".join(missing[:3])}; pass --ignore_missing_vars to initialize them, '
+                        f'{", ".join(missing[:3])}. Pass --ignore_missing_vars to initialize them, '
                         f'or name them in --checkpoint_exclude_scopes')
 
 

@@ -28,7 +28,7 @@ def variables_under(flag_name, flag_value, variables):
     scopes = [scope.strip().rstrip('/') for scope in (flag_value or '').split(',')]
     scopes = [scope for scope in scopes if scope]
     if flag_value and not scopes:
-        raise UserError(f"--{flag_name}='{flag_value}' names no scope; pass scopes separated by "
+        raise UserError(f"--{flag_name}='{flag_value}' names no scope. Pass scopes separated by "
                         f"commas, or leave out the flag")
     selected = []
     for scope in scopes:

@@ -28,7 +28,7 @@ def with_moving_averages(source):
     """
     suffix = saved_checkpoints.MOVING_AVERAGE_SUFFIX
     if not any(name.endswith(suffix) for name in source.shapes):
-        raise UserError(f'{source.path} holds no moving averages; leave out the flag that asks for '
+        raise UserError(f'{source.path} holds no moving averages. Leave out the flag that asks for '
                         f'them')
 
     def read(name):
@@ -78,7 +78,7 @@ def _read_npz(path):
     # RuntimeError: encrypted, or compressed with an unsupported method.
     except (OSError, ValueError, EOFError, AttributeError, TypeError, RuntimeError,
             zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f'{path} is not a complete .npz file of arrays ({error}); download or '
+        raise UserError(f'{path} is not a complete .npz file of arrays ({error}). Download or '
                         f'export it again') from error
     return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}
 
@@ -94,7 +94,7 @@ def _read_torch(path):
         content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:   # unpickling may raise anything
         first_line = str(error).partition('\n')[0]
-        raise UserError(f'{path} holds no plain weights that PyTorch can read ({first_line}); save '
+        raise UserError(f'{path} holds no plain weights that PyTorch can read ({first_line}). Save '
                         f'its state_dict') from error
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):

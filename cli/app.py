@@ -14,7 +14,7 @@ from common.native_stderr import suppress_native_stderr
 
 _TRACEBACK_VARIABLE = 'SSD_TRACEBACK'
 _DISK_FULL_MESSAGES = ('No space left on device', 'Disk quota exceeded', 'File too large')
-_DISK_FULL_ADVICE = 'free some space and run the same command again'
+_DISK_FULL_ADVICE = 'Free some space and run the same command again'
 
 
 def run(main, check, takes_arguments=False):
@@ -33,7 +33,7 @@ def run(main, check, takes_arguments=False):
     def run_main(arguments):
         try:
             if len(arguments) > 1 and not takes_arguments:
-                raise UserError(f"'{arguments[1]}' is not a flag; write flags as --name=value")
+                raise UserError(f"'{arguments[1]}' is not a flag. Write flags as --name=value")
             positional = [arguments[1:]] if takes_arguments else []
             exit_code = check(*positional)
             if exit_code is not None:
@@ -66,7 +66,7 @@ def require_flags(values, *names):
     """
     for name in names:
         if not getattr(values, name):
-            raise UserError(f'--{name} is required; see --help')
+            raise UserError(f'--{name} is required. See --help')
 
 
 def _parse_flags(arguments):
@@ -126,14 +126,14 @@ def _is_disk_full(error):
 
 def _os_error_message(error):
     message = f'{error.filename}: {error.strerror}' if error.filename else str(error)
-    return f'{message}; {_DISK_FULL_ADVICE}' if _is_disk_full(error) else message
+    return f'{message}. {_DISK_FULL_ADVICE}' if _is_disk_full(error) else message
 
 
 def _runtime_error_message(error):
     import tensorflow.compat.v1 as tf
     message = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
     if _is_disk_full(error):
-        return f'the disk is full ({message}); {_DISK_FULL_ADVICE}'
+        return f'the disk is full ({message}). {_DISK_FULL_ADVICE}'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in message:
         message = f'out of memory: pass a smaller --batch_size ({message})'
     return f'TensorFlow: {message[:600]} (set {_TRACEBACK_VARIABLE}=1 to see the traceback)'

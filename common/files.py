@@ -25,7 +25,7 @@ def make_output_folder(path, flag_name):
     except OSError as error:
         problem = error.strerror
     if problem:
-        raise UserError(f'cannot write to {path} ({problem}); choose another --{flag_name}')
+        raise UserError(f'cannot write to {path} ({problem}). Choose another --{flag_name}')
 
 
 @contextlib.contextmanager
@@ -108,4 +108,4 @@ def read_json(path, advice):
         with open(path, encoding='utf-8') as file:
             return json.load(file)
     except (OSError, ValueError) as error:
-        raise UserError(f'{path} cannot be read ({error}); {advice}') from error
+        raise UserError(f'{path} cannot be read ({error}). {advice}') from error

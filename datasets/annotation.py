@@ -90,11 +90,11 @@ def relative_box(description, corners, jpeg):
     """
     xmin, ymin, xmax, ymax = corners
     if not (xmin < xmax and ymin < ymax):   # true for NaN too
-        raise BadBox('inverted', f'{description} is empty or inverted; correct it')
+        raise BadBox('inverted', f'{description} is empty or inverted. Correct it')
     if (min(xmin, ymin) < -TOLERANCE_PIXELS or xmax > jpeg.width + TOLERANCE_PIXELS
             or ymax > jpeg.height + TOLERANCE_PIXELS or xmin >= jpeg.width or ymin >= jpeg.height):
         raise BadBox('outside', f'{description} lies outside its image of '
-                                f'{jpeg.width}x{jpeg.height} pixels; correct it')
+                                f'{jpeg.width}x{jpeg.height} pixels. Correct it')
 
     def relative(value, side):
         return min(max(value / side, 0.), 1.)

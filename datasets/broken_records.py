@@ -99,7 +99,7 @@ def remove_broken_records(dataset, max_broken):
 
 
 @contextlib.contextmanager
-def report_broken_records(dataset, advice='convert the data again'):
+def report_broken_records(dataset, advice='Convert the data again'):
     """Replace an error that comes from broken records by a UserError that lists them.
 
     Other errors raised in this context are not changed.
@@ -115,7 +115,7 @@ def report_broken_records(dataset, advice='convert the data again'):
         broken = find_broken_records(dataset)
         if not broken:
             raise
-        raise UserError(f'the dataset has broken records: {_format_list(broken)}; '
+        raise UserError(f'the dataset has broken records: {_format_list(broken)}. '
                         f'{advice.format(count=len(broken))}') from error
 
 

@@ -91,7 +91,7 @@ class CocoSource(SplitFileSource):
         for item in content['annotations']:
             annotations[item.get('image_id')].append((names.get(item.get('category_id')), item))
         if annotations and not annotations.keys() & {item.get('id') for item in content['images']}:
-            raise UserError(f'{path}: no image_id of an annotation is the id of an image; correct '
+            raise UserError(f'{path}: no image_id of an annotation is the id of an image. Correct '
                             f'the ids')
         return self._readers(split, annotations)
 
@@ -116,7 +116,7 @@ class CocoSource(SplitFileSource):
         id_counts = collections.Counter(item.get('id') for item in content['images'])
         for image_id, count in id_counts.most_common(1):
             if count > 1:
-                raise UserError(f'{path} has {count} images with the id {image_id}; make the ids '
+                raise UserError(f'{path} has {count} images with the id {image_id}. Make the ids '
                                 f'unique')
         folders, readers = self._image_folders(split, path), {}
         for item in content['images']:
@@ -124,7 +124,7 @@ class CocoSource(SplitFileSource):
                 raise UserError(f'{path}: an image has no file_name or no id: '
                                 f'{json.dumps(item)[:100]}')
             if item['file_name'] in readers:
-                raise UserError(f"{path} lists '{item['file_name']}' more than once; remove the "
+                raise UserError(f"{path} lists '{item['file_name']}' more than once. Remove the "
                                 f'duplicates')
             readers[item['file_name']] = functools.partial(
                 _read_annotation, path, folders, item, annotations[item['id']])
@@ -160,7 +160,7 @@ def _category_names(path, content):
     duplicates = sorted({name for name in all_names if all_names.count(name) > 1})
     if duplicates or len({item.get('id') for item in items}) < len(items):
         raise UserError(f"{path} has two categories with the same name or id"
-                        f"{': ' if duplicates else ''}{', '.join(duplicates)}; make them unique")
+                        f"{': ' if duplicates else ''}{', '.join(duplicates)}. Make them unique")
     return names
 
 
@@ -180,7 +180,7 @@ def _read_annotation(path, folders, image, items, on_bad_box=None):
     if (width, height) != (jpeg.width, jpeg.height):
         raise UserError(f"{path}: the size of {image['file_name']} is {width}x{height} pixels, but "
                         f'the file has {jpeg.width}x{jpeg.height}, so its boxes would be '
-                        f'misplaced; annotate the file as it is stored')
+                        f'misplaced. Annotate the file as it is stored')
     annotation = make_annotation(
         image_path, jpeg, items, functools.partial(_parse_annotation, path, image, jpeg),
         on_bad_box, source_id=str(image['id']))

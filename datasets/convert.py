@@ -55,7 +55,7 @@ def convert_split(annotations, spec, output_dir, bad_boxes=None):
     num_shards = spec.num_shards or max(1, round(spec.num_images / EXAMPLES_PER_SHARD))
     if num_shards > spec.num_images:
         raise UserError(f'--num_shards={num_shards}, but the split {spec.split} has '
-                        f'{spec.num_images} images; pass at most that number')
+                        f'{spec.num_images} images. Pass at most that number')
     labels = {name: label for label, name in enumerate(spec.class_names, 1)}
     old_shards = _existing_shards(output_dir, spec.split)
     num_boxes = 0
@@ -68,7 +68,7 @@ def convert_split(annotations, spec, output_dir, bad_boxes=None):
             num_boxes += len(annotation.names)
         if bad_boxes and not num_boxes:
             raise UserError(f'the split {spec.split} has no boxes left: all are bad or of unknown '
-                            f'classes; run with --check to list them')
+                            f'classes. Run with --check to list them')
     dataset_info.write_labels(output_dir, spec.class_names)
     dataset_info.write_split(
         output_dir, spec.dataset_name, spec.class_names, spec.split, writer.counts,
@@ -89,7 +89,7 @@ def _remove_unknown_classes(annotation, class_names, bad_boxes):
     is_known = [name in class_names for name in annotation.names]
     for name in set(itertools.compress(annotation.names, [not known for known in is_known])):
         error = BadBox('unknown', f"{annotation.image_path} has a box of class '{name}', which is "
-                                  f"not among the classes: {', '.join(class_names)}; add it to "
+                                  f"not among the classes: {', '.join(class_names)}. Add it to "
                                   f'--labels_file, or correct the annotation')
         if bad_boxes is None:
             raise error

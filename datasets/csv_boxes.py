@@ -91,10 +91,10 @@ def _parse_rows(path, rows):
         location = f'{path}, line {rows.line_num}'
         if len(row) <= max(columns) or (not has_header and len(row) != len(COLUMNS)):
             expected = 'the first line has more' if has_header else f"expected {','.join(COLUMNS)}"
-            raise UserError(f'{location}: {len(row)} values, but {expected}; correct the line')
+            raise UserError(f'{location}: {len(row)} values, but {expected}. Correct the line')
         image, *corners, name = (row[column].strip() for column in columns)
         if not image:
-            raise UserError(f'{location}: the image is missing; correct or remove the line')
+            raise UserError(f'{location}: the image is missing. Correct or remove the line')
         yield rows.line_num, image, corners, name
 
 

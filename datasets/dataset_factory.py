@@ -62,9 +62,9 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
         UserError: If files are missing, or contradict each other or the arguments.
     """
     if not folder:
-        raise UserError('--dataset_dir is missing; pass the folder that tf_convert_data.py wrote')
+        raise UserError('--dataset_dir is missing. Pass the folder that tf_convert_data.py wrote')
     if not os.path.isdir(folder):
-        raise UserError(f'the dataset_dir {folder} does not exist; create it with '
+        raise UserError(f'the dataset_dir {folder} does not exist. Create it with '
                         f'tf_convert_data.py')
     info = dataset_info.read_info(folder)
     if info:
@@ -81,8 +81,8 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
         raise UserError(f"the split '{split}' in {folder} has no records")
     if num_classes and num_classes != dataset.num_classes:
         raise UserError(f'--num_classes={num_classes}, but {folder} has {dataset.num_classes - 1} '
-                        f'classes, {dataset.num_classes} with the background; pass '
-                        f'{dataset.num_classes}, or omit the flag')
+                        f'classes, {dataset.num_classes} with the background. Pass '
+                        f'{dataset.num_classes}, or leave out the flag')
     return dataset
 
 
@@ -104,14 +104,14 @@ def _files_of_info(info, dataset_name, split, folder):
     """Return the paths of the shards of a split that dataset.json lists."""
     if dataset_name and dataset_name != info['name']:
         raise UserError(f"{folder} contains the dataset '{info['name']}', not '{dataset_name}'; "
-                        f'correct or omit --dataset_name')
+                        f'correct or leave out --dataset_name')
     if split not in info['splits']:
         raise UserError(f"{folder} has no split '{split}'; its splits are: "
                         f"{', '.join(info['splits'])}")
     files = [os.path.join(folder, shard) for shard in sorted(info['splits'][split]['shards'])]
     missing = [path for path in files if not os.path.exists(path)]
     if missing:
-        raise UserError(f'{missing[0]} is missing, but {dataset_info.INFO_FILE} lists it; convert '
+        raise UserError(f'{missing[0]} is missing, but {dataset_info.INFO_FILE} lists it. Convert '
                         f'the data again')
     return files
 
@@ -119,7 +119,7 @@ def _files_of_info(info, dataset_name, split, folder):
 def _files_of_pattern(dataset_name, split, folder):
     """Return the paths of the shards of a split as public converters name them."""
     if not dataset_name:
-        raise UserError(f'{folder} has no {dataset_info.INFO_FILE}; pass --dataset_name, or '
+        raise UserError(f'{folder} has no {dataset_info.INFO_FILE}. Pass --dataset_name, or '
                         f'convert the data with tf_convert_data.py')
     prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
     pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
@@ -134,7 +134,7 @@ def _files_of_pattern(dataset_name, split, folder):
     totals = {int(match.group(1)) for match in matches}
     if totals and totals != {len(files)}:
         raise UserError(f'{pattern} matches {len(files)} files, which are not one complete set of '
-                        f'shards; convert the data again')
+                        f'shards. Convert the data again')
     return files
 
 
@@ -144,7 +144,7 @@ def _check_counts(shards, files, offsets):
         expected = shards[os.path.basename(path)]
         if len(file_offsets) != expected:
             raise UserError(f'{path} has {len(file_offsets)} records, but {expected} according to '
-                            f'{dataset_info.INFO_FILE}; convert the data again')
+                            f'{dataset_info.INFO_FILE}. Convert the data again')
 
 
 def _class_names(info, dataset_name, folder, num_classes):
@@ -157,7 +157,7 @@ def _class_names(info, dataset_name, folder, num_classes):
     if dataset_name.startswith(('pascalvoc', 'voc')):
         return list(voc.CLASSES)
     if num_classes < 2:
-        raise UserError(f'{folder} has no {dataset_info.LABELS_FILE}; pass --num_classes (with the '
+        raise UserError(f'{folder} has no {dataset_info.LABELS_FILE}. Pass --num_classes (with the '
                         f'background), or add a {dataset_info.LABELS_FILE} with one line id:name '
                         f'per class')
     return [f'class_{label}' for label in range(1, num_classes)]

@@ -28,7 +28,7 @@ def read_labels(path):
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error
     except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text; save it as UTF-8') from error
+        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
     parts = [line.partition(':') for line in lines]
     if lines and all(label.isdigit() and separator for label, separator, _ in parts):
         by_label = {int(label): name.strip() for label, _, name in parts}
@@ -53,11 +53,11 @@ def read_info(folder):
     Raises:
         UserError: If the file cannot be read, or is not written by tf_convert_data.py.
     """
-    info = read_json(os.path.join(folder, INFO_FILE), 'convert the data again')
+    info = read_json(os.path.join(folder, INFO_FILE), 'Convert the data again')
     if info is not None and not (
             isinstance(info, dict) and {'name', 'classes', 'splits'} <= info.keys()):
-        raise UserError(f'{os.path.join(folder, INFO_FILE)} is not written by tf_convert_data.py; '
-                        f'convert the data again')
+        raise UserError(f'{os.path.join(folder, INFO_FILE)} is not written by tf_convert_data.py. '
+                        f'Convert the data again')
     return info
 
 

@@ -34,7 +34,8 @@ class RatioSplitSource(AnnotationSource):
     def __init__(self, source, path, shares, seed):
         super().__init__(path)
         if source.split_names():
-            raise UserError(f"{path} has splits already ({', '.join(source.split_names())}); omit "
+            names = ', '.join(source.split_names())
+            raise UserError(f'{path} has splits already ({names}). Leave out '
                             f'--split_ratio')
         self.has_class_order = source.has_class_order
         self._source, self._shares, self._seed = source, shares, seed
@@ -82,14 +83,14 @@ def open_source(path, format_name='auto', shares=None, seed=0):
         UserError: If the path does not exist, the format is unknown, or the files are invalid.
     """
     if not os.path.exists(path):
-        raise UserError(f'the dataset_dir {path} does not exist; correct the path')
+        raise UserError(f'the dataset_dir {path} does not exist. Correct the path')
     if format_name == 'auto':
         classes = [source for source in FORMATS.values() if source.matches(path)]
     else:
         classes = [FORMATS[format_name]]
     if not classes:
         layouts = '; '.join(source.layout for source in FORMATS.values())
-        raise UserError(f'{path} has no known format; expected one of {layouts}; pass --format to '
+        raise UserError(f'{path} has no known format; expected one of {layouts}. Pass --format to '
                         f'choose one')
     source = classes[0](path)
     return RatioSplitSource(source, path, shares, seed) if shares else source
@@ -99,7 +100,7 @@ def require_split_names(source, path):
     """Return the names of the splits of a source; raise `UserError` if it has none."""
     names = source.split_names()
     if not names:
-        raise UserError(f'{path} has no splits; pass --split_ratio=train=0.8,val=0.2, or (in VOC '
+        raise UserError(f'{path} has no splits. Pass --split_ratio=train=0.8,val=0.2, or (in VOC '
                         f'layout) add ImageSets/Main/train.txt with one image name without its '
                         f'extension per line')
     return names
@@ -113,7 +114,7 @@ def unlabeled_readers(source, split):
     """
     if source.unlabeled_readers is None:
         raise UserError('--without_labels supports only images in VOC or COCO format with split '
-                        'lists; omit it')
+                        'lists. Leave it out')
     return source.unlabeled_readers(split)
 
 

@@ -67,9 +67,9 @@ def to_jpeg(content, path, apply_orientation=False):
                 return JpegImage(content, height, width)
             return _encode(_to_rgb(ImageOps.exif_transpose(image) if rotate else image))
     except UnidentifiedImageError as error:
-        raise BadImage(f'{path}: not an image in a known format; replace or remove it') from error
+        raise BadImage(f'{path}: not an image in a known format. Replace or remove it') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f'{path}: does not decode ({error}); replace or remove it') from error
+        raise BadImage(f'{path}: does not decode ({error}). Replace or remove it') from error
 
 
 def expand_paths(names, extensions=EXTENSIONS, noun='image'):
@@ -91,7 +91,7 @@ def expand_paths(names, extensions=EXTENSIONS, noun='image'):
         else:
             matches = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
         if not matches:
-            raise UserError(f"no {noun} found at '{name}'; pass existing files, folders or glob "
+            raise UserError(f"no {noun} found at '{name}'. Pass existing files, folders or glob "
                             f'patterns')
         paths += matches
     return list(dict.fromkeys(paths))
@@ -121,7 +121,7 @@ def find_image(name, folders, annotation_path):
             if os.path.isfile(path):
                 return path
     raise UserError(f"{annotation_path} refers to the image '{name}', which is missing in "
-                    f"{', '.join(folders)}; add it, or correct its name")
+                    f"{', '.join(folders)}. Add it, or correct its name")
 
 
 def _to_rgb(image):

@@ -64,8 +64,8 @@ def read_images(readers, num_workers=1):
         while pending:
             yield pending.popleft().result()
     except concurrent.futures.BrokenExecutor as error:
-        raise UserError('a process that reads images was killed, probably because memory ran out; '
-                        'pass a smaller --num_workers') from error
+        raise UserError('a process that reads images was killed, probably because memory ran out. '
+                        'Pass a smaller --num_workers') from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -89,7 +89,7 @@ def index_records(path):
                 if end > size:
                     raise UserError(f'{path} is truncated or not a TFRecord file: record '
                                     f'{len(offsets)} at byte {position} ends after the {size} '
-                                    f'bytes of the file; convert the data again')
+                                    f'bytes of the file. Convert the data again')
                 file.seek(end - _FOOTER_BYTES)
                 offsets.append(position)
                 checksums.append(struct.unpack('<I', file.read(_FOOTER_BYTES))[0])

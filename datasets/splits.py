@@ -57,7 +57,7 @@ def parse_ratio(text):
             shares[name] = math.nan
     total = sum(shares.values())
     if not (all(share > 0 for share in shares.values()) and math.isclose(total, 1, abs_tol=1e-6)):
-        raise UserError(f'--split_ratio={text}: the shares must be positive and sum to 1; pass '
+        raise UserError(f'--split_ratio={text}: the shares must be positive and sum to 1. Pass '
                         f'names and shares like train=0.8,val=0.2')
     return shares
 
@@ -89,5 +89,5 @@ def assign_to_splits(identifiers, shares, seed):
         assigned[name] = sorted(ordered[first:round(total * len(ordered))])
         if not assigned[name]:
             raise UserError(f'--split_ratio leaves the split {name} without any of the '
-                            f'{len(ordered)} images; increase its share')
+                            f'{len(ordered)} images. Increase its share')
     return assigned

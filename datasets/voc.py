@@ -90,13 +90,13 @@ def read_split(folder, split):
         with open(path, encoding='utf-8-sig') as file:
             lines = [line.strip() for line in file if line.strip()]
     except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text; save it as UTF-8') from error
+        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
     if not lines:
         raise UserError(f'{path} lists no images')
     identifiers = [_parse_identifier(folder, line) for line in lines]
     if len(set(identifiers)) < len(identifiers):
         duplicate = next(name for name in identifiers if identifiers.count(name) > 1)
-        raise UserError(f"{path} lists '{duplicate}' more than once; remove the duplicates")
+        raise UserError(f"{path} lists '{duplicate}' more than once. Remove the duplicates")
     return identifiers
 
 
@@ -157,7 +157,7 @@ def _xml_path(folder, identifier):
 def _parse_xml(path):
     """Return the root element of an annotation file."""
     if not os.path.exists(path):
-        raise UserError(f'{path} is missing, but a split list contains its image; pass '
+        raise UserError(f'{path} is missing, but a split list contains its image. Pass '
                         f'--without_labels if the labels are not public, as those of VOC2012 test')
     try:
         root = ElementTree.parse(path).getroot()
@@ -214,5 +214,5 @@ def _parse_box(item, path, jpeg):
     description = (f"{path}: the box of a '{name}' "
                    f'(xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g})')
     if not (xmin <= xmax and ymin <= ymax):   # equal ends are valid: a box of one pixel
-        raise BadBox('inverted', f'{description} is inverted; correct it')
+        raise BadBox('inverted', f'{description} is inverted. Correct it')
     return relative_box(description, (xmin - 1, ymin - 1, xmax, ymax), jpeg)

@@ -103,13 +103,13 @@ def _read_lines(path):
         with open(path, encoding='utf-8-sig') as file:
             return list(map(str.strip, file))
     except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text; save it as UTF-8') from error
+        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
 
 
 def _find_class_file(folder):
     path = next(filter(os.path.isfile, _join(folder, _CLASS_FILES)), None)
     if not path:
-        raise UserError(f'{folder} has no list of classes; add a classes.txt with one class name '
+        raise UserError(f'{folder} has no list of classes. Add a classes.txt with one class name '
                         f"per line, or a data.yaml with an entry 'names:'")
     return path
 
@@ -124,7 +124,7 @@ def _parse_names(path, names):
         raise UserError(f'{path}: names must be a list of class names, or lines '
                         f"'number: name'") from error
     if not all(parsed.values()) or not parsed or len(set(parsed.values())) < len(parsed):
-        raise UserError(f'{path} has no class names, an empty one, or a duplicate; correct it')
+        raise UserError(f'{path} has no class names, an empty one, or a duplicate. Correct it')
     return parsed
 
 

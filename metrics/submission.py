@@ -39,7 +39,7 @@ class VocSubmission:
         name = os.path.splitext(image.filename)[0]
         if not name:
             raise UserError('--write_detections=voc needs the file names of the images, but these '
-                            'records have none; convert the dataset again')
+                            'records have none. Convert the dataset again')
         scale = (image.height, image.width) * 2
         corners = np.asarray(image.detected_boxes, float) * scale + (1, 1, 0, 0)
         for label, score, (ymin, xmin, ymax, xmax) in zip(
@@ -72,7 +72,7 @@ class CocoSubmission:
         """
         if not dataset.source_ids:
             raise UserError(f'--write_detections=coco needs COCO category ids, but {dataset.name} '
-                            'has none: it was not converted from COCO JSON; omit the flag, or '
+                            'has none: it was not converted from COCO JSON. Leave out the flag, or '
                             'pass --write_detections=voc')
         self._file_name = f'detections_{dataset.split}_{model_name}_results.json'
         self._category_ids = dataset.source_ids
@@ -86,7 +86,7 @@ class CocoSubmission:
         """
         if not image.source_id.isdigit():
             raise UserError('--write_detections=coco needs integer image ids, but '
-                            f"{image.filename} has the id '{image.source_id}'; convert the dataset "
+                            f"{image.filename} has the id '{image.source_id}'. Convert the dataset "
                             'from COCO JSON with integer ids')
         boxes = image.to_coco_boxes(image.detected_boxes).round(2).tolist()
         scores = image.scores.astype(float).round(6).tolist()

@@ -38,7 +38,7 @@ class BestCheckpoint:
 
         Keys: 'checkpoint' (base name), 'step', 'metric', 'value', 'evaluated_on'.
         """
-        info = read_json(os.path.join(self.folder, _BEST_FILE), 'remove it')
+        info = read_json(os.path.join(self.folder, _BEST_FILE), 'Remove it')
         if info and (info.get('metric'), info.get('evaluated_on')) == (
                 self._metric, self._evaluated_on):
             return info
@@ -56,7 +56,7 @@ class BestCheckpoint:
             UserError: If another process keeps the best checkpoint here.
         """
         if not self._lock:
-            self._lock = run_lock.acquire(self.folder, 'evaluation with --watch', 'wait for it')
+            self._lock = run_lock.acquire(self.folder, 'evaluation with --watch', 'Wait for it')
         shutil.rmtree(self._candidate_folder, ignore_errors=True)
         os.makedirs(self._candidate_folder)
         config_path = os.path.join(os.path.dirname(prefix), run_config.CONFIG_FILE)

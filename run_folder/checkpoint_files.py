@@ -14,7 +14,7 @@ def check_path(path):
     """
     if any(letter in path for letter in '[]\\'):
         raise UserError(f"TensorFlow cannot read checkpoints from a path with brackets or "
-                        f"backslashes, such as '{path}'; choose another name, or rename the folder")
+                        f"backslashes, such as '{path}'. Choose another name, or rename the folder")
 
 
 def list_checkpoints(folder):

@@ -22,7 +22,7 @@ class EvaluationHistory:
             UserError: If the file cannot be read.
         """
         self._path, self._evaluated_on = path, evaluated_on
-        history = read_json(path, 'remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
+        history = read_json(path, 'Remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
         self._rows = history['checkpoints']
         if history['evaluated_on'] != evaluated_on:
             self._rows = []

@@ -19,7 +19,7 @@ def read(folder):
     config = _read_json(folder)
     if config is not None and not _is_ours(config):
         raise UserError(f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this '
-                        f'project; remove it')
+                        f'project. Remove it')
     return config
 
 
@@ -99,7 +99,7 @@ def changes_since_last_run(folder, config):
     for name in _MODEL_FIELDS:
         if old['model'][name] != config['model'][name]:
             raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
-                            f'{config["model"][name]}; choose another --train_dir, and pass this '
+                            f'{config["model"][name]}. Choose another --train_dir, and pass this '
                             f'one as --checkpoint_path to start from its weights')
     return _changes(old, config)
 
@@ -127,7 +127,7 @@ def _describe_data(data):
 
 
 def _read_json(folder):
-    return read_json(os.path.join(folder, CONFIG_FILE), 'correct or remove it')
+    return read_json(os.path.join(folder, CONFIG_FILE), 'Correct or remove it')
 
 
 def _is_ours(config):

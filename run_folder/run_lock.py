@@ -10,7 +10,7 @@ _LOCK_FILE = '.lock'
 _RETRY_SECS = (.05, .1, .2)   # longer in sum than `is_locked` holds its shared lock
 
 
-def acquire(folder, activity='training', advice='wait for it, or choose another --train_dir'):
+def acquire(folder, activity='training', advice='Wait for it, or choose another --train_dir'):
     """Create the folder and lock it for this process.
 
     Args:
@@ -29,7 +29,7 @@ def acquire(folder, activity='training', advice='wait for it, or choose another 
     if not _try_lock(file):
         file.seek(0)
         process = file.read().strip() or 'unknown'
-        raise UserError(f'{folder} is in use by another {activity} (process {process}); {advice}')
+        raise UserError(f'{folder} is in use by another {activity} (process {process}). {advice}')
     file.truncate(0)
     file.write(f'{os.getpid()}\n')
     file.flush()

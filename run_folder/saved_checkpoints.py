@@ -41,7 +41,7 @@ def find_checkpoint(path):
         raise UserError(f'there is no checkpoint {path}')
     # A file without an index is a checkpoint of the format before 2016, or not a checkpoint.
     if not os.path.exists(f'{prefix}.index') and corruption(prefix):
-        raise UserError(f'{path} is not a TensorFlow checkpoint; convert it with '
+        raise UserError(f'{path} is not a TensorFlow checkpoint. Convert it with '
                         f'python checkpoints/import_weights.py')
     return prefix
 
@@ -54,11 +54,11 @@ def _find_in_folder(folder):
         return latest
     prefixes = checkpoint_files.list_any_checkpoints(folder)
     if len(prefixes) > 1:
-        raise UserError(f'the folder {folder} holds several checkpoints, but no list of them; '
-                        f'pass one of {", ".join(map(os.path.basename, prefixes))}')
+        raise UserError(f'the folder {folder} holds several checkpoints, but no list of them. '
+                        f'Pass one of {", ".join(map(os.path.basename, prefixes))}')
     if not prefixes:
-        raise UserError(f'the folder {folder} holds no TensorFlow checkpoint; '
-                        f'pass the file itself if it has another format')
+        raise UserError(f'the folder {folder} holds no TensorFlow checkpoint. '
+                        f'Pass the file itself if it has another format')
     return prefixes[0]
 
 
@@ -142,7 +142,7 @@ def latest_checkpoint(train_dir):
     latest = _listed_checkpoint(train_dir)
     if not latest and checkpoint_files.list_checkpoints(train_dir):
         raise UserError(
-            f'{train_dir} holds checkpoints, but its checkpoint list names none of them; call '
+            f'{train_dir} holds checkpoints, but its checkpoint list names none of them. Call '
             f'saved_checkpoints.set_aside_broken_checkpoints(train_dir) to write the list')
     return latest
 
@@ -174,8 +174,8 @@ def set_aside_broken_checkpoints(train_dir):
     if broken:
         reasons = ', '.join(
             f'{os.path.basename(prefix)} ({reason})' for prefix, reason in broken.items())
-        raise UserError(f'no checkpoint in {train_dir} is intact: {reasons}; '
-                        f'move them away to start from step 0')
+        raise UserError(f'no checkpoint in {train_dir} is intact: {reasons}. '
+                        f'Move them away to start from step 0')
 
 
 def _rename_broken(reasons):
@@ -233,7 +233,7 @@ class CheckpointSaver(tf.train.Saver):
             return None
         if not sess.run(self._is_finite):
             raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and '
-                            f'the last one is kept; lower the learning rate, or check the '
+                            f'the last one is kept. Lower the learning rate, or check the '
                             f'annotations')
         try:
             prefix = super().save(sess, save_path, global_step=step, **kwargs)
@@ -242,7 +242,7 @@ class CheckpointSaver(tf.train.Saver):
                 os.remove(path)   # an incomplete checkpoint must not look like a complete one
             reason = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise UserError(f'the checkpoint of step {step} could not be written to '
-                            f'{os.path.dirname(save_path)} ({reason}); free disk space or check '
+                            f'{os.path.dirname(save_path)} ({reason}). Free disk space or check '
                             f'the permissions. The last checkpoint is kept') from error
         self._last_step = step
         log.info('step %d: saved %s', step, prefix)

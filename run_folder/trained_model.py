@@ -48,15 +48,15 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in arguments.items():
         if value and config and config.get(name) != value:
-            raise UserError(f'{prefix} was trained with {name} {config.get(name)}, not {value}; '
-                            f'leave out the flag')
+            raise UserError(f'{prefix} was trained with {name} {config.get(name)}, not {value}. '
+                            f'Leave out the flag')
     resolved = {name: value or config.get(name) for name, value in arguments.items()}
     missing = [name for name, value in resolved.items() if not value]
     if missing:
         flag_of = {'class_names': 'labels_file'}
         flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
         raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, '
-                        f'which would describe its net; pass {flags}')
+                        f'which would describe its net. Pass {flags}')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'])
     return Model(prefix, params, resolved['class_names'])
 
@@ -138,5 +138,5 @@ def make_restore_fn(model, use_averages=True):
             saver.restore(session, checkpoint)
         except tf.errors.OpError as error:
             raise UserError(f'the checkpoint {checkpoint} cannot be read '
-                            f'({op_error_message(error)}); use the previous one') from error
+                            f'({op_error_message(error)}). Use the previous one') from error
     return restore

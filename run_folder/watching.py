@@ -186,7 +186,7 @@ class _WatchedRun:
             self._waiting_since = time.monotonic()
         if self._timeout_secs and time.monotonic() - self._waiting_since > self._timeout_secs:
             raise UserError(f'no training has started in {self._folder} within '
-                            f'{self._timeout_secs:g} seconds; start it, or pass a larger '
+                            f'{self._timeout_secs:g} seconds. Start it, or pass a larger '
                             f'--watch_timeout_secs')
 
     def _max_steps(self):

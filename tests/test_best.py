@@ -94,6 +94,6 @@ def test_a_file_system_without_hard_links(train_dir, open_best, monkeypatch):
 def test_one_process_at_a_time(train_dir, open_best):
     open_best().stage(str(train_dir / 'model.ckpt-10'))
     other = best.BestCheckpoint(str(train_dir), 'VOC07', EVALUATED_ON)
-    message = 'best is in use by another evaluation with --watch .process .*; wait for it'
+    message = 'best is in use by another evaluation with --watch .process .*. Wait for it'
     with pytest.raises(UserError, match=message):
         other.stage(str(train_dir / 'model.ckpt-20'))

@@ -86,7 +86,7 @@ def test_record_whose_error_message_cannot_be_decoded(tmp_path):
     dataset = write_dataset(tmp_path, [b'\xff' * 20], 1)
     reason = 'it is not a tf.train.Example'
     assert broken_records.find_broken_records(dataset)[0].reason == reason
-    with pytest.raises(UserError, match=f'{reason}; convert'), \
+    with pytest.raises(UserError, match=f'{reason}. Convert'), \
          broken_records.report_broken_records(dataset):
         b'\xff'.decode()
 

@@ -146,7 +146,7 @@ def test_unlabeled_images(unlabeled):
     assert source.class_names(['test2017']) == ['car', 'dog']
     annotation = source.unlabeled_readers('test2017')['a.jpg']()
     assert (annotation.boxes, annotation.source_id, annotation.width) == ([], '5', 100)
-    with pytest.raises(UserError, match="it has no list 'annotations'; pass --without_labels"):
+    with pytest.raises(UserError, match="it has no list 'annotations'. Pass --without_labels"):
         source.image_readers('test2017')
 
 

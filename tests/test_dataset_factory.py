@@ -85,7 +85,7 @@ def test_damaged_shards(folder, damage, message):
 def test_folders_without_records(tmp_path):
     with pytest.raises(UserError, match='does not exist'):
         get(tmp_path / 'gone')
-    with pytest.raises(UserError, match='has no dataset.json; pass --dataset_name'):
+    with pytest.raises(UserError, match='has no dataset.json. Pass --dataset_name'):
         get(tmp_path)
     with pytest.raises(UserError, match='no file matches .*pets_train_.*no .tfrecord files'):
         get(tmp_path, 'pets')

@@ -56,5 +56,5 @@ def test_missing_or_invalid_dataset_json(tmp_path):
     with pytest.raises(UserError, match='is not written by tf_convert_data.py'):
         dataset_info.read_info(tmp_path)
     (tmp_path / 'dataset.json').write_text('{')
-    with pytest.raises(UserError, match='convert the data again'):
+    with pytest.raises(UserError, match='Convert the data again'):
         dataset_info.read_info(tmp_path)

@@ -39,7 +39,7 @@ TRAIN = 'train_ssd_network.py'
     ('--checkpoint_path=/no/such/model.ckpt', 'there is no checkpoint /no/such/model.ckpt'),
     ('--dataset_dir=/no/such/folder', 'dataset_dir /no/such/folder does not exist'),
     ('--train_dir=' + __file__, 'is a file'),
-    ('stray', "'stray' is not a flag; write flags as --name=value")])
+    ('stray', "'stray' is not a flag. Write flags as --name=value")])
 def test_training_rejects_invalid_flags(tmp_path, flag, message):
     """A message is given as parts, separated by ' ... '."""
     error = scripts.rejection(
@@ -54,7 +54,7 @@ def test_training_rejects_invalid_flags(tmp_path, flag, message):
     ('predict_ssd_network.py', 'checkpoint_path'),
     ('tf_convert_data.py', 'dataset_dir')])
 def test_required_flags(script, flag):
-    assert scripts.rejection(script) == f'error: --{flag} is required; see --help'
+    assert scripts.rejection(script) == f'error: --{flag} is required. See --help'
 
 
 @pytest.mark.parametrize('flags, message', [
@@ -108,7 +108,7 @@ def test_conversion_rejects_invalid_flags(tmp_path):
         'tf_convert_data.py', '--dataset_dir=/no', '--output_dir=/tmp/x')
     assert "no split 'val'" in scripts.rejection(*arguments, '--split_names=val')
     scripts.succeed(*arguments)
-    assert 'already contains train; pass --overwrite' in scripts.rejection(*arguments)
+    assert 'already contains train. Pass --overwrite' in scripts.rejection(*arguments)
     assert 'converted with the classes cat, but now the classes are dog' in scripts.rejection(
         *arguments, '--overwrite', f'--labels_file={tmp_path}/classes.txt')
     scripts.succeed(*arguments, '--overwrite')

@@ -84,7 +84,7 @@ def test_json_note_beside_yolo_text_is_not_coco(tmp_path):
 
 def test_split_by_ratio(tmp_path):
     whole = open_source(write_csv(tmp_path))
-    with pytest.raises(UserError, match='has no splits; pass --split_ratio'):
+    with pytest.raises(UserError, match='has no splits. Pass --split_ratio'):
         formats.require_split_names(whole, 'folder')
     source = open_source(tmp_path, shares=HALF)
     assert source.split_names() == ['train', 'val']
@@ -98,7 +98,7 @@ def test_split_by_ratio(tmp_path):
 
 def test_voc_folder_without_split_lists(tmp_path):
     folder = write_voc(tmp_path, {'a': box_xml(), 'b': box_xml('dog')})
-    with pytest.raises(UserError, match=r'has splits already \(train\); omit --split_ratio'):
+    with pytest.raises(UserError, match=r'has splits already \(train\). Leave out --split_ratio'):
         open_source(folder, shares=HALF)
     (folder / 'ImageSets/Main/train.txt').unlink()
     source = open_source(folder, shares=HALF)

@@ -41,5 +41,5 @@ def test_other_data_start_a_new_history(tmp_path):
 
 def test_a_history_that_cannot_be_parsed(tmp_path):
     (tmp_path / 'history.json').write_text('{')
-    with pytest.raises(UserError, match='history.json cannot be read .*; remove it'):
+    with pytest.raises(UserError, match='history.json cannot be read .*. Remove it'):
         history.EvaluationHistory(str(tmp_path / 'history.json'), 'val')

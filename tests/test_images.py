@@ -61,7 +61,7 @@ def test_files_folders_and_globs_are_expanded(tmp_path):
     (tmp_path / 'a/notes.txt').write_text('')
     paths = images.expand_paths([f'{tmp_path}/a', f'{tmp_path}/*/*.jpg', f'{tmp_path}/a/2.jpg'])
     assert paths == [f'{tmp_path}/{name}' for name in ('a/1.PNG', 'a/2.jpg', 'b/3.jpg')]
-    with pytest.raises(UserError, match="no image found at '.*c.jpg'; pass existing files"):
+    with pytest.raises(UserError, match="no image found at '.*c.jpg'. Pass existing files"):
         images.expand_paths([f'{tmp_path}/c.jpg'])
 
 

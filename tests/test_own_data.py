@@ -48,7 +48,7 @@ def test_yolo_without_split_lists(tmp_path):
     (folder / 'classes.txt').write_text('cat\ndog\n')
     arguments = ['tf_convert_data.py', f'--dataset_dir={folder}',
                  f'--output_dir={tmp_path}/records']
-    assert 'has no splits; pass --split_ratio' in scripts.rejection(*arguments)
+    assert 'has no splits. Pass --split_ratio' in scripts.rejection(*arguments)
     arguments += ['--split_ratio=train=0.8,val=0.2']
     done = scripts.run(*arguments, '--check', '--num_workers=1')
     assert done.returncode == 1, done.stderr

@@ -73,7 +73,7 @@ def test_number_of_images_read_ahead_is_bounded(folder):
 
 def test_killed_process_fails(folder):
     readers = make_readers(folder, 'good') * 400 + [functools.partial(_exit, os.getpid())]
-    with pytest.raises(UserError, match='was killed, .*; pass a smaller --num_workers'):
+    with pytest.raises(UserError, match='was killed, .*. Pass a smaller --num_workers'):
         list(parallel_reading.read_images(readers, 2))
 
 

@@ -8,7 +8,7 @@ from visualization import plotting
 
 def test_missing_matplotlib_raises_user_error(monkeypatch):
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
-    with pytest.raises(UserError, match='--plot needs matplotlib, which is not installed; run pip'):
+    with pytest.raises(UserError, match='--plot needs matplotlib, which is not installed. Run pip'):
         plotting.import_pyplot('--plot')
 
 

@@ -256,7 +256,7 @@ def test_vgg16_of_torchvision_is_restored_and_vgg19_is_rejected():
     plan = restoring.make_plan(torchvision_vgg((2, 2, 3, 3, 3)), variables, 'ssd_300_vgg')
     restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=False)
     assert len(plan.values) == 26
-    with pytest.raises(UserError, match='is of a deeper net: it holds features.34.weight; use'):
+    with pytest.raises(UserError, match='is of a deeper net: it holds features.34.weight. Use'):
         restoring.make_plan(torchvision_vgg((2, 2, 4, 4, 4)), variables, 'ssd_300_vgg')
 
 

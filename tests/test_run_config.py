@@ -119,7 +119,7 @@ def test_a_configuration_of_another_project_cannot_be_read(tmp_path):
 def test_a_configuration_that_cannot_be_parsed(tmp_path):
     (tmp_path / 'config.json').write_text('{')
     for read in (run_config.read, run_config.model_of_checkpoint):
-        with pytest.raises(UserError, match='correct or remove it'):
+        with pytest.raises(UserError, match='Correct or remove it'):
             read(str(tmp_path))
     (tmp_path / 'config.json').write_text(json.dumps(make_config()))
     assert run_config.read(str(tmp_path)) == make_config()

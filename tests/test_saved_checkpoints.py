@@ -44,7 +44,7 @@ def test_find_checkpoint_in_a_folder_without_steps(session, tmp_path):
     prefix = saved_checkpoints.find_checkpoint(str(tmp_path / 'checkpoint'))
     assert prefix == str(tmp_path / 'other.ckpt')
     (tmp_path / 'checkpoint').unlink()
-    message = 'several checkpoints, but no list of them; pass one of other.ckpt, ssd.ckpt'
+    message = 'several checkpoints, but no list of them. Pass one of other.ckpt, ssd.ckpt'
     with pytest.raises(UserError, match=message):
         saved_checkpoints.find_checkpoint(str(tmp_path))
 
@@ -143,7 +143,7 @@ def test_latest_checkpoint_changes_no_file(session, tmp_path):
 def test_a_lost_checkpoint_list_is_rewritten(session, tmp_path):
     save_steps(session, tmp_path, 9, 10)
     (tmp_path / 'checkpoint').write_text('')
-    with pytest.raises(UserError, match='its checkpoint list names none of them; call .*set_aside'):
+    with pytest.raises(UserError, match='its checkpoint list names none of them. Call .*set_aside'):
         saved_checkpoints.latest_checkpoint(str(tmp_path))
     assert set_aside(tmp_path) == str(tmp_path / 'model.ckpt-10')
     assert tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths == [
@@ -154,7 +154,7 @@ def test_fails_without_changes_if_no_checkpoint_is_intact(session, tmp_path, cap
     save_steps(session, tmp_path, 1, 2)
     (tmp_path / 'model.ckpt-1.index').write_bytes(b'')
     (tmp_path / 'model.ckpt-2.index').unlink()
-    message = r'is intact: model.ckpt-2 \(.*\), model.ckpt-1 \(.*\); move them away'
+    message = r'is intact: model.ckpt-2 \(.*\), model.ckpt-1 \(.*\). Move them away'
     with caplog.at_level('INFO', 'ssd'), pytest.raises(UserError, match=message):
         saved_checkpoints.set_aside_broken_checkpoints(str(tmp_path))
     assert (tmp_path / 'model.ckpt-1.index').exists() and not caplog.text

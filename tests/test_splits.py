@@ -30,7 +30,7 @@ def test_valid_ratios():
     'train=0.5,train=0.5', 'train=x,val=1', 'train=0.8,val=0.2,', 'a/b=1', 'train=nan', '=1',
     'train=1,val=0'])
 def test_invalid_ratios(text):
-    with pytest.raises(UserError, match='must be positive and sum to 1; pass .*train=0.8,val=0.2'):
+    with pytest.raises(UserError, match='must be positive and sum to 1. Pass .*train=0.8,val=0.2'):
         splits.parse_ratio(text)
 
 

@@ -47,7 +47,7 @@ def test_resolve_model_reads_the_configuration_of_the_folder(folder):
 
 def test_weights_of_other_formats_must_be_imported_first(tmp_path):
     (tmp_path / 'ssd.caffemodel').write_bytes(b'')
-    with pytest.raises(UserError, match='ssd.caffemodel is not a TensorFlow checkpoint; convert '
+    with pytest.raises(UserError, match='ssd.caffemodel is not a TensorFlow checkpoint. Convert '
                                         'it .*import_weights.py'):
         trained_model.resolve_model(str(tmp_path / 'ssd.caffemodel'))
 

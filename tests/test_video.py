@@ -114,7 +114,7 @@ def test_a_video_without_frames_raises_user_error(tmp_path):
 def test_missing_opencv_raises_user_error(monkeypatch):
     monkeypatch.setitem(sys.modules, 'cv2', None)
     with pytest.raises(UserError, match='clip.mp4 is a video, and videos need OpenCV, which is not '
-                                        'installed; run pip install -r requirements-video.txt'):
+                                        'installed. Run pip install -r requirements-video.txt'):
         video.import_cv2('clip.mp4')
 
 

@@ -82,7 +82,7 @@ def test_unlabeled_images_need_no_xml(tmp_path):
     annotation = source.unlabeled_readers('test')['one']()
     assert annotation.boxes == annotation.names == []
     assert (annotation.height, annotation.width) == (80, 100)
-    with pytest.raises(UserError, match='one.xml is missing, .*; pass --without_labels'):
+    with pytest.raises(UserError, match='one.xml is missing, .*. Pass --without_labels'):
         source.image_readers('test')['one']()
     (folder / 'JPEGImages/one.jpg').unlink()
     with pytest.raises(UserError, match='its image is missing; .*one.jpg and other extensions$'):

@@ -17,8 +17,8 @@ def import_pyplot(needed_by):
     try:
         import matplotlib
     except ImportError as error:
-        raise UserError(f'{needed_by} needs matplotlib, which is not installed; '
-                        'run pip install -r requirements.txt') from error
+        raise UserError(f'{needed_by} needs matplotlib, which is not installed. '
+                        'Run pip install -r requirements.txt') from error
     matplotlib.use('Agg')
     from matplotlib import pyplot
     return pyplot

@@ -42,8 +42,8 @@ def import_cv2(path):
     try:
         import cv2
     except ImportError as error:
-        raise UserError(f'{path} is a video, and videos need OpenCV, which is not installed; '
-                        'run pip install -r requirements-video.txt') from error
+        raise UserError(f'{path} is a video, and videos need OpenCV, which is not installed. '
+                        'Run pip install -r requirements-video.txt') from error
     return cv2
 
 
@@ -71,7 +71,7 @@ class Reader:
         self._next = self._read()
         if self._next is None:
             self._capture.release()
-            raise UserError(f'{path}: OpenCV cannot read any frame of this video; replace or '
+            raise UserError(f'{path}: OpenCV cannot read any frame of this video. Replace or '
                             'remove the file')
         self.height, self.width = self._next.pixels.shape[:2]
         fps = self._capture.get(self._cv2.CAP_PROP_FPS)
@@ -138,7 +138,7 @@ class Writer:
             self._json.close()
             os.remove(self._json_partial)
             raise UserError(f'{path}: OpenCV cannot write a video of {width}x{height} pixels at '
-                            f'{fps:g} frames/s; check that --output_dir is writable and the disk '
+                            f'{fps:g} frames/s. Check that --output_dir is writable and the disk '
                             'is not full')
 
     def add(self, time, pixels, detections):
@@ -178,7 +178,7 @@ class Writer:
             os.replace(self._partial, self._path)
         elif error_type is None:
             raise UserError(f'{self._path}: only {num_written} of {self._num_frames} frames were '
-                            'written, because the disk is full or broken; free space and run the '
+                            'written, because the disk is full or broken. Free space and run the '
                             'same command again')
 
     def _count_written_frames(self):
