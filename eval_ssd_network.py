@@ -108,12 +108,12 @@ def check_flags():
                             'Run pip install -r requirements.txt')
     for name in FLAGS.write_detections:
         if name not in submission.FORMATS:
-            raise UserError(f"--write_detections: unknown format '{name}'; "
-                            f'pass {" or ".join(submission.FORMATS)}')
+            raise UserError(f"--write_detections: unknown format '{name}'. "
+                            f'Pass {" or ".join(submission.FORMATS)}')
     if FLAGS.watch:
         checkpoint_files.check_path(FLAGS.checkpoint_path)
         if FLAGS.write_detections:
-            raise UserError('--watch cannot be combined with --write_detections; evaluate one '
+            raise UserError('--watch cannot be combined with --write_detections. Evaluate one '
                             'checkpoint without --watch, for example train_dir/best')
         is_prefix = os.path.basename(FLAGS.checkpoint_path).startswith('model.ckpt')
         if is_prefix or os.path.isfile(FLAGS.checkpoint_path):

@@ -68,7 +68,7 @@ def check_flags():
     calibrated = [name for name in unique_formats() if exporters.FORMATS[name].is_calibrated]
     if calibrated and bool(FLAGS.calibration_images) == bool(FLAGS.calibration_dataset_dir):
         raise UserError(f'--formats={calibrated[0]} needs calibration images. Pass either '
-                        f'--calibration_images or --calibration_dataset_dir.')
+                        f'--calibration_images or --calibration_dataset_dir')
     output_files.check_overwrite([output_path(name) for name in unique_formats()], FLAGS.overwrite)
 
 
@@ -110,7 +110,7 @@ def write_labels(class_names):
     if (os.path.exists(path) and not FLAGS.overwrite
             and dataset_info.read_labels(path) != class_names):
         raise UserError(f'{path} has the class names of another net. Choose another --output_dir, '
-                        f'or pass --overwrite.')
+                        f'or pass --overwrite')
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
     dataset_info.write_labels(FLAGS.output_dir, class_names)
 

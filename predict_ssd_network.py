@@ -75,7 +75,7 @@ def check_flags(arguments):
         anchor_presets.canonical_text(FLAGS.anchor_preset)
     if not FLAGS.images and not arguments:
         raise UserError('no images or videos to process. Name files, folders or globs after the '
-                        'flags.')
+                        'flags')
     for path in find_inputs(arguments)[1]:
         video.import_cv2(path)
 
@@ -119,7 +119,7 @@ def check_no_input_is_overwritten(output_paths):
     for path in output_paths.values():
         if inputs & {os.path.realpath(path), os.path.realpath(files.partial_path(path))}:
             raise UserError(f'the output would overwrite the input {path}. Choose another '
-                            f'--output_dir.')
+                            f'--output_dir')
 
 
 def read_or_skip(paths, read):

@@ -236,8 +236,8 @@ def _check_fits_graph(checkpoint):
             f'{checkpoint} does not fit this run: {len(mismatched_names)} variables are missing or '
             f'have another shape, such as {", ".join(mismatched_names[:3])}. The net, number of '
             f'classes, optimizer, learning rate multipliers, trained variables or moving averages '
-            f'have changed. Choose another --train_dir; --checkpoint_path={checkpoint} starts from '
-            f'these weights')
+            f'have changed. Choose another --train_dir, and pass --checkpoint_path={checkpoint} to '
+            f'start from these weights')
 
 
 def get_train_op(optimizer, summaries, clones, global_step, first_clone_scope, update_ops,

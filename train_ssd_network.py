@@ -238,8 +238,8 @@ def check_flags():
     app.require_flags(FLAGS, 'train_dir', 'dataset_dir')
     cluster = cluster_lib.resolve_cluster(FLAGS.worker_hosts, FLAGS.task_index, os.environ)
     if not os.path.isdir(FLAGS.dataset_dir):
-        raise UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist. Create it with '
-                        f'tf_convert_data.py')
+        raise UserError(f'the dataset_dir {FLAGS.dataset_dir} does not exist. Correct the path, '
+                        f'or create it with tf_convert_data.py')
     checkpoint_files.check_path(FLAGS.train_dir)
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
         raise UserError(f'the train_dir {FLAGS.train_dir} is a file')
@@ -275,7 +275,7 @@ def check_pretrained_weights():
         raise UserError(f'the folder {path} holds no TensorFlow checkpoint. Pass the file itself '
                         f'if it has another format')
     if not glob.glob(glob.escape(path) + '*'):
-        raise UserError(f'there is no checkpoint {path}')
+        raise UserError(f'there is no checkpoint {path}. Correct the path')
 
 
 def check_batch_norm(params):

@@ -32,7 +32,7 @@ def check_flags():
     app.require_flags(FLAGS, 'checkpoint_path', 'images')
     if not exported_paths():
         raise UserError(f'{FLAGS.exported_dir} has no exported net. Correct --exported_dir, or run '
-                        f'export_ssd_network.py first.')
+                        f'export_ssd_network.py first')
 
 
 def exported_paths():

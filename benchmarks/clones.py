@@ -30,7 +30,7 @@ def check_flags():
     for count in FLAGS.num_clones:
         if not count.isdigit() or not int(count) or FLAGS.global_batch % int(count):
             raise UserError(f'--num_clones={count} does not divide '
-                            f'--global_batch={FLAGS.global_batch}. Pass divisors of it.')
+                            f'--global_batch={FLAGS.global_batch}. Pass divisors of it')
 
 
 def make_step(params, dataset, num_clones):

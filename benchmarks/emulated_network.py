@@ -49,7 +49,7 @@ class EmulatedNetwork:
         """
         if os.geteuid() or not all(os.path.exists(f'/usr/sbin/{tool}') for tool in ('ip', 'tc')):
             raise UserError('cannot create network namespaces. Run as root, and install ip and tc '
-                            '(package iproute2).')
+                            '(package iproute2)')
         self._namespaces = [f'ssd-{os.getpid()}-{host}' for host in range(num_hosts)]
         self.addresses = [f'10.77.0.{host + 1}' for host in range(num_hosts)]
         self._delay, self._loss = delay_ms / 1000, loss

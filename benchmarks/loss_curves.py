@@ -38,7 +38,7 @@ def read_losses(path):
     except OSError as error:
         raise UserError(f'cannot read {path} ({error.strerror})') from error
     if not matches:
-        raise UserError(f'{path} has no line with the loss of a step. Pass the train.log of a run.')
+        raise UserError(f'{path} has no line with the loss of a step. Pass the train.log of a run')
     curves = {}
     for match in matches:
         step, total, parts = int(match.group(1)), match.group(2), match.group(3).split()
@@ -61,7 +61,7 @@ def check_flags(arguments):
     """
     app.require_flags(FLAGS, 'output')
     if not arguments:
-        raise UserError('no run to plot. Pass train.log=label for each run.')
+        raise UserError('no run to plot. Pass train.log=label for each run')
     pyplot = plotting.import_pyplot('the plot')
     runs = {}
     for argument in arguments:

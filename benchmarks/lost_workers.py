@@ -143,7 +143,7 @@ def disturbed_run(dataset_dir, train_dir):
         for task_index, while_saving in kills:
             description = kill_worker(run, task_index, num_kills, while_saving, rng)
             if description is None:
-                print(f'the run ended after {num_kills} kills. Pass more --steps.')
+                print(f'the run ended after {num_kills} kills. Pass more --steps')
                 break
             num_kills += 1
             print(f'{num_kills} of {len(kills)}: worker {task_index}, {description}', flush=True)

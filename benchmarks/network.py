@@ -64,7 +64,7 @@ def check_flags(_):
     """Raise UserError for invalid bandwidths."""
     for mbit in FLAGS.mbit:
         if not mbit.isdigit():
-            raise UserError(f"--mbit: '{mbit}' is not a bandwidth. Pass whole numbers of Mbit/s.")
+            raise UserError(f"--mbit: '{mbit}' is not a bandwidth. Pass whole numbers of Mbit/s")
 
 
 def main(training_flags):

@@ -35,7 +35,7 @@ def check_flags():
     log_path = os.path.join(train_dir, run_config.LOG_FILE)
     if not os.path.exists(log_path):
         raise UserError(f'{log_path} does not exist. Correct --run_dir: it is the folder that '
-                        f'contains train/.')
+                        f'contains train/')
     os.makedirs(FLAGS.output_dir, exist_ok=True)
     with open(log_path, encoding='utf-8') as file:
         log = _relative_paths(file.read())

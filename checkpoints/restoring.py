@@ -259,8 +259,8 @@ def _explain_no_match(plan, model_name, not_restored):
     similar = difflib.get_close_matches(not_restored[0], list(plan.source.shapes), 3, 0)
     prefix = 'some variables are excluded; of the others, ' if EXCLUDED in plan.not_restored else ''
     return (f'{prefix}the net has {not_restored[0]}, and the most similar names in the checkpoint '
-            f'are {", ".join(similar) or "none"}; --checkpoint_model_scope maps {model_name}/ to '
-            f'another name')
+            f'are {", ".join(similar) or "none"}. Pass --checkpoint_model_scope to map '
+            f'{model_name}/ to another name')
 
 
 def _nets_with_depth(depth):

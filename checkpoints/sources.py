@@ -50,11 +50,11 @@ def open_source(path):
         UserError: If there is nothing at the path, or it cannot be read.
     """
     if path.lower().endswith(_ARCHIVE_EXTENSIONS) and os.path.isfile(path):
-        raise UserError(f'{path} is an archive: unpack it, and pass the checkpoint in it')
+        raise UserError(f'{path} is an archive. Unpack it, and pass the checkpoint in it')
     read_arrays = _READERS.get(os.path.splitext(path)[1].lower())
     if read_arrays and not os.path.isdir(path):
         if not os.path.exists(path):
-            raise UserError(f'there is no checkpoint {path}')
+            raise UserError(f'there is no checkpoint {path}. Correct the path')
         arrays = read_arrays(path)
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         return WeightSource(path, shapes, arrays.__getitem__)
@@ -88,8 +88,8 @@ def _read_torch(path):
     try:
         import torch
     except ImportError as error:
-        raise UserError(f'{path} needs PyTorch to be read: pip install torch, or save the weights '
-                        f'as .npz on a machine with PyTorch') from error
+        raise UserError(f'{path} needs PyTorch to be read. Run pip install torch, or save the '
+                        f'weights as .npz on a machine with PyTorch') from error
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:   # unpickling may raise anything

@@ -135,5 +135,5 @@ def _runtime_error_message(error):
     if _is_disk_full(error):
         return f'the disk is full ({message}). {_DISK_FULL_ADVICE}'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in message:
-        message = f'out of memory: pass a smaller --batch_size ({message})'
+        message = f'out of memory ({message[:500]}). Pass a smaller --batch_size'
     return f'TensorFlow: {message[:600]} (set {_TRACEBACK_VARIABLE}=1 to see the traceback)'

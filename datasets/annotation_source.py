@@ -55,7 +55,7 @@ class AnnotationSource(abc.ABC):
     def source_ids(self, splits):
         """Return the ids of the classes in the source: name -> id.
 
-        Classes without an id, or with different ids in different splits, are omitted.
+        Classes without an id, or with different ids in different splits, are left out.
         """
         ids = {}
         for split in splits:

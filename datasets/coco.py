@@ -83,8 +83,8 @@ class CocoSource(SplitFileSource):
         """Return the images of a split: file name -> image reader."""
         path, content = self.load_split(split)
         if 'annotations' not in content:
-            raise UserError(f"{path} is not COCO JSON with boxes: it has no list 'annotations'; "
-                            f'pass --without_labels if the labels are not public, as those of COCO '
+            raise UserError(f"{path} is not COCO JSON with boxes: it has no list 'annotations'. "
+                            f'Pass --without_labels if the labels are not public, as those of COCO '
                             f'test')
         names = _category_names(path, content)
         annotations = collections.defaultdict(list)
@@ -146,7 +146,7 @@ def _category_names(path, content):
     """Return the names of the categories: id -> name.
 
     The first category of files from Roboflow is a group of the others without boxes of its own; it
-    is omitted.
+    is left out.
     """
     items = content['categories']
     used_ids = {item.get('category_id') for item in content.get('annotations', ())}

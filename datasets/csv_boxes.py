@@ -106,8 +106,8 @@ def _parse_header(path, row):
     columns = [next((titles.index(title) for title in (name, *_SYNONYMS[name]) if title in titles),
                     None) for name in COLUMNS]
     if None in columns:
-        raise UserError(f"{path}, line 1: '{','.join(row)[:80]}' is neither a box nor a header; "
-                        f"correct it to a line like {','.join(COLUMNS)}")
+        raise UserError(f"{path}, line 1: '{','.join(row)[:80]}' is neither a box nor a header. "
+                        f"Correct it to a line like {','.join(COLUMNS)}")
     return columns, True
 
 

@@ -64,8 +64,8 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
     if not folder:
         raise UserError('--dataset_dir is missing. Pass the folder that tf_convert_data.py wrote')
     if not os.path.isdir(folder):
-        raise UserError(f'the dataset_dir {folder} does not exist. Create it with '
-                        f'tf_convert_data.py')
+        raise UserError(f'the dataset_dir {folder} does not exist. Correct the path, or '
+                        f'create it with tf_convert_data.py')
     info = dataset_info.read_info(folder)
     if info:
         name, files = info['name'], _files_of_info(info, dataset_name, split, folder)
@@ -103,8 +103,8 @@ def split_names(dataset_name, folder):
 def _files_of_info(info, dataset_name, split, folder):
     """Return the paths of the shards of a split that dataset.json lists."""
     if dataset_name and dataset_name != info['name']:
-        raise UserError(f"{folder} contains the dataset '{info['name']}', not '{dataset_name}'; "
-                        f'correct or leave out --dataset_name')
+        raise UserError(f"{folder} contains the dataset '{info['name']}', not '{dataset_name}'. "
+                        f'Correct or leave out --dataset_name')
     if split not in info['splits']:
         raise UserError(f"{folder} has no split '{split}'; its splits are: "
                         f"{', '.join(info['splits'])}")

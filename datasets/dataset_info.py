@@ -34,7 +34,7 @@ def read_labels(path):
         by_label = {int(label): name.strip() for label, _, name in parts}
         by_label.pop(0, None)
         if sorted(by_label) != list(range(1, len(by_label) + 1)):
-            raise UserError(f'{path}: the labels {sorted(by_label)} have gaps; number the classes '
+            raise UserError(f'{path}: the labels {sorted(by_label)} have gaps. Number the classes '
                             f'1, 2, 3, ...')
         names = [by_label[label] for label in sorted(by_label)]
     else:

@@ -164,8 +164,8 @@ def _parse(serialized, dataset):
     labels_are_valid = tf.debugging.assert_less(
         record['labels'], dataset.num_classes, summarize=20, data=[
             f'a record of {dataset.name} {dataset.split} has a label that is not below '
-            f'{dataset.num_classes}, the number of classes with the background; correct '
-            f'--num_classes or the labels; file name and labels:',
+            f'{dataset.num_classes}, the number of classes with the background. Correct '
+            f'--num_classes or the labels. File name and labels:',
             record['filename'], record['labels']])
     with tf.control_dependencies([labels_are_valid]):
         return {**record, 'labels': tf.identity(record['labels'])}

@@ -42,7 +42,7 @@ def resolve_cluster(worker_hosts, task_index, environment):
         rank = _check_task_index(task_index, len(hosts))
     elif task_index is not None:
         raise UserError(f'--task_index={task_index}, but --worker_hosts is missing. Pass both, or '
-                        f'neither to train in a single process.')
+                        f'neither to train in a single process')
     elif environment.get('TF_CONFIG'):
         source, (hosts, rank) = 'TF_CONFIG', _parse_tf_config(environment['TF_CONFIG'])
     else:
@@ -57,11 +57,11 @@ def _check_task_index(task_index, num_processes):
         if num_processes > 1:
             raise UserError(f'--worker_hosts lists {num_processes} processes, but --task_index is '
                             f'missing. Pass 0 to the first, 1 to the next, up to '
-                            f'{num_processes - 1}.')
+                            f'{num_processes - 1}')
         return 0
     if not 0 <= task_index < num_processes:
         raise UserError(f'--task_index={task_index}, but --worker_hosts lists {num_processes} '
-                        f'processes. Pass 0 to {num_processes - 1}.')
+                        f'processes. Pass 0 to {num_processes - 1}')
     return task_index
 
 
@@ -72,9 +72,9 @@ def _check_hosts(hosts, source):
                 or not re.fullmatch(r'(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):\d{1,5}', host) \
                 or not 0 < int(host.rpartition(':')[2]) < 1 << 16:
             raise UserError(f"{source}: '{host}' is not host:port. Write for example "
-                            f"10.0.0.1:2222.")
+                            f"10.0.0.1:2222")
         if hosts.count(host) > 1:
-            raise UserError(f'{source} lists {host} twice. Give each process its own port.')
+            raise UserError(f'{source} lists {host} twice. Give each process its own port')
 
 
 def _parse_tf_config(text):
@@ -87,14 +87,14 @@ def _parse_tf_config(text):
         hosts = (*chiefs, *jobs.get('worker', []))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f'cannot parse TF_CONFIG in the environment ({error}). Correct or unset '
-                        f'it, or pass --worker_hosts.') from error
+                        f'it, or pass --worker_hosts') from error
     if jobs.get('ps') or task_type not in (None, 'chief', 'master', 'worker'):
         unsupported = 'a parameter server' if jobs.get('ps') else f"a task of type '{task_type}'"
         raise UserError(f'TF_CONFIG has {unsupported}, but every process here is a worker that '
-                        f'holds all variables. Configure workers only.')
+                        f'holds all variables. Configure workers only')
     if len(hosts) < 2:
         return (), 0
     if not 0 <= index < len(jobs.get(task_type, [])):
         raise UserError(f'TF_CONFIG has the task {task_type} {index}, but its cluster does not '
-                        f'list that task. Correct TF_CONFIG.')
+                        f'list that task. Correct TF_CONFIG')
     return hosts, len(chiefs) + index if task_type == 'worker' else index

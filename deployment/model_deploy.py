@@ -71,7 +71,7 @@ def make_deployment_config(num_clones, clone_on_cpu, num_gpus, cluster=SINGLE_PR
     if num_clones > num_gpus:
         raise UserError(f'--num_clones={num_clones}, but TensorFlow sees {num_gpus} '
                         f'GPU{"s" * (num_gpus != 1)}. Pass --num_clones={num_gpus or 1}, or '
-                        f'--clone_on_cpu to run clones on the CPU.')
+                        f'--clone_on_cpu to run clones on the CPU')
     return DeploymentConfig(num_clones, 'GPU', cluster)
 
 

@@ -35,7 +35,7 @@ class Peers:
             if waited_secs > self._timeout:
                 raise LostProcessError(
                     f'no answer from {unreachable} after {self._timeout} s. Start the process, or '
-                    f'correct --worker_hosts.')
+                    f'correct --worker_hosts')
             if waited_secs > _GRACE_SECS and not is_logged:
                 is_logged = True
                 log.info('waiting for %s', unreachable)
@@ -83,7 +83,7 @@ class Peers:
 
     def _explain(self, problem):
         return (f'{problem}, so process {self._rank} stops. Restart all processes: they resume '
-                f'from the last checkpoint.')
+                f'from the last checkpoint')
 
     def _watch(self):
         """Run the watchdog."""

@@ -85,7 +85,7 @@ class ProcessGroup:
             except OSError as error:
                 raise UserError(
                     f'process {self.rank} cannot listen on port {port} ({error.strerror}). Choose '
-                    f'another port in --worker_hosts, or stop the program that uses it.') from error
+                    f'another port in --worker_hosts, or stop the program that uses it') from error
         config = tf.ConfigProto()
         config.CopyFrom(self.session_config)
         config.experimental.collective_group_leader = '/job:worker/replica:0/task:0'
@@ -114,7 +114,7 @@ class ProcessGroup:
         text = json.dumps(configuration, default=str).encode()
         if len(text) > _MAX_CONFIGURATION_BYTES:
             raise UserError(f'the flags of this run have more than {_MAX_CONFIGURATION_BYTES} '
-                            f'characters. Shorten them.')
+                            f'characters. Shorten them')
         padded = np.zeros(_MAX_CONFIGURATION_BYTES, np.int32)
         padded[:len(text)] = np.frombuffer(text, np.uint8)
         with tf.Graph().as_default(), tf.device('/device:CPU:0'), self.detect_lost_processes():
@@ -129,7 +129,7 @@ class ProcessGroup:
             for name, value in configurations[0].items() if actual.get(name) != value]
         if differences:
             raise UserError(f'{"; ".join(differences)}. Start all processes with the same '
-                            f'configuration.')
+                            f'configuration')
 
     def sum(self, tensors, precision=tf.float32):
         """Sum float32 tensors over the processes, which exchange them in `precision`.

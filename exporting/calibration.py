@@ -21,7 +21,7 @@ def load_from_records(dataset_dir, split, max_images):
     locations = [(path, offset) for path in paths for offset in records.index_records(path)[0]]
     if not locations:
         raise UserError(f'{dataset_dir} has no records for the calibration in files named '
-                        f'{pattern}. Correct --calibration_dataset_dir or --calibration_split.')
+                        f'{pattern}. Correct --calibration_dataset_dir or --calibration_split')
     return [schema.parse_raw(records.read_record(path, offset)).encoded
             for path, offset in pick_evenly(locations, max_images)]
 

@@ -51,7 +51,7 @@ def check_formats(names):
     for name in names:
         if name not in FORMATS:
             raise UserError(f"--formats: unknown format '{name}'. Choose from "
-                            f"{', '.join(FORMATS)}.")
+                            f"{', '.join(FORMATS)}")
         for package in FORMATS[name].packages:
             if not importlib.util.find_spec(package):
                 raise UserError(f'--formats={name} needs the package {package}, which is not '

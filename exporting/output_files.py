@@ -12,7 +12,7 @@ def check_overwrite(paths, overwrite):
     existing = [path for path in paths if os.path.lexists(path)]
     if existing and not overwrite:
         raise UserError(f'{", ".join(existing)} already exists. Pass --overwrite to replace it, or '
-                        f'choose another --output_dir.')
+                        f'choose another --output_dir')
 
 
 @contextlib.contextmanager

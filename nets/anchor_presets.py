@@ -40,7 +40,7 @@ def canonical_text(preset):
     """Return the canonical text of an anchor preset, as stored with checkpoints.
 
     Sizes are words, one per feature layer in the order of the net: `s,s'` in pixels of the net's
-    input for the paper's s_k and s_k+1, or `s` to omit the anchor of size sqrt(s_k * s_k+1).
+    input for the paper's s_k and s_k+1, or `s` to leave out the anchor of size sqrt(s_k * s_k+1).
     Aspect ratios width / height may follow after a colon: `25,154:2,1/2,3,1/3`. Without a colon,
     a layer keeps the ratios of the net. In a file, `#` starts a comment.
 

@@ -9,7 +9,7 @@ def anchor_shapes(size, next_size, ratios):
 
     Args:
         size: s_k of the paper.
-        next_size: s_k+1, or None to omit the anchor of size sqrt(s_k * s_k+1).
+        next_size: s_k+1, or None to leave out the anchor of size sqrt(s_k * s_k+1).
         ratios: aspect ratios width / height of the other anchors of size s_k.
 
     Returns:

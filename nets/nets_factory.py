@@ -23,5 +23,5 @@ def get_params(name, anchor_preset='voc'):
     if name not in ssd_params.NETS:
         matches = difflib.get_close_matches(name, names(), n=1)
         hint = f' Did you mean {matches[0]}?' if matches else ''
-        raise UserError(f"unknown net '{name}'. Choose one of {', '.join(names())}.{hint}")
+        raise UserError(f"unknown net '{name}'.{hint} Choose one of {', '.join(names())}")
     return anchor_presets.with_preset(ssd_params.NETS[name], anchor_preset)

@@ -37,7 +37,7 @@ class SSDParams(NamedTuple):
     extra_blocks: tuple       # of `ExtraBlock`, added after the backbone
     feat_layers: tuple        # names of the feature layers, finest first
     anchor_preset: str        # canonical text of the preset of `anchor_sizes`; '' in `NETS`
-    anchor_sizes: tuple       # per layer (s_k, s_k+1); s_k+1 is None to omit sqrt(s_k * s_k+1)
+    anchor_sizes: tuple       # per layer (s_k, s_k+1); s_k+1 is None to leave out sqrt(s_k * s_k+1)
     anchor_ratios: tuple      # per layer, width / height of the other anchors of size s_k
     anchor_steps: tuple       # per layer, distance of anchor centers; None: image_size / cells
     normalizations: tuple     # per layer, initial scale of its L2 normalization, or None

@@ -38,7 +38,7 @@ def find_checkpoint(path):
     if '.data-' in os.path.basename(prefix):
         prefix = prefix[:prefix.rindex('.data-')]
     if not tf.train.checkpoint_exists(prefix):
-        raise UserError(f'there is no checkpoint {path}')
+        raise UserError(f'there is no checkpoint {path}. Correct the path')
     # A file without an index is a checkpoint of the format before 2016, or not a checkpoint.
     if not os.path.exists(f'{prefix}.index') and corruption(prefix):
         raise UserError(f'{path} is not a TensorFlow checkpoint. Convert it with '
@@ -242,8 +242,8 @@ class CheckpointSaver(tf.train.Saver):
                 os.remove(path)   # an incomplete checkpoint must not look like a complete one
             reason = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise UserError(f'the checkpoint of step {step} could not be written to '
-                            f'{os.path.dirname(save_path)} ({reason}). Free disk space or check '
-                            f'the permissions. The last checkpoint is kept') from error
+                            f'{os.path.dirname(save_path)} ({reason}); the last checkpoint is '
+                            f'kept. Free disk space or check the permissions') from error
         self._last_step = step
         log.info('step %d: saved %s', step, prefix)
         return prefix

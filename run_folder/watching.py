@@ -210,4 +210,4 @@ class _WatchedRun:
             return f'the training in {self._folder} has finished at step {step}'
         progress = f'{step} of {max_steps}' if max_steps else f'{step}'
         return (f'no process trains in {self._folder}: the training was stopped or killed after '
-                f'the checkpoint of step {progress}; if you resume it, run this command again, too')
+                f'the checkpoint of step {progress}. If you resume it, run this command again, too')

@@ -50,7 +50,7 @@ def test_caffemodel(tmp_path):
 def test_the_error_without_pytorch_names_two_remedies(tmp_path, monkeypatch):
     (tmp_path / 'w.pth').write_bytes(b'')
     monkeypatch.setitem(sys.modules, 'torch', None)   # as if not installed
-    message = 'needs PyTorch to be read: pip install torch, or save the weights as .npz'
+    message = 'needs PyTorch to be read. Run pip install torch, or save the weights as .npz'
     with pytest.raises(UserError, match=message):
         sources.open_source(str(tmp_path / 'w.pth'))
 
@@ -95,7 +95,7 @@ def test_a_file_written_by_pytorch(tmp_path):
     ('missing.ckpt', None, 'there is no checkpoint'),
     ('w.npz', b'PK\x03\x04 and no more', 'not a complete .npz file of arrays'),
     ('w.npz', b'', 'not a complete .npz file of arrays'),
-    ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive: unpack it, and pass the checkpoint'),
+    ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive. Unpack it, and pass the checkpoint'),
     ('a[1].ckpt', None, r'cannot read checkpoints from a path with brackets or backslashes, '
                         r"such as '.*a\[1\].ckpt'"),
     ('w.h5', b'\x89HDF', 'w.h5 is not a TensorFlow checkpoint; files of other .* .npz, .pth'),
