@@ -64,7 +64,7 @@ def _read_result(path):
 
 
 def _write_time(checkpoints):
-    """Return the local time at which the first of these checkpoints was written, or None."""
+    """Return the local time at which the latest checkpoint, the first in the list, was written."""
     if not checkpoints:
         return None
     seconds = os.path.getmtime(checkpoints[0] + '.index')

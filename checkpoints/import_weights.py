@@ -17,7 +17,6 @@ from absl import flags  # noqa: E402
 
 from cli import app  # noqa: E402
 from cli.flag_help import flag_group  # noqa: E402
-from common import files  # noqa: E402
 from common.errors import UserError  # noqa: E402
 from common.log import log  # noqa: E402
 from datasets import dataset_info  # noqa: E402
@@ -74,7 +73,8 @@ def describe_model(source):
     """Return the name, anchors and class names of the net, from the flags and the source.
 
     Args:
-        source: a `WeightSource`. Flags must agree with the configuration beside it.
+        source: a `WeightSource`. --anchor_preset and --labels_file must agree with the
+            configuration beside it; --model_name may name another net.
 
     Returns:
         A dict with the keys 'model_name', 'anchor_preset' and 'class_names'; unknown values are
@@ -152,8 +152,8 @@ def main():
                    write_meta_graph=False)
     is_incomplete = bool(plan.not_restored)
     if not is_incomplete and all(model.values()):
-        files.write_json(os.path.join(FLAGS.output_dir, run_config.CONFIG_FILE), {
-            'model': {**model, 'num_classes': num_classes}, 'flags': {}})
+        run_config.write(
+            FLAGS.output_dir, {'model': {**model, 'num_classes': num_classes}, 'flags': {}})
     log_usage(is_incomplete, model, num_classes)
 
 

@@ -200,9 +200,9 @@ def check_plan(plan, model_name, ignore_missing):
         ignore_missing: accept a source that lacks variables it should hold.
 
     Raises:
-        UserError: If nothing is restored, or the backbone has another width. Unless
-            `ignore_missing`, also if a public format lacks a part of the backbone, or a detector
-            with the same net lacks a variable.
+        UserError: If nothing is restored, or the backbone has another width. Without
+            `ignore_missing`: if a public format lacks a part of the backbone, or a detector with
+            the same net lacks a variable.
     """
     not_restored = [variable.op.name for reason, entries in plan.not_restored.items()
                     if reason != EXCLUDED for variable, _ in entries]
@@ -223,8 +223,7 @@ def check_plan(plan, model_name, ignore_missing):
     elif plan.is_same_net and MISSING in plan.not_restored:
         missing = [variable.op.name for variable, _ in plan.not_restored[MISSING]]
         raise UserError(f'{path} lacks {len(missing)} variables of this net, such as '
-                        f'{", ".join(missing[:3])}. Pass --ignore_missing_vars to initialize them, '
-                        f'or name them in --checkpoint_exclude_scopes')
+                        f'{", ".join(missing[:3])}. Pass --ignore_missing_vars to initialize them')
 
 
 def _has_another_width(plan, model_name):

@@ -4,8 +4,9 @@
 
 TRAINING_FLAGS are those of train_ssd_network.py. The output of worker 0 is shown as it is; lines of
 the other workers begin with [number]. Exit code 2 of a worker (invalid flags or data) ends the
-training. Ctrl-C or SIGTERM stops all workers, which save a checkpoint first. The GPUs in
-CUDA_VISIBLE_DEVICES, or all that nvidia-smi lists, are divided evenly among the workers.
+training. Ctrl-C or SIGTERM stops all workers, which save a checkpoint first. Each worker gets the
+same number of the GPUs in CUDA_VISIBLE_DEVICES, or of all that nvidia-smi lists; a remainder is not
+used, and with fewer GPUs than workers every worker sees all GPUs.
 """
 import os
 import pathlib
@@ -127,7 +128,7 @@ def write(stream, data):
 
 
 def main(arguments):
-    """Train until the workers succeed, fail for good or were restarted too often."""
+    """Run the workers, restart them after recoverable failures; return the exit code."""
     if len(arguments) < 2 or not re.fullmatch(r'[1-9]\d*', arguments[0]):
         print(__doc__.strip())
         return 2

@@ -9,7 +9,7 @@ including the background.
     names    [B, K] string       class names; in the SavedModel and the frozen graph only
     count    [B] int32           number of detections
 
-After the first `count` rows, boxes, scores and classes are zero.
+After the first `count` rows, boxes, scores and classes are zero, and names are 'background'.
 """
 import contextlib
 
