@@ -76,9 +76,9 @@ def test_removal_fails_without_intact_records(dataset):
 
 
 def test_input_error_is_replaced_by_a_list_of_broken_records(dataset):
-    message = "has broken records: record 1 .*'truncated.jpg'.*; skip 4"
+    message = "has broken records: record 1 .*'truncated.jpg'.*. Skip 4"
     with pytest.raises(UserError, match=message), \
-         broken_records.report_broken_records(dataset, 'skip {count}'):
+         broken_records.report_broken_records(dataset, 'Skip {count}'):
         raise tf.errors.DataLossError(None, None, 'corrupted record')
 
 

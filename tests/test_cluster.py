@@ -46,9 +46,9 @@ def test_tf_config_with_fewer_than_two_hosts_is_a_single_process():
 
 
 @pytest.mark.parametrize('hosts, task_index, message', [
-    (HOSTS, None, '^--worker_hosts lists 3 processes, but --task_index is missing. .* up to 2.$'),
+    (HOSTS, None, '^--worker_hosts lists 3 processes, but --task_index is missing. .* up to 2$'),
     ([], 1, '^--task_index=1, but --worker_hosts is missing'),
-    (HOSTS, 3, '^--task_index=3, but --worker_hosts lists 3 processes. Pass 0 to 2.$'),
+    (HOSTS, 3, '^--task_index=3, but --worker_hosts lists 3 processes. Pass 0 to 2$'),
     (HOSTS, -1, '^--task_index=-1, but'),
     (['a:1', 'b'], 0, "^--worker_hosts: 'b' is not host:port"),
     (['a:70000', 'b:1'], 0, "'a:70000' is not host:port"),

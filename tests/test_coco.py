@@ -87,7 +87,7 @@ def test_iscrowd_and_area_are_optional(tmp_path):
     assert (annotation.iscrowd, annotation.area) == ([False], ())
 
 
-def test_group_category_of_roboflow_is_omitted_if_unused(tmp_path):
+def test_group_category_of_roboflow_is_left_out_if_unused(tmp_path):
     cells = [{'id': 0, 'name': 'cells', 'supercategory': 'none'},
              {'id': 18, 'name': 'red', 'supercategory': 'cells'}]
     assert write(tmp_path, categories=cells).class_names(['train2017']) == ['red']

@@ -41,7 +41,7 @@ def test_dataset_without_dataset_json(folder):
     assert get(folder, 'pets').class_names == ['cat', 'dog']
     (folder / 'labels.txt').unlink()
     assert get(folder, 'pets', num_classes=4).class_names == ['class_1', 'class_2', 'class_3']
-    with pytest.raises(UserError, match='pass --num_classes'):
+    with pytest.raises(UserError, match='Pass --num_classes'):
         get(folder, 'pets')
 
 

@@ -8,7 +8,7 @@ from exporting import exporters
 
 def test_unknown_format_fails():
     with pytest.raises(UserError, match="unknown format 'onyx'. Choose from saved_model, "
-                                        'frozen_graph, tflite, tflite_int8, onnx.$'):
+                                        'frozen_graph, tflite, tflite_int8, onnx$'):
         exporters.check_formats(['saved_model', 'onyx'])
 
 

@@ -75,18 +75,18 @@ def test_json_round_trip(tmp_path):
 
 def test_read_json_of_a_broken_file_gives_the_advice(tmp_path):
     (tmp_path / 'x').write_text('{')
-    with pytest.raises(UserError, match='x cannot be read .*; try again'):
-        files.read_json(tmp_path / 'x', 'try again')
+    with pytest.raises(UserError, match='x cannot be read .*. Try again'):
+        files.read_json(tmp_path / 'x', 'Try again')
 
 
 def test_make_output_folder(tmp_path, monkeypatch):
     files.make_output_folder(str(tmp_path / 'a/b'), 'output_dir')
     assert (tmp_path / 'a/b').is_dir()
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='^cannot write to .*file .File exists.; '
-                                        'choose another --eval_dir'):
+    with pytest.raises(UserError, match='^cannot write to .*file .File exists.. '
+                                        'Choose another --eval_dir'):
         files.make_output_folder(str(tmp_path / 'file'), 'eval_dir')
     monkeypatch.setattr(files.os, 'access', lambda *_: False)
-    with pytest.raises(UserError, match='^cannot write to .*a .not writable.; '
-                                        'choose another --output_dir'):
+    with pytest.raises(UserError, match='^cannot write to .*a .not writable.. '
+                                        'Choose another --output_dir'):
         files.make_output_folder(str(tmp_path / 'a'), 'output_dir')

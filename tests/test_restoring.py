@@ -101,7 +101,7 @@ def test_variables_are_found_in_another_scope_and_in_another_net(source_scope, m
 def test_an_incomplete_checkpoint_of_the_same_net_needs_ignore_missing():
     source = make_source({'net/block4_box/conv_cls/weights': [1, 2, 3]})
     plan = restoring.make_plan(source, make_net(), 'net')
-    message = 'lacks 1 variables of this net, such as net/conv1/weights; .*ignore_missing'
+    message = 'lacks 1 variables of this net, such as net/conv1/weights. .*ignore_missing'
     with pytest.raises(UserError, match=message):
         restoring.check_plan(plan, 'net', ignore_missing=False)
     restoring.check_plan(plan, 'net', ignore_missing=True)

@@ -31,6 +31,6 @@ def test_checking_the_lock_does_not_block_acquiring_it(tmp_path):
 
 
 def test_the_error_names_the_activity_and_the_advice(tmp_path):
-    message = 'by another watch .*; try again later'
+    message = 'by another watch .*. Try again later'
     with run_lock.acquire(str(tmp_path), 'watch'), pytest.raises(UserError, match=message):
-        run_lock.acquire(str(tmp_path), 'watch', 'try again later')
+        run_lock.acquire(str(tmp_path), 'watch', 'Try again later')

@@ -184,7 +184,7 @@ def test_different_flags_are_reported(data, tmp_path):
         data, tmp_path / 'b', hosts, '--task_index=1', '--seed=7'))
     output, _ = first.communicate(timeout=100)
     message = (f'error: process 1 (127.0.0.1:{ports[1]}) has --seed=7, process 0 has 0. Start all '
-               f'processes with the same configuration.')
+               f'processes with the same configuration')
     assert first.returncode == second.returncode == 2
     assert message in output and message in second.stderr
     assert not (tmp_path / 'a').exists() and not (tmp_path / 'b').exists()

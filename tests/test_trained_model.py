@@ -77,9 +77,9 @@ def test_custom_anchors_are_read_from_the_configuration(folder, tmp_path):
 
 def test_all_arguments_are_required_without_a_configuration(folder):
     (folder / 'config.json').unlink()
-    with pytest.raises(UserError, match='pass --model_name, --anchor_preset, --labels_file$'):
+    with pytest.raises(UserError, match='Pass --model_name, --anchor_preset, --labels_file$'):
         trained_model.resolve_model(str(folder))
-    with pytest.raises(UserError, match='pass --anchor_preset$'):
+    with pytest.raises(UserError, match='Pass --anchor_preset$'):
         trained_model.resolve_model(
             str(folder), 'ssd_160_mobilenet_v1_025', class_names=['cat', 'dog'])
     model = trained_model.resolve_model(str(folder), *MODEL.values())

@@ -98,7 +98,7 @@ def test_a_truncated_video_is_read_as_far_as_possible(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'no video'])
 def test_an_invalid_file_raises_user_error(tmp_path, content, capfd):
     (tmp_path / 'a.mp4').write_bytes(content)
-    with pytest.raises(UserError, match='a.mp4: OpenCV cannot read any frame of this video; repla'):
+    with pytest.raises(UserError, match='a.mp4: OpenCV cannot read any frame of this video. Repla'):
         video.Reader(str(tmp_path / 'a.mp4'))
     with pytest.raises(UserError, match='none.mp4: the file does not exist'):
         video.Reader(str(tmp_path / 'none.mp4'))
