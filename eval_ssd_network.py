@@ -70,12 +70,14 @@ flags.DEFINE_float('min_score', .5,
                    'Minimum score of the detections that the error analysis counts and draws.',
                    lower_bound=0, upper_bound=1)
 flags.DEFINE_integer('num_worst_images', 30,
-                     'Number of images on the page of those with the most errors.', lower_bound=0)
+                     'Maximum number of images on the page that shows the images with the most '
+                     'errors.', lower_bound=0)
 flags.DEFINE_alias('num_worst_pictures', 'num_worst_images')
 flags.DEFINE_string('eval_dir', None,
                     'Folder for the results. Default: eval_<split> beside the checkpoint.')
 flags.DEFINE_list('write_detections', [],
-                  'Write the detections in the format of an evaluation server: voc, coco or both.')
+                  'Formats of evaluation servers to write the detections in, separated by commas: '
+                  'voc, coco.')
 
 flag_group('Evaluation during training')
 flags.DEFINE_bool('watch', False,
@@ -94,7 +96,7 @@ flags.DEFINE_float('watch_restart_secs', 120.,
 # values.
 _METRIC_FLAGS = ('use_moving_averages', 'select_threshold', 'select_top_k', 'nms_threshold',
                  'keep_top_k', 'matching_threshold')
-_NUM_SHOWN = 6   # images in TensorBoard, the same for every checkpoint
+_NUM_BOARD_IMAGES = 6   # images in TensorBoard, the same for every checkpoint
 
 
 def check_flags():
@@ -149,7 +151,8 @@ def open_network(model, dataset):
             FLAGS.batch_size, FLAGS.num_preprocessing_threads)
     options = PostProcessingOptions(FLAGS.select_threshold, FLAGS.select_top_k, FLAGS.nms_threshold,
                                     FLAGS.keep_top_k)
-    detections = trained_model.detect(batch.pop('image'), model, options=options)
+    images, ground_truth = batch.pop('image'), batch
+    detections = trained_model.detect(images, model, options=options)
     restore = trained_model.make_restore_fn(model, FLAGS.use_moving_averages)
     rewind = tf.tables_initializer()
     config = model_deploy.inference_session_config(FLAGS.gpu_memory_fraction)
@@ -161,8 +164,8 @@ def open_network(model, dataset):
         with tqdm(total=dataset.num_examples, unit=' images', leave=not FLAGS.watch,
                   disable=None if FLAGS.watch else False) as progress:
             for _ in range(num_batches):
-                ground_truth, batch_detections = session.run([batch, detections])
-                for image in evaluated_image.split_batch(ground_truth, batch_detections):
+                batch_truth, batch_detections = session.run([ground_truth, detections])
+                for image in evaluated_image.split_batch(batch_truth, batch_detections):
                     evaluation.add(image)
                 progress.update(len(batch_detections.count))
 
@@ -172,13 +175,16 @@ def open_network(model, dataset):
 
 def new_evaluation(dataset, extra_metrics=()):
     """Return an `Evaluation` without images, which keeps evenly spaced images for TensorBoard."""
-    shown = np.unique(np.linspace(0, dataset.num_examples - 1, _NUM_SHOWN).astype(int)).tolist()
+    positions = np.linspace(0, dataset.num_examples - 1, _NUM_BOARD_IMAGES)
+    board_indices = np.unique(positions.astype(int)).tolist()
     return Evaluation(dataset.class_names, FLAGS.matching_threshold, FLAGS.min_score,
-                      FLAGS.num_worst_images, shown, extra_metrics)
+                      FLAGS.num_worst_images, board_indices, extra_metrics)
 
 
 def write_results(evaluation, model, dataset, eval_dir, writer):
     """Write the results of one checkpoint: JSON, plots and page, and TensorBoard summaries.
+
+    Without ground truth, only the JSON file is written.
 
     Args:
         evaluation: `Evaluation` of all images.
@@ -264,8 +270,8 @@ def main():
         evaluate(model.checkpoint, evaluation)
     with tf.summary.FileWriter(eval_dir) as writer:
         write_results(evaluation, model, dataset, eval_dir, writer)
-    for detections in submissions:
-        log.info('%s', detections.write(os.path.join(eval_dir, 'detections')))
+    for submission_metric in submissions:
+        log.info('%s', submission_metric.write(os.path.join(eval_dir, 'detections')))
     for line in evaluation.report():
         log.info('%s', line)
     log.info('results written to %s', eval_dir)

@@ -37,8 +37,8 @@ def check_flags():
 
 def exported_paths():
     """Return a dict from each format in --exported_dir to its path."""
-    paths = {name: os.path.join(FLAGS.exported_dir, row.output)
-             for name, row in exporters.FORMATS.items()}
+    paths = {name: os.path.join(FLAGS.exported_dir, export_format.output)
+             for name, export_format in exporters.FORMATS.items()}
     return {name: path for name, path in paths.items() if os.path.exists(path)}
 
 

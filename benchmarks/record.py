@@ -28,8 +28,8 @@ flags.DEFINE_integer('num_images', 12, 'Maximum number of drawn images on the sh
 flags.DEFINE_alias('pictures', 'num_images')
 
 
-def check_flags():
-    """Copy the results and return exit code 0: TensorFlow is not needed."""
+def copy_results():
+    """Check the flags, copy the results and return exit code 0."""
     app.require_flags(FLAGS, 'run_dir', 'output_dir')
     train_dir = os.path.join(FLAGS.run_dir, 'train')
     log_path = os.path.join(train_dir, run_config.LOG_FILE)
@@ -42,10 +42,11 @@ def check_flags():
     files.write_atomically(os.path.join(FLAGS.output_dir, run_config.LOG_FILE), log)
     result_paths = sorted(glob.glob(os.path.join(glob.escape(train_dir), 'eval_*', 'result.json')))
     starts = re.findall(r'^--- (\S+ \S+) (.*)$', log, re.MULTILINE)
+    checkpoints = checkpoint_files.list_checkpoints(train_dir)   # the latest is the first
     files.write_json(os.path.join(FLAGS.output_dir, 'run.json'), {
         'commands': [command_line for _, command_line in starts],
         'started': [start_time for start_time, _ in starts],
-        'last_checkpoint_written': _write_time(checkpoint_files.list_checkpoints(train_dir)),
+        'last_checkpoint_written': _write_time(checkpoints[0]) if checkpoints else None,
         'seed': run_config.read(train_dir)['flags']['seed'],
         'machine': describe_machine(),
         'results': [_read_result(path) for path in result_paths]})
@@ -63,11 +64,9 @@ def _read_result(path):
     return {**result, 'checkpoint': _relative_paths(result['checkpoint'])}
 
 
-def _write_time(checkpoints):
-    """Return the local time at which the latest checkpoint, the first in the list, was written."""
-    if not checkpoints:
-        return None
-    seconds = os.path.getmtime(checkpoints[0] + '.index')
+def _write_time(prefix):
+    """Return the local time at which a checkpoint was written."""
+    seconds = os.path.getmtime(prefix + '.index')
     return f'{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}'
 
 
@@ -109,4 +108,6 @@ def _write_sheet():
 
 
 if __name__ == '__main__':
-    app.run(lambda: None, check_flags)
+    # In place of the flag check, copy_results runs without the import of TensorFlow. Its exit code
+    # ends the script, so that main is not called.
+    app.run(main=None, check=copy_results)

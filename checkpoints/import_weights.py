@@ -10,7 +10,7 @@ can be evaluated and can predict without training.
 import os
 import sys
 
-# The root of the repository, as for the scripts there.
+# Import from the root of the repository, like the scripts that are there.
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 from absl import flags  # noqa: E402
@@ -33,14 +33,16 @@ flags.DEFINE_string(
     'checkpoint_model_scope', None,
     'Scope of the net in the imported weights, if it differs from --model_name.')
 flags.DEFINE_bool(
-    'use_moving_averages', False, 'Import the moving averages of the variables that have one.')
+    'use_moving_averages', False,
+    'Import the moving averages of the variables that have one. Unlike in evaluation, prediction '
+    'and export, the default is false.')
 flags.DEFINE_bool(
     'ignore_missing_vars', False, 'Import a file that lacks some of the variables.')
 
 flag_group('Checkpoint to write')
 flags.DEFINE_string(
     'output_dir', None, 'Folder for the new checkpoint; it must not hold a checkpoint yet.')
-flags.DEFINE_string('model_name', None, f'Its net: {", ".join(nets_factory.names())}.')
+flags.DEFINE_string('model_name', None, f'Name of the net: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string(
     'labels_file', None,
     'Class names of a detector: lines "label:name", or the names in the order of their labels.')
@@ -120,8 +122,8 @@ def log_usage(is_incomplete, model, num_classes):
         log.info('a complete detector: pass --checkpoint_path=%s to train, evaluate or predict',
                  FLAGS.output_dir)
     else:
-        log.info('a complete detector of %d classes and the background; with --labels_file and '
-                 '--anchor_preset it could be evaluated and could predict', num_classes - 1)
+        log.info('a complete detector of %d classes and the background; to evaluate or predict '
+                 'with it, import it with --labels_file and --anchor_preset', num_classes - 1)
 
 
 def main():

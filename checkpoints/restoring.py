@@ -1,4 +1,4 @@
-"""Restore pretrained weights: plan which variable is restored from what, check the plan, run it."""
+"""Restore pretrained weights: match variables with a source, check the match, assign the values."""
 import difflib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -192,7 +192,10 @@ def count_classes(source, params, model_scope=None):
 
 
 def check_plan(plan, model_name, ignore_missing):
-    """Check that a plan restores what its source should hold.
+    """Check that a plan restores all that can be expected of its source.
+
+    A source in a public format must hold the whole backbone, and a detector with the same net all
+    variables, unless `ignore_missing` is set.
 
     Args:
         plan: a `RestorePlan`.
@@ -200,15 +203,14 @@ def check_plan(plan, model_name, ignore_missing):
         ignore_missing: accept a source that lacks variables it should hold.
 
     Raises:
-        UserError: If nothing is restored, or the backbone has another width. Without
-            `ignore_missing`: if a public format lacks a part of the backbone, or a detector with
-            the same net lacks a variable.
+        UserError: If nothing is restored, the backbone has another width, or variables that the
+            source must hold are missing.
     """
     not_restored = [variable.op.name for reason, entries in plan.not_restored.items()
                     if reason != EXCLUDED for variable, _ in entries]
     path = plan.source.path
     if not plan.values or _has_another_width(plan, model_name):
-        raise UserError(f'{path} holds no variable of this net: '
+        raise UserError(f'{path} does not fit {model_name}: '
                         f'{_explain_no_match(plan, model_name, not_restored)}')
     if ignore_missing:
         return

@@ -28,8 +28,9 @@ def with_moving_averages(source):
     """
     suffix = saved_checkpoints.MOVING_AVERAGE_SUFFIX
     if not any(name.endswith(suffix) for name in source.shapes):
-        raise UserError(f'{source.path} holds no moving averages. Leave out the flag that asks for '
-                        f'them')
+        raise UserError(f'{source.path} holds no moving averages. Leave out '
+                        f'--checkpoint_moving_averages (in training) or --use_moving_averages '
+                        f'(of import_weights.py)')
 
     def read(name):
         return source.read(name + suffix if name + suffix in source.shapes else name)
@@ -47,7 +48,7 @@ def open_source(path):
         A `WeightSource`.
 
     Raises:
-        UserError: If there is nothing at the path, or it cannot be read.
+        UserError: If the path does not exist or cannot be read.
     """
     if path.lower().endswith(_ARCHIVE_EXTENSIONS) and os.path.isfile(path):
         raise UserError(f'{path} is an archive. Unpack it, and pass the checkpoint in it')
@@ -104,6 +105,7 @@ def _read_torch(path):
             for name, tensor in tensors if isinstance(tensor, torch.Tensor)}
 
 
+# Extension -> function (path) that returns a dict: variable name -> array.
 _READERS = {'.npz': _read_npz, '.pth': _read_torch, '.pt': _read_torch,
-            '.caffemodel': caffe.read_weights}   # extension -> function (path) -> name -> array
+            '.caffemodel': caffe.read_weights}
 _ARCHIVE_EXTENSIONS = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

@@ -99,7 +99,7 @@ def show_status(text):
 
 
 def log_progress(line):
-    """Log a line that repeats the status line: on a terminal, only to the log file."""
+    """Log the text of the status line; where a terminal shows that line, only to the log file."""
     (_file_log if _terminal_handler() else log).info('%s', line)
 
 

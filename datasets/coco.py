@@ -84,8 +84,8 @@ class CocoSource(SplitFileSource):
         path, content = self.load_split(split)
         if 'annotations' not in content:
             raise UserError(f"{path} is not COCO JSON with boxes: it has no list 'annotations'. "
-                            f'Pass --without_labels if the labels are not public, as those of COCO '
-                            f'test')
+                            f'Pass --without_labels if the labels are not public, like those of '
+                            f'COCO test')
         names = _category_names(path, content)
         annotations = collections.defaultdict(list)
         for item in content['annotations']:

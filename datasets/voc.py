@@ -25,12 +25,12 @@ class VocSource(AnnotationSource):
 
     @staticmethod
     def matches(path):
-        """Return whether the path is a folder with a subfolder Annotations (in this spelling)."""
+        """Return whether the path is a folder with a subfolder `Annotations` (case-sensitive)."""
         return os.path.isdir(path) and 'Annotations' in os.listdir(path)
 
     def split_names(self):
         """Return the names of the splits, without per-class lists such as `cat_train.txt`."""
-        names = split_names(self._folder)
+        names = _split_lists(self._folder)
         return [name for name in names
                 if '_' not in name or name.rpartition('_')[2] not in names]
 
@@ -47,7 +47,11 @@ class VocSource(AnnotationSource):
     def categories(self, split):
         """Return the classes of the objects in the XML files of a split, without ids."""
         identifiers = tqdm(self._identifiers(split), 'classes', unit=' images', delay=2)
-        return dict.fromkeys(class_names(self._folder, identifiers))
+        names = set()
+        for identifier in identifiers:
+            root = _parse_xml(_xml_path(self._folder, identifier))
+            names.update((item.findtext('name') or '').strip() for item in root.iter('object'))
+        return dict.fromkeys(sorted(names - {''}))
 
     def _identifiers(self, split):
         """Return the identifiers of a split, or those of all XML files if the split is None."""
@@ -61,8 +65,8 @@ class VocSource(AnnotationSource):
         return identifiers
 
 
-def split_names(folder):
-    """Return the sorted names of all split lists, which may be empty.
+def _split_lists(folder):
+    """Return the sorted names of all split lists, per-class lists included; [] without lists.
 
     Raises:
         UserError: If the folder is not in VOC layout.
@@ -83,9 +87,9 @@ def read_split(folder, split):
         UserError: If the list does not exist, is empty, cannot be decoded or has duplicates.
     """
     path = os.path.join(folder, 'ImageSets', 'Main', f'{split}.txt')
-    if split not in split_names(folder):
+    if split not in _split_lists(folder):
         raise UserError(f"{folder} has no split '{split}' (no file {path}); "
-                        f"its splits are: {', '.join(split_names(folder)) or 'none'}")
+                        f"its splits are: {', '.join(_split_lists(folder)) or 'none'}")
     try:
         with open(path, encoding='utf-8-sig') as file:
             lines = [line.strip() for line in file if line.strip()]
@@ -98,15 +102,6 @@ def read_split(folder, split):
         duplicate = next(name for name in identifiers if identifiers.count(name) > 1)
         raise UserError(f"{path} lists '{duplicate}' more than once. Remove the duplicates")
     return identifiers
-
-
-def class_names(folder, identifiers):
-    """Return the sorted class names of the objects in the XML files of these images."""
-    names = set()
-    for identifier in identifiers:
-        root = _parse_xml(_xml_path(folder, identifier))
-        names.update((item.findtext('name') or '').strip() for item in root.iter('object'))
-    return sorted(names - {''})
 
 
 def read_annotation(folder, identifier, on_bad_box=None):
@@ -158,7 +153,8 @@ def _parse_xml(path):
     """Return the root element of an annotation file."""
     if not os.path.exists(path):
         raise UserError(f'{path} is missing, but a split list contains its image. Pass '
-                        f'--without_labels if the labels are not public, as those of VOC2012 test')
+                        f'--without_labels if the labels are not public, like those of VOC2012 '
+                        f'test')
     try:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
@@ -169,18 +165,17 @@ def _parse_xml(path):
 
 
 def _image_path(folder, identifier, filename=''):
-    """Return JPEGImages/<identifier>.jpg, or with another extension, or JPEGImages/<filename>."""
+    """Return the path of an image in JPEGImages, named by its identifier or by `filename`."""
     base = os.path.join(folder, 'JPEGImages', identifier)
-    candidates = [base + case for extension in images.EXTENSIONS
-                  for case in (extension, extension.upper())]
+    candidates = [base + suffix for extension in images.EXTENSIONS
+                  for suffix in (extension, extension.upper())]
     if filename:
         candidates.append(os.path.join(folder, 'JPEGImages', filename))
     for candidate in candidates:
         if os.path.isfile(candidate):
             return candidate
-    raise UserError(f'{_xml_path(folder, identifier)}: its image is missing; looked for {base}.jpg '
-                    f'and other extensions'
-                    + (f", and for '{filename}', which it names as its file" if filename else ''))
+    raise UserError(f'{_xml_path(folder, identifier)}: its image is missing. Add {base}.jpg '
+                    f'(or another extension)' + (f" or '{filename}'" if filename else ''))
 
 
 def _parse_name(item, path):

@@ -89,9 +89,9 @@ class WorkerGroup:
             self._workers = [worker for worker in self._workers if worker.returncode is None]
 
     def _seconds_to_exit(self):
-        """Return the time for the other workers to exit before they are killed."""
+        """Return how long the other workers may take to exit before they are killed."""
         if self._stop_requested or self._exit_code in (130, _STOPPED):
-            return 600   # they write a checkpoint
+            return 600   # long enough to write a checkpoint
         # After invalid data, the others may still be checking theirs. Otherwise, they notice within
         # seconds that a worker is lost.
         return 120 if self._exit_code == 2 else 30
@@ -128,7 +128,7 @@ def write(stream, data):
 
 
 def main(arguments):
-    """Run the workers, restart them after recoverable failures; return the exit code."""
+    """Run the workers, restart them after recoverable failures, and return the exit code."""
     if len(arguments) < 2 or not re.fullmatch(r'[1-9]\d*', arguments[0]):
         print(__doc__.strip())
         return 2

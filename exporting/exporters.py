@@ -7,7 +7,7 @@ from common.errors import UserError
 
 
 class Format(NamedTuple):
-    """An export format. The module of this package with the name of the format writes it.
+    """An export format, written by the module of the same name in this package.
 
     Attributes:
         output: Name of the written file or folder.

@@ -3,20 +3,15 @@
 The weights of ONNX's own bilinear operator differ in their last bits. Resized pixels are rounded to
 integers. At scales such as 480 / 300 many values lie exactly between two integers, so the last bits
 decide, and some boxes of a trained net move. ONNX has no operator for the area resize.
+
+Both functions resize `pixels` [B, h, w, 3] float32 to `size`, [2] int32, the new height and width.
+They return [B, height, width, 3] float32.
 """
 import tensorflow.compat.v1 as tf
 
 
 def resize_bilinear(pixels, size):
-    """Resize bilinearly, with half-pixel centers.
-
-    Args:
-        pixels: [B, h, w, 3] float32.
-        size: [2] int32, the new height and width.
-
-    Returns:
-        [B, height, width, 3] float32.
-    """
+    """Resize bilinearly, with half-pixel centers."""
     shape = tf.shape(pixels)
     top, bottom, row_weights = _interpolation(shape[1], size[0])
     left, right, column_weights = _interpolation(shape[2], size[1])
@@ -30,7 +25,7 @@ def resize_bilinear(pixels, size):
 
 
 def _interpolation(input_size, output_size):
-    """Return the two input pixels and the weight of each output pixel along one axis.
+    """Return the two input pixels that each output pixel interpolates along one axis, and a weight.
 
     Args:
         input_size: [] int32.
@@ -50,15 +45,7 @@ def _interpolation(input_size, output_size):
 
 
 def resize_area(pixels, size):
-    """Average the input pixels that each output pixel covers, by one matrix product per axis.
-
-    Args:
-        pixels: [B, h, w, 3] float32.
-        size: [2] int32, the new height and width.
-
-    Returns:
-        [B, height, width, 3] float32.
-    """
+    """Average the input pixels that each output pixel covers, by one matrix product per axis."""
     shape = tf.shape(pixels)
     narrow = tf.einsum('bhwc,xw->bhxc', pixels, _area_weights(shape[2], size[1]))
     return tf.einsum('bhxc,yh->byxc', narrow, _area_weights(shape[1], size[0]))

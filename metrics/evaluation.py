@@ -55,6 +55,7 @@ class Evaluation:
         class_aps = {**self.voc.average_precisions(), **self.coco.average_precisions()}
         mean_aps = {**self.voc.mean_average_precisions(), **self.coco.mean_average_precisions()}
         errors = self.confusion
+        # The keys 'pictures', 'truths' and 'found' are part of the file format of earlier versions.
         return {
             'pictures': self.num_images,
             'mAP': {name: _to_json(value) for name, value in mean_aps.items()},

@@ -20,7 +20,7 @@ tf.logging.set_verbosity(tf.logging.ERROR)
 
 @pytest.fixture(autouse=True)
 def fresh_graph():
-    """A new default graph for every test, seeded."""
+    """Give every test a new default graph with a fixed seed."""
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         yield

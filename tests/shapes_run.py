@@ -18,7 +18,7 @@ def write_shapes(folder, **splits):
     return folder
 
 
-def weights(train_dir):
+def checkpoint_values(train_dir):
     """Return all values of the latest checkpoint, {name: array}: variables, slots, global step."""
     reader = tf.train.NewCheckpointReader(tf.train.latest_checkpoint(str(train_dir)))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

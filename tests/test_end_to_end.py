@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
-from shapes_run import weights, write_shapes
+from shapes_run import checkpoint_values, write_shapes
 
 import scripts
 from datasets import shapes
@@ -157,7 +157,7 @@ def test_resumed_run_equals_uninterrupted_run(data, trained, tmp_path):
     assert 'resuming from' in output
     assert '--checkpoint_path=/no is ignored because train_dir has a checkpoint' in output
     assert 'changed since the last run: max_number_of_steps: 3 -> 6' in output
-    uninterrupted, resumed = weights(trained[0]), weights(tmp_path)
+    uninterrupted, resumed = checkpoint_values(trained[0]), checkpoint_values(tmp_path)
     assert uninterrupted.keys() == resumed.keys() and resumed['global_step'] == 6
     for name, value in uninterrupted.items():
         np.testing.assert_array_equal(resumed[name], value, err_msg=name)
@@ -175,7 +175,7 @@ def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):
         '--trainable_scopes=ssd_160_mobilenet_v1_025', '--learning_rate_per_image=0.0005',
         '--backbone_learning_rate_multiplier=0.1')
     assert re.search(r'restored +185 ', output) and 'learning rate 0.002,' in output
-    before, after = weights(trained[0]), weights(tmp_path)
+    before, after = checkpoint_values(trained[0]), checkpoint_values(tmp_path)
     frozen = 'MobilenetV1/Conv2d_5_pointwise/weights'
     np.testing.assert_array_equal(before[f'{frozen}/ExponentialMovingAverage'], after[frozen])
     assert (before[frozen] != after[frozen]).any()
@@ -191,7 +191,7 @@ def test_an_imported_detector_can_be_evaluated(data, trained, tmp_path):
     arguments = [IMPORT, '--model_name=ssd_160_mobilenet_v1_025', '--use_moving_averages',
                  f'--checkpoint_path={trained[0]}', f'--output_dir={imported}']
     output = scripts.succeed(*arguments, f'--labels_file={data}/records/labels.txt')
-    assert 'a complete detector' in output and len(weights(imported)) == 185
+    assert 'a complete detector' in output and len(checkpoint_values(imported)) == 185
     assert 'holds a checkpoint already' in scripts.rejection(*arguments)
     results = []
     for run in (trained[0], imported):
@@ -214,7 +214,7 @@ def test_two_clones_with_own_anchors(data, tmp_path):
     assert '24,96 62,92:2,1/2 92,122 122,152 152,160 anchors' in output
     assert 'hardware   no GPU, ' in output and 'step 2/2' in output
     assert 'clones on /device:CPU:0, /device:CPU:1; variables on /device:CPU:0' in output
-    values = weights(tmp_path)
+    values = checkpoint_values(tmp_path)
     biases = values['ssd_160_mobilenet_v1_025/Conv2d_13_pointwise_box/conv_cls/biases']
     assert biases.shape == (4 * 5,)
     assert {value.dtype for value in values.values()} == {np.dtype('float32'), np.dtype('int64')}
@@ -234,7 +234,7 @@ def test_signal_saves_a_checkpoint(data, tmp_path, number, code):
     output = ''.join(lines) + process.communicate(timeout=60)[0]
     assert process.returncode == code, output
     assert 'stopping after this step' in output and re.search(r'step \d+: saved', output)
-    step = int(weights(tmp_path)['global_step'])
+    step = int(checkpoint_values(tmp_path)['global_step'])
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith(f'-{step}')
 
 

@@ -12,7 +12,7 @@ def exported(exportable, tmp_path_factory):
     return export_to(path, frozen_graph, make_job(exportable))
 
 
-def run(path, outputs, feed_dict):
+def run_graph(path, outputs, feed_dict):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(tf.GraphDef.FromString(path.read_bytes()), name='')
         return session.run(outputs, feed_dict)
@@ -22,7 +22,7 @@ def run(path, outputs, feed_dict):
 def test_both_inputs_match_prediction(exported, exportable, cells, decoded, prefix):
     feed_dict = {'encoded:0': cells} if prefix else {'images:0': decoded}
     names = ('boxes', 'scores', 'classes', 'count', 'names')
-    outputs = run(exported, {name: f'{prefix}{name}:0' for name in names}, feed_dict)
+    outputs = run_graph(exported, {name: f'{prefix}{name}:0' for name in names}, feed_dict)
     assert_valid(outputs)
     assert_agree(outputs, predict(make_job(exportable), cells))
     class_names = [b'background', b'RBC', b'WBC', b'Platelets']
@@ -33,5 +33,5 @@ def test_nodes(exported):
     graph = tf.GraphDef.FromString(exported.read_bytes())
     assert not [node.name for node in graph.node if 'Variable' in node.op]
     assert [node.name for node in graph.node if node.op == 'Placeholder'] == ['images', 'encoded']
-    assert run(exported, 'class_names:0', {}).tolist() == [
+    assert run_graph(exported, 'class_names:0', {}).tolist() == [
         b'background', b'RBC', b'WBC', b'Platelets']

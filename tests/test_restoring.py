@@ -114,7 +114,7 @@ def test_a_backbone_may_lack_the_other_layers():
 
 @pytest.mark.parametrize('arrays, message', [
     ({'vgg_16/conv1/weights': [1, 2]},
-     'no variable of this net: the net has net/conv1/weights, and the most similar names .* are '
+     'does not fit net: the net has net/conv1/weights, and the most similar names .* are '
      'vgg_16/conv1/weights. Pass --checkpoint_model_scope to map net/'),
     ({}, 'similar names in the checkpoint are none'),
     ({'net/conv1/weights': [1, 2, 3]},

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from shapes_run import weights, write_shapes
+from shapes_run import checkpoint_values, write_shapes
 
 import scripts
 
@@ -62,9 +62,9 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bits(records, tmp_path, opt
     command = train_command(records, tmp_path / 'killed', *options, '--save_interval_secs=1')
     step = random.SystemRandom().randint(10, STEPS - 10)
     kill_at_step(command, step)
-    assert weights(tmp_path / 'killed')['global_step'] < STEPS
+    assert checkpoint_values(tmp_path / 'killed')['global_step'] < STEPS
     assert 'resuming from' in scripts.succeed(*command)
-    expected, resumed = weights(tmp_path / 'undisturbed'), weights(tmp_path / 'killed')
+    expected, resumed = (checkpoint_values(tmp_path / run) for run in ('undisturbed', 'killed'))
     assert expected.keys() == resumed.keys() and resumed['global_step'] == STEPS
     for name, value in expected.items():
         np.testing.assert_array_equal(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import ROOT
-from shapes_run import weights, write_shapes
+from shapes_run import checkpoint_values, write_shapes
 
 import scripts
 from benchmarks.worker_processes import find_worker_pid
@@ -89,7 +89,7 @@ def assert_same_training(one_clone, train_dir, output):
         pattern = rf'step {step}/\d: (loss .*\)), learning rate 0.0006'
         assert _numbers(pattern, output) == pytest.approx(
             _numbers(pattern, expected_output), rel=1e-3)
-    expected, actual = weights(expected_dir), weights(train_dir)
+    expected, actual = checkpoint_values(expected_dir), checkpoint_values(train_dir)
     assert expected.keys() == actual.keys() and actual['global_step'] == 6
     for name, value in expected.items():
         np.testing.assert_allclose(actual[name], value, atol=1e-5, rtol=1e-4, err_msg=name)
@@ -129,7 +129,7 @@ def test_gradient_precision_bfloat16(data, tmp_path, one_clone):
         '--gradient_precision=bfloat16')))
     pattern = r'step 6/6: (loss .*\)), learning rate'
     assert _numbers(pattern, output) == pytest.approx(_numbers(pattern, one_clone[2]), rel=.02)
-    expected, actual = weights(one_clone[1]), weights(tmp_path)
+    expected, actual = checkpoint_values(one_clone[1]), checkpoint_values(tmp_path)
     assert {name: value.dtype for name, value in expected.items()} == {
         name: value.dtype for name, value in actual.items()}
     assert any((actual[name] != value).any() for name, value in expected.items())
@@ -153,7 +153,7 @@ def test_killed_process_does_not_change_the_result(data, tmp_path):
     assert 'resuming from' in output
     assert re.search(
         r'error: process 1 \(127.0.0.1:\d+\) is lost, so process 0 stops. Restart all', output)
-    expected, actual = weights(tmp_path / 'undisturbed'), weights(tmp_path / 'killed')
+    expected, actual = (checkpoint_values(tmp_path / run) for run in ('undisturbed', 'killed'))
     for name, value in expected.items():
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
@@ -228,6 +228,6 @@ def test_sigterm_stops_all_processes_after_the_same_step(data, tmp_path):
             os.kill(find_worker_pid(launcher.pid, 1), signal.SIGTERM)   # as a cluster manager does
     output = ''.join(lines)
     assert launcher.wait(timeout=60) == 143, output
-    step = int(weights(tmp_path)['global_step'])
+    step = int(checkpoint_values(tmp_path)['global_step'])
     assert f'step {step}: saved' in output and 'error' not in output
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith(f'-{step}')

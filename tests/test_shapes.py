@@ -12,7 +12,7 @@ def folder(tmp_path_factory):
 
 
 def test_annotations_can_be_read(folder):
-    assert voc.split_names(folder) == ['test', 'train']
+    assert voc.VocSource(str(folder)).split_names() == ['test', 'train']
     annotations = [voc.read_annotation(folder, identifier)
                    for identifier in voc.read_split(folder, 'train')]
     assert len(annotations) == 12

@@ -85,7 +85,8 @@ def test_unlabeled_images_need_no_xml(tmp_path):
     with pytest.raises(UserError, match='one.xml is missing, .*. Pass --without_labels'):
         source.image_readers('test')['one']()
     (folder / 'JPEGImages/one.jpg').unlink()
-    with pytest.raises(UserError, match='its image is missing; .*one.jpg and other extensions$'):
+    message = r'its image is missing. Add .*one.jpg \(or another extension\)$'
+    with pytest.raises(UserError, match=message):
         source.unlabeled_readers('test')['one']()
 
 
@@ -94,7 +95,6 @@ def test_split_lists(tmp_path):
     (folder / 'ImageSets/Main/cat_train.txt').write_text('one  1\n\nmy photo 1 -1\n')
     assert voc.read_split(folder, 'cat_train') == ['one', 'my photo 1']
     assert voc.read_split(folder, 'train') == ['one', 'my photo 1']
-    assert voc.split_names(folder) == ['cat_train', 'train']
     assert voc.VocSource(str(folder)).split_names() == ['train']
 
 
@@ -130,7 +130,6 @@ def test_invalid_files(tmp_path, damage, message):
 
 def test_class_names_are_sorted(tmp_path):
     folder = write_voc(tmp_path, {'a': box_xml('dog') + box_xml('cat'), 'b': box_xml('dog')})
-    assert voc.class_names(folder, ['a', 'b']) == ['cat', 'dog']
     source = voc.VocSource(str(folder))
     assert source.class_names(['train']) == ['cat', 'dog'] and source.source_ids(['train']) == {}
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import tensorflow.compat.v1 as tf
-from shapes_run import weights, write_shapes
+from shapes_run import checkpoint_values, write_shapes
 
 import scripts
 
@@ -42,7 +42,7 @@ def test_watch_evaluates_checkpoints_until_the_training_is_killed(tmp_path):
     best = max(history, key=lambda row: row['mAP']['VOC07'])
     assert len(history) >= 3
     assert json.loads((run / 'best/best.json').read_text())['step'] == best['step']
-    assert weights(run / 'best')['global_step'] == best['step']
+    assert checkpoint_values(run / 'best')['global_step'] == best['step']
     summary_steps = [event.step for path in (run / 'eval_test').glob('events.*')
                      for event in tf.train.summary_iterator(str(path))
                      for value in event.summary.value if value.tag == 'mAP/VOC07']
