@@ -105,7 +105,7 @@ def test_three_processes_of_two_clones_equal_one_clone(data, tmp_path, one_clone
         '--max_number_of_steps=6'))
     output = wait_for_output(launcher)
     assert launcher.returncode == 0, output
-    assert 'batch      1 x 2 x 3 processes' in output
+    assert 'batch      1 images x 2 clones x 3 processes' in output
     assert re.search(r'^\[2\] \w+ 2 of 3 is ready', output, re.MULTILINE)
     assert_same_training(one_clone, tmp_path, output)
 
