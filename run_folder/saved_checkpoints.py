@@ -1,8 +1,10 @@
 """TensorFlow checkpoints on disk: find, read, check and write them."""
 import contextlib
 import glob
+import math
 import os
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common.errors import UserError, op_error_message
@@ -40,9 +42,12 @@ def find_checkpoint(path):
     if not tf.train.checkpoint_exists(prefix):
         raise UserError(f'there is no checkpoint {path}. Correct the path')
     # A file without an index is a checkpoint of the format before 2016, or not a checkpoint.
-    if not os.path.exists(f'{prefix}.index') and corruption(prefix):
-        raise UserError(f'{path} is not a TensorFlow checkpoint. Convert it with '
-                        f'python checkpoints/import_weights.py')
+    if not os.path.exists(f'{prefix}.index'):
+        try:
+            read_shapes(prefix)
+        except UserError as error:
+            raise UserError(f'{path} is not a TensorFlow checkpoint. Convert it with '
+                            f'python checkpoints/import_weights.py') from error
     return prefix
 
 
@@ -62,12 +67,25 @@ def _find_in_folder(folder):
     return prefixes[0]
 
 
-def _listed_checkpoint(folder):
-    """Return the latest checkpoint in the folder's checkpoint list; None without a valid list."""
+def _read_checkpoint_list(folder):
+    """Return the prefixes in the checkpoint list of a folder, the latest last; [] without a list.
+
+    They need not exist, and may be in other folders.
+    """
     try:
-        return tf.train.latest_checkpoint(folder)
+        state = tf.train.get_checkpoint_state(folder)
     except ValueError:   # the list cannot be parsed
-        return None
+        return []
+    if not state:
+        return []
+    latest = state.model_checkpoint_path
+    return [prefix for prefix in state.all_model_checkpoint_paths if prefix != latest] + [latest]
+
+
+def _listed_checkpoint(folder):
+    """Return the latest checkpoint in the folder's checkpoint list; None if it does not exist."""
+    latest = next(reversed(_read_checkpoint_list(folder)), None)
+    return latest if latest and tf.train.checkpoint_exists(latest) else None
 
 
 def write_checkpoint_list(folder, names):
@@ -89,7 +107,7 @@ def read_shapes(prefix):
         UserError: If the checkpoint cannot be read.
     """
     with _convert_read_errors(prefix):
-        return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+        return _open_reader(prefix).get_variable_to_shape_map()
 
 
 def read_variable(prefix, name):
@@ -99,7 +117,7 @@ def read_variable(prefix, name):
         UserError: If the checkpoint cannot be read.
     """
     with _convert_read_errors(prefix):
-        return tf.train.NewCheckpointReader(prefix).get_tensor(name)
+        return _open_reader(prefix).get_tensor(name)
 
 
 @contextlib.contextmanager
@@ -111,15 +129,43 @@ def _convert_read_errors(prefix):
         raise UserError(f'the checkpoint {prefix} cannot be read ({_first_line(error)})') from error
 
 
-def corruption(prefix):
-    """Return why a checkpoint cannot be restored, in one line; '' if it is intact.
+def _open_reader(prefix):
+    """Return a checkpoint reader, after checking the files and the sizes that their index declares.
 
-    Reads every value, so that TensorFlow verifies all checksums.
+    Raises:
+        ValueError: If a file is not a regular file, for example a named pipe, or the variables
+            would need more memory than the files hold.
+        tf.errors.OpError: If TensorFlow cannot read the checkpoint.
+    """
+    index_path, data_paths = f'{prefix}.index', glob.glob(f'{glob.escape(prefix)}.data-*')
+    for path in filter(os.path.exists, (prefix, index_path, *data_paths)):
+        if not os.path.isfile(path) and not os.path.isdir(path):
+            raise ValueError(f'{path} is not a regular file')
+    reader = tf.train.NewCheckpointReader(prefix)
+    if os.path.exists(index_path):   # the format before 2016 compresses its values
+        dtypes, data_bytes = reader.get_variable_to_dtype_map(), sum(
+            map(os.path.getsize, data_paths))
+        value_bytes = sum(
+            math.prod(shape) * (1 if dtypes[name] == tf.string else dtypes[name].size)
+            for name, shape in reader.get_variable_to_shape_map().items())
+        if value_bytes > data_bytes:
+            raise ValueError(f'its index has {value_bytes} bytes of values, but the data files '
+                             f'have {data_bytes}')
+    return reader
+
+
+def corruption(prefix):
+    """Return why a checkpoint is of no use, in one line; '' if it is intact.
+
+    Reads every value, so that TensorFlow verifies all checksums. Values that are not finite, as
+    other programs may save them, count as corrupt.
     """
     try:
-        reader = tf.train.NewCheckpointReader(prefix)
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        reader = _open_reader(prefix)
+        for name in sorted(reader.get_variable_to_shape_map()):
+            value = reader.get_tensor(name)
+            if value.dtype.kind == 'f' and not np.isfinite(value).all():
+                return f'{name} is not finite'
     except _READ_ERRORS as error:
         return _first_line(error)
     return ''
@@ -136,24 +182,31 @@ def latest_checkpoint(train_dir):
     Changes no file and does not verify checksums: see `set_aside_broken_checkpoints`.
 
     Raises:
-        UserError: If there are checkpoints, but no list names them, so that the supervisor would
-            start from step 0 and overwrite them.
+        UserError: If the list does not name the checkpoints of the folder, so that the supervisor
+            would start from step 0 and overwrite them, or restore and later delete other ones.
     """
-    latest = _listed_checkpoint(train_dir)
-    if not latest and checkpoint_files.list_checkpoints(train_dir):
+    latest, listed = _listed_checkpoint(train_dir), _read_checkpoint_list(train_dir)
+    if latest and all(_is_inside(prefix, train_dir) for prefix in listed):
+        return latest
+    if listed or checkpoint_files.list_checkpoints(train_dir):
         raise UserError(
-            f'{train_dir} holds checkpoints, but its checkpoint list names none of them. Call '
-            f'saved_checkpoints.set_aside_broken_checkpoints(train_dir) to write the list')
-    return latest
+            f'the checkpoint list of {train_dir} does not name the checkpoints there. Call '
+            f'saved_checkpoints.set_aside_broken_checkpoints(train_dir) to correct it')
+    return None
+
+
+def _is_inside(prefix, folder):
+    return os.path.realpath(os.path.dirname(prefix)) == os.path.realpath(folder)
 
 
 def set_aside_broken_checkpoints(train_dir):
     """Make the latest intact checkpoint of a `train_dir` the one that the next run resumes from.
 
     Renames broken checkpoints with a higher step, for example truncated ones, to
-    `broken.ckpt-<step>`, removes temporary files of a killed process, and rewrites the checkpoint
-    list if its latest entry changes. Logs each renamed checkpoint. Call it only while no other
-    process writes to the folder.
+    `broken.ckpt-<step>`, removes temporary files of a killed process, and corrects the checkpoint
+    list: TensorFlow restores its latest entry and deletes old ones, so it may name only checkpoints
+    in the folder itself. Logs each renamed checkpoint. Call it only while no other process writes
+    to the folder.
 
     Raises:
         UserError: If the folder has checkpoints, but none is intact. Nothing is renamed then.
@@ -165,10 +218,7 @@ def set_aside_broken_checkpoints(train_dir):
         reason = corruption(prefix)
         if not reason:
             _rename_broken(broken)
-            if _listed_checkpoint(train_dir) != prefix:
-                write_checkpoint_list(train_dir, [
-                    os.path.basename(path)
-                    for path in reversed(checkpoint_files.list_checkpoints(train_dir))])
+            _correct_checkpoint_list(train_dir, os.path.basename(prefix))
             return
         broken[prefix] = reason
     if broken:
@@ -176,6 +226,37 @@ def set_aside_broken_checkpoints(train_dir):
             f'{os.path.basename(prefix)} ({reason})' for prefix, reason in broken.items())
         raise UserError(f'no checkpoint in {train_dir} is intact: {reasons}. '
                         f'Move them away to start from step 0')
+    _correct_checkpoint_list(train_dir)
+
+
+def _correct_checkpoint_list(folder, latest=None):
+    """Rewrite the folder's checkpoint list if it names missing checkpoints or other folders.
+
+    Entries of other folders are replaced by checkpoints of the same name in this folder, or left
+    out. A list without entries is removed; a lost one names all `model.ckpt-<step>`.
+
+    Args:
+        folder: the folder.
+        latest: base name of the checkpoint that the list must end with. Default: as listed.
+    """
+    listed = _read_checkpoint_list(folder)
+    names = [name for name in dict.fromkeys(map(os.path.basename, listed))
+             if tf.train.checkpoint_exists(os.path.join(folder, name))]
+    if latest and not names:
+        names = list(map(os.path.basename, reversed(checkpoint_files.list_checkpoints(folder))))
+    if latest:
+        names = [name for name in names if name != latest] + [latest]
+    others = [prefix for prefix in listed if not _is_inside(prefix, folder)]
+    if names == list(map(os.path.basename, listed)) and not others:
+        return
+    if others:
+        log.info('the checkpoint list of %s named %d checkpoints of other folders, such as %s; '
+                 'they are neither used nor changed', folder, len(others), others[-1])
+    if names:
+        write_checkpoint_list(folder, names)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, 'checkpoint'))
 
 
 def _rename_broken(reasons):

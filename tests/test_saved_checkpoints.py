@@ -1,7 +1,9 @@
+import os
 import resource
 
 import pytest
 import tensorflow.compat.v1 as tf
+from small_checkpoints import write_checkpoints
 
 from common.errors import UserError
 from run_folder import saved_checkpoints
@@ -143,7 +145,7 @@ def test_latest_checkpoint_changes_no_file(session, tmp_path):
 def test_a_lost_checkpoint_list_is_rewritten(session, tmp_path):
     save_steps(session, tmp_path, 9, 10)
     (tmp_path / 'checkpoint').write_text('')
-    with pytest.raises(UserError, match='its checkpoint list names none of them. Call .*set_aside'):
+    with pytest.raises(UserError, match='does not name the checkpoints there. Call .*set_aside'):
         saved_checkpoints.latest_checkpoint(str(tmp_path))
     assert set_aside(tmp_path) == str(tmp_path / 'model.ckpt-10')
     assert tf.train.get_checkpoint_state(str(tmp_path)).all_model_checkpoint_paths == [
@@ -194,3 +196,109 @@ def test_the_checkpoint_list_holds_base_names(tmp_path, monkeypatch, folder):
         'model_checkpoint_path: "model.ckpt-2"',
         'all_model_checkpoint_paths: "model.ckpt-1"',
         'all_model_checkpoint_paths: "model.ckpt-2"']
+
+
+def listed_names(folder):
+    state = tf.train.get_checkpoint_state(str(folder))
+    assert {os.path.dirname(path) for path in state.all_model_checkpoint_paths} == {str(folder)}
+    return list(map(os.path.basename, state.all_model_checkpoint_paths))
+
+
+@pytest.fixture
+def other_folder(tmp_path):
+    """A folder with the checkpoints of steps 3 and 4 of another run."""
+    return write_checkpoints(tmp_path / 'other', 3, 4)
+
+
+def write_list(folder, *prefixes):
+    folder.mkdir(exist_ok=True)
+    tf.train.update_checkpoint_state(str(folder), str(prefixes[-1]), list(map(str, prefixes)))
+
+
+def test_a_list_of_another_folder_is_not_followed(tmp_path, other_folder, caplog):
+    """TensorFlow would resume from these checkpoints, and delete them later."""
+    run = tmp_path / 'run'
+    write_list(run, other_folder / 'model.ckpt-3', other_folder / 'model.ckpt-4')
+    with pytest.raises(UserError, match='does not name the checkpoints there. Call .*set_aside'):
+        saved_checkpoints.latest_checkpoint(str(run))
+    with caplog.at_level('INFO', 'ssd'):
+        assert set_aside(run) is None
+    assert tf.train.get_checkpoint_state(str(run)) is None
+    assert (f'named 2 checkpoints of other folders, such as {other_folder}/model.ckpt-4; they are '
+            f'neither used nor changed') in caplog.text
+    assert len(list(other_folder.glob('model.ckpt-*'))) == 6
+
+
+def test_entries_of_other_folders_are_removed_from_the_list(tmp_path, other_folder, session):
+    """The saver deletes its own old checkpoints only: it keeps two, of steps 9 and 10."""
+    run = write_checkpoints(tmp_path / 'run', 7, 8)
+    write_list(run, other_folder / 'model.ckpt-3', run / 'model.ckpt-7', '../other/model.ckpt-4',
+               run / 'model.ckpt-8')
+    assert set_aside(run) == str(run / 'model.ckpt-8')
+    assert listed_names(run) == ['model.ckpt-7', 'model.ckpt-8']
+    saver = start(session)
+    saver.recover_last_checkpoints(   # as TensorFlow's supervisor does
+        tf.train.get_checkpoint_state(str(run)).all_model_checkpoint_paths)
+    for step in (9, 10):
+        saver.save(session, str(run / 'model.ckpt'), global_step=step)
+    assert {path.name for path in run.glob('*.index')} == {
+        'model.ckpt-9.index', 'model.ckpt-10.index'}
+    assert len(list(other_folder.glob('model.ckpt-*'))) == 6
+
+
+def test_absolute_names_of_a_moved_folder_become_own_checkpoints(tmp_path):
+    write_checkpoints(tmp_path / 'old', 7, 8).rename(tmp_path / 'new')
+    assert set_aside(tmp_path / 'new') == str(tmp_path / 'new/model.ckpt-8')
+    assert listed_names(tmp_path / 'new') == ['model.ckpt-7', 'model.ckpt-8']
+
+
+def test_a_list_without_its_checkpoints_is_removed(tmp_path):
+    """Moving all checkpoints away starts a run anew."""
+    for path in write_checkpoints(tmp_path, 1, 2).glob('model.ckpt-*'):
+        path.unlink()
+    assert set_aside(tmp_path) is None
+    assert not (tmp_path / 'checkpoint').exists()
+
+
+def test_kept_checkpoints_do_not_return_to_the_list(tmp_path):
+    """A saver does not list the hourly checkpoints, so that it never deletes them."""
+    write_checkpoints(tmp_path, 1, 2, 3)
+    write_list(tmp_path, tmp_path / 'model.ckpt-2', tmp_path / 'model.ckpt-3')
+    (tmp_path / 'model.ckpt-3.index').write_bytes(b'')
+    assert set_aside(tmp_path) == str(tmp_path / 'model.ckpt-2')
+    assert listed_names(tmp_path) == ['model.ckpt-2']
+
+
+def test_a_checkpoint_of_another_program_that_is_not_finite_is_set_aside(
+        session, tmp_path, caplog):
+    save_steps(session, tmp_path, 1)
+    session.run(tf.assign(tf.global_variables()[1], [1., float('nan')]))
+    tf.train.Saver().save(session, str(tmp_path / 'model.ckpt'), global_step=2)
+    with caplog.at_level('INFO', 'ssd'):
+        assert set_aside(tmp_path) == str(tmp_path / 'model.ckpt-1')
+    assert 'model.ckpt-2 is broken (weights is not finite)' in caplog.text
+
+
+def test_named_pipes_are_not_read(tmp_path):
+    write_checkpoints(tmp_path, 1)
+    (tmp_path / 'model.ckpt-1.index').unlink()
+    os.mkfifo(tmp_path / 'model.ckpt-1.index')
+    with pytest.raises(UserError, match='model.ckpt-1.index is not a regular file'):
+        saved_checkpoints.read_shapes(str(tmp_path / 'model.ckpt-1'))
+    with pytest.raises(UserError, match='/dev/zero is not a TensorFlow checkpoint'):
+        saved_checkpoints.find_checkpoint('/dev/zero')
+
+
+def test_no_memory_is_taken_for_values_that_are_not_in_the_files(session, tmp_path):
+    """The variables weights [2] float32 and global_step [] int64 need 16 bytes."""
+    save_steps(session, tmp_path, 1)
+    path = tmp_path / 'model.ckpt-1.data-00000-of-00001'
+    path.write_bytes(path.read_bytes()[:15])
+    assert saved_checkpoints.corruption(str(tmp_path / 'model.ckpt-1')) == (
+        'its index has 16 bytes of values, but the data files have 15')
+
+
+def test_nothing_is_printed_for_a_list_that_names_a_missing_checkpoint(tmp_path, capfd):
+    write_list(tmp_path, tmp_path / 'model.ckpt-9')
+    assert set_aside(tmp_path) is None
+    assert capfd.readouterr() == ('', '')
