@@ -227,6 +227,7 @@ def watch(dataset):
             timeout_secs=FLAGS.watch_timeout_secs, restart_secs=FLAGS.watch_restart_secs))
         for prefix, candidate in watcher.checkpoints():
             if evaluate is None:   # the net is known once the first checkpoint is written
+                files.make_output_folder(eval_dir, 'eval_dir')
                 model = trained_model.resolve_model(train_dir, FLAGS.model_name,
                                                     FLAGS.anchor_preset, dataset.class_names)
                 evaluate = stack.enter_context(
@@ -249,8 +250,8 @@ def main():
     """Evaluate one checkpoint, or with --watch all checkpoints of a training."""
     import tensorflow.compat.v1 as tf
 
-    from datasets import dataset_factory
-    from run_folder import trained_model
+    from datasets import dataset_factory, ground_truth
+    from run_folder import poor_results, trained_model
     dataset = dataset_factory.get_dataset(
         FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir, FLAGS.num_classes)
     if FLAGS.watch:
@@ -269,11 +270,15 @@ def main():
     with open_network(model, dataset) as evaluate:
         evaluate(model.checkpoint, evaluation)
     with tf.summary.FileWriter(eval_dir) as writer:
-        write_results(evaluation, model, dataset, eval_dir, writer)
+        result = write_results(evaluation, model, dataset, eval_dir, writer)
     for submission_metric in submissions:
         log.info('%s', submission_metric.write(os.path.join(eval_dir, 'detections')))
     for line in evaluation.report():
         log.info('%s', line)
+    if evaluation.has_ground_truth() and poor_results.is_poor(result):
+        for line in poor_results.likely_reasons(
+                model, result, evaluation.max_score, ground_truth.read_boxes(dataset)):
+            log.info('%s', line)
     log.info('results written to %s', eval_dir)
     return 0
 

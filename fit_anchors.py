@@ -6,6 +6,8 @@ python fit_anchors.py --dataset_dir=data/mine --model_name=ssd_300_mobilenet_v1 
 Training takes the printed text or the file as --anchor_preset. With --check_split_name, the report
 also covers a split that the anchors were not fitted to, which shows overfitting.
 """
+import os
+
 from absl import flags
 
 from cli import app
@@ -44,6 +46,9 @@ def check_flags():
     """Raise UserError for invalid flags that can be detected without TensorFlow."""
     app.require_flags(FLAGS, 'dataset_dir')
     nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
+    for name in ('output_file', 'plot'):
+        if FLAGS[name].value:
+            files.make_output_folder(os.path.dirname(FLAGS[name].value) or '.', name)
     if FLAGS.plot:
         from visualization import plotting
         plotting.import_pyplot('--plot')

@@ -21,6 +21,7 @@ from absl import flags
 
 from cli import app
 from cli.flag_help import flag_group
+from common import files
 from common.errors import UserError
 from datasets import dataset_info, formats, splits, voc
 from nets import nets_factory
@@ -109,6 +110,7 @@ def main():
     details = {'source': FLAGS.dataset_dir}
     if FLAGS.split_ratio:
         details.update(split_ratio=FLAGS.split_ratio, seed=FLAGS.seed)
+    files.make_output_folder(FLAGS.output_dir, 'output_dir')
 
     for split, split_readers in readers.items():
         bad_boxes = [] if FLAGS.skip_bad_boxes else None

@@ -8,6 +8,7 @@ import sys
 
 from tqdm import tqdm
 
+from common import files
 from common.log import log
 
 _file_log = logging.getLogger('ssd.file')   # lines for the log file only
@@ -72,7 +73,10 @@ class _ConsoleHandler(logging.StreamHandler):
 
 
 class _LogFileHandler(logging.FileHandler):
-    """Appends log lines to a file; a full disk does not end the program."""
+    """Appends log lines to a file, not through a link; a full disk does not end the program."""
+
+    def _open(self):
+        return files.open_output(self.baseFilename, self.mode, encoding=self.encoding)
 
     def handleError(self, record):
         """Ignore the error: writing the next checkpoint reports a full disk."""

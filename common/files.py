@@ -1,7 +1,9 @@
-"""Atomic writes of small files, and JSON."""
+"""Atomic writes of small files, JSON, and files that are safe to open."""
 import contextlib
+import errno
 import json
 import os
+import stat
 
 from common.errors import UserError
 from common.log import log
@@ -13,11 +15,15 @@ def partial_path(path):
     return f'{stem}.partial{extension}'
 
 
-def make_output_folder(path, flag_name):
+def make_output_folder(path, flag_name=''):
     """Create a folder to write to, and its parents. Call this before any long computation.
 
+    Args:
+        path: the folder.
+        flag_name: name of the flag that chooses the folder, for the error; '' if there is none.
+
     Raises:
-        UserError: If the folder cannot be created or is not writable. The message names the flag.
+        UserError: If the folder cannot be created or is not writable.
     """
     try:
         os.makedirs(path, exist_ok=True)
@@ -25,7 +31,51 @@ def make_output_folder(path, flag_name):
     except OSError as error:
         problem = error.strerror
     if problem:
-        raise UserError(f'cannot write to {path} ({problem}). Choose another --{flag_name}')
+        remedy = f'Choose another --{flag_name}' if flag_name else 'Make it writable'
+        raise UserError(f'cannot write to {path} ({problem}). {remedy}')
+
+
+def open_output(path, mode, **options):
+    """Open a file to write or append, as `open` does, but not through a symbolic link.
+
+    Raises:
+        OSError: If the path is a link, or is not a regular file.
+    """
+    def opener(name, flags):
+        if os.path.islink(name):
+            raise OSError(errno.ELOOP, 'is a symbolic link, which is not followed. Remove it', name)
+        return _open_regular(name, flags | os.O_NOFOLLOW)
+    return open(path, mode, opener=opener, **options)
+
+
+def _open_regular(path, flags):
+    """Open a regular file for `open`. Named pipes and devices, which may never end, are errors."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)   # does not wait for a pipe's writer
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, 'not a regular file', path)
+
+
+def read_text(path, max_bytes=-1):
+    """Return the content of a UTF-8 file as text mode does, without the mark of Windows editors.
+
+    Args:
+        path: a regular file.
+        max_bytes: size above which the file is not read; -1 for any size.
+
+    Raises:
+        OSError: If the file cannot be read, is not a regular file, or is larger than `max_bytes`.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
+    with open(path, 'rb', opener=_open_regular) as file:
+        content = file.read(max_bytes + 1 if max_bytes >= 0 else -1)
+    if 0 <= max_bytes < len(content):
+        raise OSError(errno.EFBIG, f'more than {max_bytes} bytes', path)
+    return content.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
 
 
 @contextlib.contextmanager
@@ -50,7 +100,9 @@ def write_atomically(path, content):
     temporary = f'{path}.{os.getpid()}.partial'
     data = content if isinstance(content, bytes) else content.encode()
     try:
-        with add_path_to_errors(path), open(temporary, 'wb') as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)   # of a killed process, or a link to another file
+        with add_path_to_errors(path), open(temporary, 'xb') as file:
             file.write(data)
         os.replace(temporary, path)
     finally:
@@ -105,7 +157,6 @@ def read_json(path, advice):
     if not os.path.exists(path):
         return None
     try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
+        return json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:   # RecursionError: nested too deeply
         raise UserError(f'{path} cannot be read ({error}). {advice}') from error

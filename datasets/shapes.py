@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from common.files import open_output, write_atomically
+
 CLASSES = ('circle', 'cross', 'square', 'triangle')
 SPLITS = {'train': 600, 'test': 150}   # split -> number of images
 _SUPERSAMPLING = 3        # shapes are drawn at this scale and shrunk, for smooth edges
@@ -105,12 +107,13 @@ def write_dataset(folder, seed=0, splits=None):
         for identifier in identifiers:
             pixels, shapes = draw_image(rng)
             image_path = os.path.join(folder, 'JPEGImages', f'{identifier}.jpg')
-            Image.fromarray(pixels).save(image_path, quality=88)
-            _write_text(os.path.join(folder, 'Annotations', f'{identifier}.xml'),
-                        _xml(f'{identifier}.jpg', pixels.shape, shapes))
+            with open_output(image_path, 'wb') as file:
+                Image.fromarray(pixels).save(file, 'JPEG', quality=88)
+            write_atomically(os.path.join(folder, 'Annotations', f'{identifier}.xml'),
+                             _xml(f'{identifier}.jpg', pixels.shape, shapes))
         # Written last: a split with a list is complete.
-        _write_text(os.path.join(folder, 'ImageSets/Main', f'{split}.txt'),
-                    '\n'.join(identifiers) + '\n')
+        write_atomically(os.path.join(folder, 'ImageSets/Main', f'{split}.txt'),
+                         '\n'.join(identifiers) + '\n')
 
 
 def _mask(name, side, height, width, left, top):
@@ -139,11 +142,6 @@ def _xml(filename, shape, shapes):
                      f'<truncated>{int(truncated)}</truncated><bndbox><xmin>{xmin}</xmin>'
                      f'<ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object>')
     return '\n'.join([*lines, '</annotation>', ''])
-
-
-def _write_text(path, text):
-    with open(path, 'w', encoding='utf-8') as file:
-        file.write(text)
 
 
 if __name__ == '__main__':

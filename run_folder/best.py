@@ -6,7 +6,8 @@ import shutil
 
 import tensorflow.compat.v1 as tf
 
-from common.files import read_json, write_json
+from common.errors import UserError
+from common.files import make_output_folder, read_json, write_json
 from run_folder import run_config, run_lock, saved_checkpoints
 
 _BEST_FOLDER, _BEST_FILE = 'best', 'best.json'
@@ -53,11 +54,16 @@ class BestCheckpoint:
             The prefix of the candidate; None if the checkpoint has already been deleted.
 
         Raises:
-            UserError: If another process keeps the best checkpoint here.
+            UserError: If another process keeps the best checkpoint here, or the folder is a
+                symbolic link or not writable.
         """
         if not self._lock:
+            if os.path.islink(self.folder):   # other checkpoints there would be deleted
+                raise UserError(f'{self.folder} is a symbolic link, which is not followed. '
+                                f'Remove it')
+            make_output_folder(self.folder)
             self._lock = run_lock.acquire(self.folder, 'evaluation with --watch', 'Wait for it')
-        shutil.rmtree(self._candidate_folder, ignore_errors=True)
+        self._remove_candidate()
         os.makedirs(self._candidate_folder)
         config_path = os.path.join(os.path.dirname(prefix), run_config.CONFIG_FILE)
         paths = [*glob.glob(f'{glob.escape(prefix)}.*'), *glob.glob(glob.escape(config_path))]
@@ -98,8 +104,13 @@ class BestCheckpoint:
     def close(self):
         """Remove the candidate and release the lock of the folder."""
         if self._lock:
-            shutil.rmtree(self._candidate_folder, ignore_errors=True)
+            self._remove_candidate()
             self._lock.close()
+
+    def _remove_candidate(self):
+        if os.path.islink(self._candidate_folder):   # rmtree does not remove links
+            os.remove(self._candidate_folder)
+        shutil.rmtree(self._candidate_folder, ignore_errors=True)
 
 
 def _link_or_copy(source, target):

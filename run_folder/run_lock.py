@@ -1,10 +1,16 @@
-"""The lock of a run folder: one training per `train_dir`."""
+"""The lock of a run folder: one training per `train_dir`.
+
+Both the file `.lock` and the folder are locked: the file may be deleted, and some file systems
+cannot lock folders.
+"""
 import contextlib
 import fcntl
+import io
 import os
 import time
 
 from common.errors import UserError
+from common.files import open_output
 
 _LOCK_FILE = '.lock'
 _RETRY_SECS = (.05, .1, .2)   # longer in sum than `is_locked` holds its shared lock
@@ -25,8 +31,9 @@ def acquire(folder, activity='training', advice='Wait for it, or choose another 
         UserError: If another process holds the lock.
     """
     os.makedirs(folder, exist_ok=True)
-    file = open(os.path.join(folder, _LOCK_FILE), 'a+')   # noqa: SIM115 - stays open for the whole run
-    if not _try_lock(file):
+    file = _LockFile(open_output(os.path.join(folder, _LOCK_FILE), 'ab+'))
+    file.folder = os.open(folder, os.O_RDONLY)
+    if not (_try_lock(file) and _try_lock_folder(file.folder)):
         file.seek(0)
         process = file.read().strip() or 'unknown'
         raise UserError(f'{folder} is in use by another {activity} (process {process}). {advice}')
@@ -34,6 +41,17 @@ def acquire(folder, activity='training', advice='Wait for it, or choose another 
     file.write(f'{os.getpid()}\n')
     file.flush()
     return file
+
+
+class _LockFile(io.TextIOWrapper):
+    """The open lock file, and the descriptor of its folder: closing the file closes both."""
+    folder = None
+
+    def close(self):
+        super().close()
+        if self.folder is not None:
+            os.close(self.folder)
+            self.folder = None
 
 
 def _try_lock(file):
@@ -47,14 +65,31 @@ def _try_lock(file):
     return False
 
 
+def _try_lock_folder(descriptor):
+    """Lock an open folder, so that deleting the lock file does not let a second run in.
+
+    Returns:
+        False if another process holds the lock. True also on file systems that lock files only,
+        such as NFS.
+    """
+    try:
+        return _try_lock(descriptor)
+    except OSError:
+        return True
+
+
 def is_locked(folder):
     """Return whether a running process holds the lock of the folder."""
-    try:
-        with open(os.path.join(folder, _LOCK_FILE)) as file:
+    for path in (os.path.join(folder, _LOCK_FILE), folder):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except FileNotFoundError:
+            continue
+        try:
             # Released at once; `acquire` retries in the meantime.
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
     return False

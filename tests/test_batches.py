@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image
 
 from visualization import batches
@@ -22,6 +23,17 @@ def test_a_batch_is_written_as_images_and_arrays(tmp_path):
     arrays = np.load(out / 'batch.npz')
     np.testing.assert_array_equal(arrays['boxes'], batch['boxes'])
     assert arrays['filename'].tolist() == [b'cats/a.jpg', b'']
+
+
+@pytest.mark.parametrize('name', ['batch.npz', '000_a.png'])
+def test_links_are_not_followed(tmp_path, name):
+    (tmp_path / 'other').write_text('content')
+    (tmp_path / name).symlink_to(tmp_path / 'other')
+    batch = {'image': np.zeros([1, 9, 9, 3], np.uint8), 'filename': np.array([b'a.jpg'], object),
+             'boxes': np.zeros([1, 0, 4]), 'labels': np.zeros([1, 0], int)}
+    with pytest.raises(OSError, match='is a symbolic link'):
+        batches.write_batch(str(tmp_path), batch, CLASSES)
+    assert (tmp_path / 'other').read_text() == 'content'
 
 
 def test_an_example_is_enlarged_and_drawn_with_its_class_names():

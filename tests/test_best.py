@@ -97,3 +97,21 @@ def test_one_process_at_a_time(train_dir, open_best):
     message = 'best is in use by another evaluation with --watch .process .*. Wait for it'
     with pytest.raises(UserError, match=message):
         other.stage(str(train_dir / 'model.ckpt-20'))
+
+
+def test_links_are_not_followed(tmp_path, train_dir, open_best):
+    other = write_checkpoints(tmp_path / 'other', 5)
+    (train_dir / 'best').symlink_to(other)
+    with pytest.raises(UserError, match='best is a symbolic link, which is not followed. Remove'):
+        open_best().stage(str(train_dir / 'model.ckpt-10'))
+    (train_dir / 'best').unlink()
+    (train_dir / 'best').mkdir()
+    (train_dir / 'best/.candidate').symlink_to(other)
+    assert add(open_best(), train_dir, 10, .5)
+    assert len(list(other.iterdir())) == 5   # a checkpoint, its list and config.json
+
+
+def test_a_folder_that_cannot_be_created_is_reported(train_dir, open_best):
+    (train_dir / 'best').write_text('')
+    with pytest.raises(UserError, match='cannot write to .*best .File exists.. Make it writable'):
+        open_best().stage(str(train_dir / 'model.ckpt-10'))

@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import resource
 import struct
 import subprocess
 import sys
@@ -34,11 +35,25 @@ def test_print_error_without_a_log_file(capsys):
     assert capsys.readouterr().err == 'error: wrong\n'
 
 
-def test_log_file_on_a_full_disk_raises_nothing(capsys):
+def test_log_file_on_a_full_disk_raises_nothing(capsys, tmp_path):
     console.set_up()
-    console.log_to_file('/dev/full')
-    console.log.info('step 7')
+    console.log_to_file(str(tmp_path / 'train.log'))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))   # writing fails: a full disk
+    try:
+        console.log.info('step 7')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert capsys.readouterr() == ('step 7\n', '')
+    assert 'step 7' not in (tmp_path / 'train.log').read_text()
+
+
+def test_a_link_in_place_of_the_log_file_is_not_followed(tmp_path):
+    (tmp_path / 'other').write_text('content')
+    (tmp_path / 'train.log').symlink_to(tmp_path / 'other')
+    with pytest.raises(OSError, match='is a symbolic link, which is not followed'):
+        console.log_to_file(str(tmp_path / 'train.log'))
+    assert (tmp_path / 'other').read_text() == 'content'
 
 
 def test_closed_pipe_does_not_end_the_program():

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -90,3 +91,53 @@ def test_make_output_folder(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='^cannot write to .*a .not writable.. '
                                         'Choose another --output_dir'):
         files.make_output_folder(str(tmp_path / 'a'), 'output_dir')
+
+
+def test_make_output_folder_without_a_flag(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file .File exists.. Make it writable$'):
+        files.make_output_folder(str(tmp_path / 'file'))
+
+
+@pytest.mark.parametrize('mode', ['wb', 'a+'])
+def test_outputs_do_not_follow_links(tmp_path, mode):
+    (tmp_path / 'other').write_text('content')
+    (tmp_path / 'link').symlink_to(tmp_path / 'other')
+    with pytest.raises(OSError, match='link') as caught:
+        files.open_output(tmp_path / 'link', mode)
+    assert caught.value.strerror == 'is a symbolic link, which is not followed. Remove it'
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(OSError, match='pipe'):
+        files.open_output(tmp_path / 'pipe', mode)
+    with files.open_output(tmp_path / 'new', mode):
+        assert (tmp_path / 'new').exists()
+    assert (tmp_path / 'other').read_text() == 'content'
+
+
+def test_write_atomically_does_not_follow_links(tmp_path):
+    (tmp_path / 'other').write_text('content')
+    for name in ('x', f'x.{os.getpid()}.partial'):
+        (tmp_path / name).symlink_to(tmp_path / 'other')
+    files.write_atomically(tmp_path / 'x', 'new')
+    assert (tmp_path / 'other').read_text() == 'content'
+    assert (tmp_path / 'x').read_text() == 'new' and not (tmp_path / 'x').is_symlink()
+
+
+def test_read_text(tmp_path):
+    (tmp_path / 'x').write_bytes(b'\xef\xbb\xbfa\r\nb\rc')
+    assert files.read_text(tmp_path / 'x', 9) == 'a\nb\nc'
+    with pytest.raises(OSError, match='more than 8 bytes'):
+        files.read_text(tmp_path / 'x', 8)
+
+
+@pytest.mark.parametrize('name', ['pipe', '/dev/zero'])
+def test_only_regular_files_are_read(tmp_path, name):
+    os.mkfifo(tmp_path / 'pipe')   # opening it to read would wait for a writer
+    with pytest.raises(OSError, match='not a regular file'):
+        files.read_text(tmp_path / name)
+
+
+def test_read_json_that_is_nested_too_deeply(tmp_path):
+    (tmp_path / 'x').write_text('[' * 100000)
+    with pytest.raises(UserError, match='x cannot be read'):
+        files.read_json(tmp_path / 'x', '')

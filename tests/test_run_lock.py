@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import threading
 
@@ -34,3 +35,31 @@ def test_the_error_names_the_activity_and_the_advice(tmp_path):
     message = 'by another watch .*. Try again later'
     with run_lock.acquire(str(tmp_path), 'watch'), pytest.raises(UserError, match=message):
         run_lock.acquire(str(tmp_path), 'watch', 'Try again later')
+
+
+def test_deleting_the_lock_file_does_not_release_the_lock(tmp_path):
+    with run_lock.acquire(str(tmp_path)):
+        (tmp_path / '.lock').unlink()
+        assert run_lock.is_locked(str(tmp_path))
+        with pytest.raises(UserError, match='in use by another training .process unknown'):
+            run_lock.acquire(str(tmp_path))
+    assert not run_lock.is_locked(str(tmp_path))
+    run_lock.acquire(str(tmp_path)).close()
+
+
+def test_a_file_system_that_locks_files_only(tmp_path, monkeypatch):
+    def flock_files(file, operation, flock=fcntl.flock):
+        if isinstance(file, int):
+            raise OSError(errno.EBADF, 'Bad file descriptor')
+        flock(file, operation)
+    monkeypatch.setattr(run_lock.fcntl, 'flock', flock_files)
+    with run_lock.acquire(str(tmp_path)), pytest.raises(UserError, match='in use'):
+        run_lock.acquire(str(tmp_path))
+
+
+def test_a_link_in_place_of_the_lock_file_is_not_followed(tmp_path):
+    (tmp_path / 'other').write_text('content')
+    (tmp_path / '.lock').symlink_to(tmp_path / 'other')
+    with pytest.raises(OSError, match='is a symbolic link, which is not followed'):
+        run_lock.acquire(str(tmp_path))
+    assert (tmp_path / 'other').read_text() == 'content'

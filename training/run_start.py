@@ -6,6 +6,7 @@ import os
 import tensorflow.compat.v1 as tf
 
 from cli import console
+from common import files
 from common.log import log
 from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group
@@ -73,7 +74,8 @@ def lock_and_log(options, flags, params, dataset, group):
         other than the chief both do nothing.
 
     Raises:
-        UserError: If the processes differ, the train_dir is in use, or it holds another net.
+        UserError: If the processes differ, the train_dir is not writable or in use, or it holds
+            another net.
     """
     deployment = group.deployment
     hardware = model_deploy.describe_devices(tf.config.list_physical_devices('GPU'))
@@ -88,6 +90,7 @@ def lock_and_log(options, flags, params, dataset, group):
                  group.num_processes, hardware)
         console.log_errors_only()
         return contextlib.nullcontext(), lambda: None
+    files.make_output_folder(options.train_dir, 'train_dir')
     lock = run_lock.acquire(options.train_dir)
     console.log_to_file(os.path.join(options.train_dir, run_config.LOG_FILE))
     config = _config(options, flags, params, dataset, deployment)

@@ -4,6 +4,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from common.files import open_output
 from visualization.drawing import draw_detections
 
 _MIN_SIDE = 480        # pixels of images for TensorBoard, which shows them side by side
@@ -48,9 +49,11 @@ def write_batch(folder, batch, class_names):
     # Fixed-length strings instead of objects, so that the file loads without pickle.
     arrays = {name: values.astype('S') if values.dtype == object else values
               for name, values in batch.items()}
-    np.savez_compressed(os.path.join(folder, 'batch.npz'), **arrays)
+    with open_output(os.path.join(folder, 'batch.npz'), 'wb') as file:
+        np.savez_compressed(file, **arrays)
     examples = zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)
     for number, (pixels, boxes, labels, filename) in enumerate(examples):
         drawn = _draw(Image.fromarray(pixels), boxes, labels, class_names)
         name = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
-        drawn.save(os.path.join(folder, f'{number:03d}_{name}.png'))
+        with open_output(os.path.join(folder, f'{number:03d}_{name}.png'), 'wb') as file:
+            drawn.save(file, 'PNG')

@@ -130,9 +130,11 @@ class Writer:
         self._path, self._json_path = path, os.path.splitext(path)[0] + '.json'
         self._partial = files.partial_path(self._path)
         self._json_partial = files.partial_path(self._json_path)
-        self._json = open(self._json_partial, 'w', encoding='utf-8')   # noqa: SIM115 - see __exit__
+        self._json = files.open_output(self._json_partial, 'w', encoding='utf-8')   # see __exit__
         self._json.write(json.dumps(facts)[:-1] + ', "frames": [')
         codec = self._cv2.VideoWriter_fourcc(*_CODEC)
+        if os.path.islink(self._partial):
+            os.remove(self._partial)   # OpenCV would write to its target
         self._video = self._cv2.VideoWriter(self._partial, codec, fps, (width, height))
         if not self._video.isOpened():
             self._json.close()
