@@ -14,6 +14,7 @@ class Evaluation:
 
     Attributes:
         kept: dict of image index -> `ImageErrors`, of the images with `kept_indices`.
+        max_score: highest score of all detections; 0 without detections.
     """
 
     def __init__(self, class_names, min_iou=.5, min_score=.5, num_worst=0, kept_indices=(),
@@ -33,7 +34,7 @@ class Evaluation:
         self.coco = coco.CocoMetric(len(class_names) + 1)
         self.confusion = confusion.ConfusionMatrix(len(class_names) + 1, num_worst)
         self.kept = dict.fromkeys(kept_indices)
-        self.num_images = 0
+        self.num_images, self.max_score = 0, 0.
         self._metrics = (self.voc, self.coco, *extra_metrics)
 
     def add(self, image):
@@ -45,6 +46,7 @@ class Evaluation:
         if self.num_images in self.kept:
             self.kept[self.num_images] = errors
         self.num_images += 1
+        self.max_score = max(self.max_score, float(image.scores.max(initial=0.)))
 
     def has_ground_truth(self):
         """Return whether the images have any object that counts."""

@@ -2,6 +2,7 @@
 import difflib
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common.errors import UserError, op_error_message
@@ -114,7 +115,8 @@ def make_restore_fn(model, use_averages=True):
 
     Returns:
         restore(session, checkpoint=model.checkpoint). Other checkpoints must hold the same
-        variables. It raises UserError if the checkpoint cannot be read.
+        variables. It raises UserError if the checkpoint cannot be read or holds weights that are
+        not finite.
 
     Raises:
         UserError: If the checkpoint lacks a model variable, or has another shape for it.
@@ -127,9 +129,12 @@ def make_restore_fn(model, use_averages=True):
         use_average = use_averages and average_name in checkpoint_shapes
         checkpoint_name = average_name if use_average else name
         if checkpoint_shapes.get(checkpoint_name) != variable.shape.as_list():
+            is_detector = any('_box/' in name for name in checkpoint_shapes)
+            remedy = ('Correct --model_name, --anchor_preset and --labels_file' if is_detector else
+                      'It holds a backbone only: train from it with train_ssd_network.py first')
             raise UserError(f'{model.checkpoint} does not hold {name} of shape '
                             f'{variable.shape.as_list()}: it is not a checkpoint of '
-                            f'{model.params.name} with {len(model.class_names)} classes')
+                            f'{model.params.name} with {len(model.class_names)} classes. {remedy}')
         variables[checkpoint_name] = variable
     saver = tf.train.Saver(variables)
 
@@ -139,4 +144,10 @@ def make_restore_fn(model, use_averages=True):
         except tf.errors.OpError as error:
             raise UserError(f'the checkpoint {checkpoint} cannot be read '
                             f'({op_error_message(error)}). Use the previous one') from error
+        not_finite = [name for name, value in session.run(variables).items()
+                      if not np.isfinite(value).all()]
+        if not_finite:
+            raise UserError(f'{len(not_finite)} variables of the checkpoint {checkpoint} are not '
+                            f'finite, such as {not_finite[0]}: its training diverged. Use an '
+                            f'earlier checkpoint')
     return restore

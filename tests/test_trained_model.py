@@ -106,6 +106,34 @@ def test_restoring_another_number_of_classes_raises_a_user_error(folder):
         trained_model.make_restore_fn(make_model(str(folder / 'model.ckpt-5'), class_names))
 
 
+def test_restoring_only_a_backbone_raises_a_user_error(tmp_path):
+    model = make_model(str(tmp_path / 'backbone-0'))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable('MobilenetV1/Conv2d_0/weights', [3, 3, 3, 8]).load(
+            np.zeros([3, 3, 3, 8]), session)
+        tf.train.Saver().save(session, str(tmp_path / 'backbone'), global_step=0)
+    trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
+    with pytest.raises(UserError, match='with 2 classes. It holds a backbone only: train from it'):
+        trained_model.make_restore_fn(model)
+
+
+@pytest.mark.parametrize('value', [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_rejected(folder, tmp_path, value):
+    model = trained_model.resolve_model(str(folder))
+    trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
+    restore = trained_model.make_restore_fn(model, use_averages=False)
+    variable = next(v for v in tf.model_variables() if v.op.name.endswith('Conv2d_3_pointwise/'
+                                                                          'BatchNorm/beta'))
+    with tf.Session() as session:
+        restore(session)
+        variable.load([value] + [0.] * 31, session)
+        checkpoint = tf.train.Saver(tf.model_variables()).save(session, str(tmp_path / 'broken'))
+        message = (f'1 variables of the checkpoint {checkpoint} are not finite, such as '
+                   f'MobilenetV1/Conv2d_3_pointwise/BatchNorm/beta: its training diverged. Use an')
+        with pytest.raises(UserError, match=message):
+            restore(session, checkpoint)
+
+
 def restore_nano_net(tmp_path, *label_lists, **options):
     """Build and restore a net with three classes.
 
