@@ -1,11 +1,12 @@
 """Images for the calibration of integer nets, from records or image files."""
 import glob
 import os
+import re
 
 import numpy as np
 
 from common.errors import UserError
-from datasets import images, records, schema
+from datasets import dataset_info, images, records, schema
 
 
 def load_from_records(dataset_dir, split, max_images):
@@ -16,14 +17,23 @@ def load_from_records(dataset_dir, split, max_images):
     Raises:
         UserError: If the folder has no records of the split.
     """
-    pattern = f'*_{split}_*.tfrecord'
-    paths = sorted(glob.glob(os.path.join(glob.escape(dataset_dir), pattern)))
+    paths = [os.path.join(dataset_dir, name) for name in _list_shards(dataset_dir, split)]
     locations = [(path, offset) for path in paths for offset in records.index_records(path)[0]]
     if not locations:
-        raise UserError(f'{dataset_dir} has no records for the calibration in files named '
-                        f'{pattern}. Correct --calibration_dataset_dir or --calibration_split')
+        raise UserError(f'{dataset_dir} has no records of the split {split} for the calibration. '
+                        f'Correct --calibration_dataset_dir or --calibration_split')
     return [schema.parse_raw(records.read_record(path, offset)).encoded
             for path, offset in pick_evenly(locations, max_images)]
+
+
+def _list_shards(folder, split):
+    """Return the sorted file names of a split, from dataset.json or as converters name them."""
+    info = dataset_info.read_info(folder)
+    if info:
+        return sorted(info['splits'].get(split, {'shards': ()})['shards'])
+    pattern = re.compile(rf'.+_{re.escape(split)}_\d+(-of-\d+)?\.tfrecord')
+    names = map(os.path.basename, glob.glob(os.path.join(glob.escape(folder), '*.tfrecord')))
+    return sorted(filter(pattern.fullmatch, names))
 
 
 def load_from_files(paths, max_images):

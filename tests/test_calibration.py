@@ -2,7 +2,7 @@ import pytest
 from image_files import write_image
 
 from common.errors import UserError
-from datasets import images, records, schema
+from datasets import dataset_info, images, records, schema
 from datasets.annotation import Annotation
 from exporting import calibration
 
@@ -23,9 +23,20 @@ def test_images_from_all_shards(tmp_path):
         b'image 0', b'image 2', b'image 4']
 
 
+@pytest.mark.parametrize('has_info', [False, True])
+def test_a_split_whose_name_begins_like_another(tmp_path, has_info):
+    for split in ('train', 'train_small'):
+        with records.ShardWriter(str(tmp_path), 'pets', split, 1) as writer:
+            annotation = Annotation('a', split.encode(), 9, 8, [], [], [], [])
+            writer.write(0, schema.serialize(annotation, {'cat': 1}))
+        if has_info:
+            dataset_info.write_split(tmp_path, 'pets', ['cat'], split, writer.counts)
+    assert calibration.load_from_records(str(tmp_path), 'train', 9) == [b'train']
+    assert calibration.load_from_records(str(tmp_path), 'train_small', 9) == [b'train_small']
+
+
 def test_folder_without_records_fails(tmp_path):
-    with pytest.raises(UserError, match=r'has no records for the calibration in files named '
-                                        r'\*_val_\*.tfrecord'):
+    with pytest.raises(UserError, match='has no records of the split val for the calibration'):
         calibration.load_from_records(str(tmp_path), 'val', 3)
 
 
