@@ -17,6 +17,7 @@ from absl import flags  # noqa: E402
 
 from cli import app  # noqa: E402
 from cli.flag_help import flag_group  # noqa: E402
+from common import files  # noqa: E402
 from common.errors import UserError  # noqa: E402
 from common.log import log  # noqa: E402
 from datasets import dataset_info  # noqa: E402
@@ -117,7 +118,9 @@ def check_class_names(source, class_names, num_classes):
 def log_usage(is_incomplete, model, num_classes):
     """Log how the new checkpoint can be used."""
     if is_incomplete:
-        log.info('to train from it, pass --checkpoint_path=%s', FLAGS.output_dir)
+        log.info('%s: it cannot detect objects before it is trained; pass --checkpoint_path=%s to '
+                 'train_ssd_network.py',
+                 'an incomplete detector' if num_classes else 'backbone only', FLAGS.output_dir)
     elif all(model.values()):
         log.info('a complete detector: pass --checkpoint_path=%s to train, evaluate or predict',
                  FLAGS.output_dir)
@@ -142,11 +145,11 @@ def main():
     plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
     restoring.check_plan(plan, params.name, FLAGS.ignore_missing_vars)
-    report.log_restore_table(plan)
+    report.log_restore_table(plan, 'importing', 'left out')
 
     restore = restoring.make_init_fn(plan)
     saver = CheckpointSaver(var_list=[v for v in variables if v.op.name in plan.values])
-    os.makedirs(FLAGS.output_dir, exist_ok=True)
+    files.make_output_folder(FLAGS.output_dir, 'output_dir')
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         restore(session)

@@ -14,10 +14,16 @@ _SLOT_SUFFIXES = tuple(
 _MAX_LAYERS, _MAX_SHAPES = 6, 2   # names in a row of the table
 
 
-def log_restore_table(plan):
-    """Log a table of a `RestorePlan`: one row of counts and layer names for each outcome."""
+def log_restore_table(plan, heading='starting from', not_restored='initial values'):
+    """Log a table of a `RestorePlan`: one row of counts and layer names for each outcome.
+
+    Args:
+        plan: a `RestorePlan`.
+        heading: text before the path of the source.
+        not_restored: what becomes of the variables that are not restored.
+    """
     title = f' ({plan.weight_format.title})' if plan.weight_format else ''
-    log.info('starting from %s%s', plan.source.path, title)
+    log.info('%s %s%s', heading, plan.source.path, title)
     log.info('  %-36s  variables  parameters', '')
     _log_row('restored', [value.shape for value in plan.values.values()])
     for reason, entries in plan.not_restored.items():
@@ -29,7 +35,7 @@ def log_restore_table(plan):
                 _MAX_SHAPES)
         else:
             text = _layer_names(variable.op.name for variable, _ in entries)
-        _log_row(f'initial values: {reason}', shapes, text)
+        _log_row(f'{not_restored}: {reason}', shapes, text)
     # Slots, averages and scalars (the global step, powers of Adam's betas) are not weights.
     unused = {name: shape for name, shape in sorted(plan.source.shapes.items())
               if shape and name not in plan.source_names.values()

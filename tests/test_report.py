@@ -41,6 +41,16 @@ def test_the_table_lists_each_outcome_without_slots_averages_and_step(caplog):
         'in the checkpoint, not used 1 3 fc8']
 
 
+def test_the_table_of_an_import_says_what_is_left_out(caplog):
+    plan = make_plan({'net/conv1/weights': [1, 2]}, net__conv1__weights=[2],
+                     net__block9__weights=[2, 5], net__last__weights=[1])
+    with caplog.at_level(logging.INFO, 'ssd'):
+        report.log_restore_table(plan, 'importing', 'left out')
+    assert caplog.messages[0] == 'importing the_file'
+    assert caplog.messages[3].split() == ['left', 'out:', 'not', 'in', 'the',
+                                          'checkpoint', '1', '10', 'block9']
+
+
 def test_restored_class_layers_without_a_configuration_are_pointed_out(caplog):
     plan = make_plan({'net/a_box/conv_cls/weights': [1, 2]},
                      net__a_box__conv_cls__weights=[2], net__last__weights=[1])
