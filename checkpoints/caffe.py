@@ -1,4 +1,6 @@
 """Read the weights of a Caffe model without Caffe: the fields of caffe.proto that hold weights."""
+import math
+
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
@@ -77,11 +79,8 @@ def _to_array(blob, path, layer_name):
         shape = list(blob.shape[0].dim)
     else:   # the format before 2014
         shape = [blob.num, blob.channels, blob.height, blob.width]
-    if blob.double_data:
-        values = np.frombuffer(blob.double_data, '<f8').astype(np.float32)
-    else:
-        values = np.frombuffer(blob.data, '<f4')
-    if values.size != np.prod(shape):
-        raise UserError(f'{path}: layer {layer_name} has {values.size} weights for the shape '
-                        f'{shape}. Download the file again')
-    return values.reshape(shape)
+    data, dtype = (blob.double_data, '<f8') if blob.double_data else (blob.data, '<f4')
+    if min(shape, default=0) < 0 or len(data) != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise UserError(f'{path}: layer {layer_name} has {len(data)} bytes of weights for the '
+                        f'shape {shape}. Download the file again')
+    return np.frombuffer(data, dtype).astype(np.float32, copy=False).reshape(shape)

@@ -1,11 +1,13 @@
 """The files beside the shards: `labels.txt` (`id:name`, as in tf-slim) and `dataset.json`."""
 import os
+import re
 
 from common.errors import UserError
-from common.files import read_json, write_atomically, write_json
+from common.files import read_json, read_text, write_atomically, write_json
 
 LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
 BACKGROUND = 'background'   # the name of label 0
+_MAX_LABELS_BYTES = 1 << 24
 
 
 def write_labels(folder, class_names):
@@ -20,17 +22,19 @@ def read_labels(path):
     The lines are `id:name`, or names only, in the order of their labels. A background is ignored.
 
     Raises:
-        UserError: If the file cannot be read or has no names, duplicates or gaps in the labels.
+        UserError: If the file cannot be read, is not a regular file of at most 16 MiB, or has no
+            names, duplicates or gaps in the labels.
     """
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            lines = [line.strip() for line in file if line.strip()]
+        lines = map(str.strip, read_text(path, _MAX_LABELS_BYTES).split('\n'))
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
+    lines = list(filter(None, lines))
     parts = [line.partition(':') for line in lines]
-    if lines and all(label.isdigit() and separator for label, separator, _ in parts):
+    if lines and all(re.fullmatch(r'[0-9]{1,9}', label) and separator
+                     for label, separator, _ in parts):
         by_label = {int(label): name.strip() for label, _, name in parts}
         by_label.pop(0, None)
         if sorted(by_label) != list(range(1, len(by_label) + 1)):

@@ -4,6 +4,7 @@ import os
 import re
 
 from common.errors import UserError
+from common.files import read_text
 
 
 def _chained(*sizes):
@@ -32,6 +33,7 @@ _SIZES = {
 }
 NAMES = ('voc', 'coco')
 _MAX_SIZE, _MAX_RATIO = 10_000, 100   # pixels, and width / height: larger values are mistakes
+_MAX_FILE_BYTES = 1 << 24
 _SIZES_PATTERN = r'\s*\d[-+\d.,:/einf\s]*'   # text that is meant as sizes, not as a name
 _SIZES_EXAMPLE = '30,60 60,111 111,162 162,213 213,264 264,315'
 
@@ -59,8 +61,8 @@ def canonical_text(preset):
     if os.path.exists(preset):
         source = preset
         try:
-            with open(preset, encoding='utf-8-sig') as file:   # Windows editors add a BOM
-                text = ' '.join(line.partition('#')[0] for line in file)
+            lines = read_text(preset, _MAX_FILE_BYTES).split('\n')
+            text = ' '.join(line.partition('#')[0] for line in lines)
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(
                 f'{preset} is not a readable text file of anchor sizes ({error})') from error
@@ -88,7 +90,7 @@ def _parse(word, source):
     size_text, colon, ratio_text = word.partition(':')
     try:
         sizes = [float(size) for size in size_text.split(',')]
-        ratios = list(map(fractions.Fraction, ratio_text.split(','))) if ratio_text else []
+        ratios = list(map(_parse_ratio, ratio_text.split(','))) if ratio_text else []
     except (ValueError, ZeroDivisionError):
         sizes, ratios = [], []
     # Sizes below a pixel are a mistake, such as fractions of the image.
@@ -98,6 +100,13 @@ def _parse(word, source):
             f"{source}: '{word}' is not a valid entry. Write s or s,s' in pixels of the net's "
             'input, optionally followed by a colon and aspect ratios: 30,60 or 30,60:2,1/2')
     return sizes, ratios if colon else None
+
+
+def _parse_ratio(text):
+    """Return an aspect ratio as a fraction; raise ValueError or ZeroDivisionError if invalid."""
+    if 'e' in text.lower():   # a fraction holds all digits of 1e999999999
+        raise ValueError(text)
+    return fractions.Fraction(text)
 
 
 def _format(sizes, ratios):

@@ -55,7 +55,8 @@ def test_canonical_text_does_not_depend_on_the_number_format():
 
 @pytest.mark.parametrize('word', [
     '0.1,0.2', '30,60,90', '-30', '30,', '30,x', 'x', '30:0', '30:1/0', '30:-2', '30:x', '30:2,,3',
-    'inf', 'nan', '1e400', '10001', '30,1e308', '30:1e-400', '30:101', '30:1e400'])
+    'inf', 'nan', '1e400', '10001', '30,1e308', '30:1e-400', '30:101', '30:1e400',
+    '30:1e999999999', '30:2E0'])
 def test_invalid_entries_are_rejected(word, tmp_path):
     (tmp_path / 'sizes').write_text(f'30,60 {word}')
     with pytest.raises(UserError, match='sizes: .* is not a valid entry'):
@@ -86,3 +87,11 @@ def test_unknown_names_list_the_choices(name):
 def test_folder_instead_of_a_file_is_rejected(tmp_path):
     with pytest.raises(UserError, match='is not a readable text file of anchor sizes'):
         anchor_presets.canonical_text(str(tmp_path))
+
+
+def test_files_must_be_regular_and_small(tmp_path):
+    with pytest.raises(UserError, match='/dev/zero is not a readable text .*not a regular file'):
+        anchor_presets.canonical_text('/dev/zero')
+    (tmp_path / 'sizes').write_bytes(b' ' * ((1 << 24) + 1))
+    with pytest.raises(UserError, match='more than 16777216 bytes'):
+        anchor_presets.canonical_text(str(tmp_path / 'sizes'))

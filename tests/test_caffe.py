@@ -34,5 +34,25 @@ def test_a_blob_with_the_wrong_number_of_values_is_rejected(tmp_path):
     content = caffe_writer.net({'a': [np.zeros(3)]})
     content = content.replace(b'\n\x01\x03', b'\n\x01\x04')   # dim: 3 -> 4
     (tmp_path / 'net.caffemodel').write_bytes(content)
-    with pytest.raises(UserError, match=r'layer a has 3 weights for the shape \[4\]'):
+    with pytest.raises(UserError, match=r'layer a has 12 bytes of weights for the shape \[4\]'):
         caffe.read_weights(str(tmp_path / 'net.caffemodel'))
+
+
+def write_blob(path, dims, **data):
+    """Write a model of one layer with a blob of this shape and data (bytes)."""
+    net = caffe._net_parameter_class()()
+    blob = net.layer.add(name='conv').blobs.add(**data)
+    blob.shape.add(dim=dims)
+    path.write_bytes(net.SerializeToString())
+    return str(path)
+
+
+@pytest.mark.parametrize('dims, data, message', [
+    ([3], {'data': bytes(13)}, r'has 13 bytes of weights for the shape \[3\]'),
+    ([3], {'double_data': bytes(23)}, r'has 23 bytes of weights for the shape \[3\]'),
+    ([-1, -3], {'data': bytes(12)}, r'has 12 bytes of weights for the shape \[-1, -3\]'),
+    # In 64 bits, the product of these dimensions is 0.
+    ([1 << 40, 1 << 40], {}, r'has 0 bytes of weights for the shape \[1099511627776, ')])
+def test_declared_shapes_are_checked(tmp_path, dims, data, message):
+    with pytest.raises(UserError, match=message):
+        caffe.read_weights(write_blob(tmp_path / 'net.caffemodel', dims, **data))

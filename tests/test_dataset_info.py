@@ -19,7 +19,8 @@ def test_variants_of_labels_files(tmp_path, text):
 
 @pytest.mark.parametrize('text, message', [
     ('', 'has no class names'), ('1:cat\n3:dog\n', r'the labels \[1, 3\] have gaps'),
-    ('cat\ncat\n', 'duplicate class names: cat')])
+    ('cat\ncat\n', 'duplicate class names: cat'),
+    ('a' * (1 << 24) + '\n', 'cannot be read .more than 16777216 bytes')])
 def test_invalid_labels(tmp_path, text, message):
     (tmp_path / 'classes.txt').write_text(text)
     with pytest.raises(UserError, match=message):
@@ -32,6 +33,14 @@ def test_unreadable_labels(tmp_path):
         dataset_info.read_labels(tmp_path / 'latin')
     with pytest.raises(UserError, match='cannot be read'):
         dataset_info.read_labels(tmp_path / 'gone')
+    with pytest.raises(UserError, match='/dev/zero cannot be read .not a regular file'):
+        dataset_info.read_labels('/dev/zero')
+
+
+def test_only_decimal_labels_are_numbers(tmp_path):
+    """'²' is a digit, but int() does not accept it."""
+    (tmp_path / 'classes.txt').write_text('²:cat\n', encoding='utf-8')
+    assert dataset_info.read_labels(tmp_path / 'classes.txt') == ['²:cat']
 
 
 def test_splits_are_added_to_one_file(tmp_path):

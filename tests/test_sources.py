@@ -1,5 +1,9 @@
+import io
+import os
 import sys
+import tarfile
 import types
+import zipfile
 
 import caffe_writer
 import numpy as np
@@ -55,21 +59,27 @@ def test_the_error_without_pytorch_names_two_remedies(tmp_path, monkeypatch):
         sources.open_source(str(tmp_path / 'w.pth'))
 
 
+class Tensor(np.ndarray):
+    """Stand-in for a tensor of PyTorch, which is too large to install for a test."""
+
+    def detach(self):
+        return self
+
+    def numel(self):
+        return self.size
+
+    def float(self):
+        return self.astype(np.float32)
+
+    def numpy(self):
+        return np.asarray(self)
+
+
 @pytest.mark.parametrize('wrap', [
     lambda weights: weights,
     lambda weights: {'state_dict': weights, 'epoch': 3},
     lambda weights: {'model': weights}])
 def test_pytorch_state_dicts_and_their_wrappers(tmp_path, monkeypatch, wrap):
-    """Use a stand-in for PyTorch, which is too large to install for a test."""
-    class Tensor(np.ndarray):
-        def detach(self):
-            return self
-
-        def float(self):
-            return self.astype(np.float32)
-
-        def numpy(self):
-            return np.asarray(self)
     weights = {'module.features.0.weight': np.ones((2, 3)).view(Tensor), 'note': 'text'}
     load_arguments = {}
 
@@ -88,6 +98,37 @@ def test_a_file_written_by_pytorch(tmp_path):
     torch.save({'features.0.weight': torch.ones(2, 3).half()}, tmp_path / 'w.pth')
     source = sources.open_source(str(tmp_path / 'w.pth'))
     np.testing.assert_array_equal(source.read('features.0.weight'), np.ones((2, 3)))
+
+
+def test_a_tensor_that_repeats_values_without_storing_them_is_rejected(tmp_path, monkeypatch):
+    weights = {'a': np.broadcast_to(np.float32(1), [1 << 20, 1 << 10]).view(Tensor)}
+    torch = types.SimpleNamespace(Tensor=Tensor, load=lambda *_, **__: weights)
+    monkeypatch.setitem(sys.modules, 'torch', torch)
+    (tmp_path / 'w.pth').write_bytes(b'12345')
+    message = 'declares 4,294,967,296 bytes of weights, but has only 5 bytes'
+    with pytest.raises(UserError, match=message):
+        sources.open_source(str(tmp_path / 'w.pth'))
+
+
+def test_pytorch_files_that_may_hold_code_are_rejected_before_pytorch_reads_them(
+        tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', types.SimpleNamespace())
+    tarfile.open(tmp_path / 'w.pth', 'w').close()
+    with pytest.raises(UserError, match='has the tar format of the first versions of PyTorch'):
+        sources.open_source(str(tmp_path / 'w.pth'))
+
+
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_no_code_of_a_pytorch_file_is_run(tmp_path, is_zip):
+    torch = pytest.importorskip('torch', reason='PyTorch is optional and not installed')
+
+    class MakeFolder:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'made by the file'),)
+    torch.save({'a': MakeFolder()}, tmp_path / 'w.pth', _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(UserError, match='holds no plain weights that PyTorch can read'):
+        sources.open_source(str(tmp_path / 'w.pth'))
+    assert os.listdir(tmp_path) == ['w.pth']
 
 
 @pytest.mark.parametrize('name, content, message', [
@@ -128,6 +169,61 @@ def test_an_encrypted_npz_file_is_rejected(tmp_path):
     content[content.index(b'PK\x01\x02') + 8] |= 1   # and of the central directory
     (tmp_path / 'w.npz').write_bytes(bytes(content))
     with pytest.raises(UserError, match='not a complete .npz file of arrays .*encrypted'):
+        sources.open_source(str(tmp_path / 'w.npz'))
+
+
+def write_npz(path, content, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, 'w', compression) as archive:
+        archive.writestr('a.npy', content)
+    return str(path)
+
+
+def array_file(shape, num_bytes):
+    """Return the content of an .npy file with this shape of uint8 in its header."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {'descr': '|u1', 'fortran_order': False, 'shape': shape})
+    return header.getvalue() + bytes(num_bytes)
+
+
+@pytest.mark.parametrize('content', [
+    array_file((10 ** 12,), 5), array_file((-1, -5), 5), array_file((2 ** 32, 2 ** 32), 0),
+    array_file((5,), 6), b'text', b''])
+def test_npz_arrays_have_the_size_that_their_header_declares(tmp_path, content):
+    assert sources.open_source(
+        write_npz(tmp_path / 'w.npz', array_file((5,), 5))).shapes == {'a': [5]}
+    with pytest.raises(UserError, match='is not a complete .npz file of arrays'):
+        sources.open_source(write_npz(tmp_path / 'w.npz', content))
+
+
+def test_npz_files_that_expand_are_rejected(tmp_path, monkeypatch):
+    """10,128 bytes are compressed to about 200."""
+    path = write_npz(tmp_path / 'w.npz', array_file((10000,), 10000), zipfile.ZIP_DEFLATED)
+    assert sources.open_source(path).shapes == {'a': [10000]}
+    monkeypatch.setattr(sources, '_MIN_MEMORY_LIMIT', 0)
+    with pytest.raises(UserError, match='declares 10,128 bytes of weights, but has only 2'):
+        sources.open_source(path)
+    write_npz(path, array_file((5,), 5), zipfile.ZIP_LZMA)
+    with pytest.raises(UserError, match='is compressed with an unsupported method'):
+        sources.open_source(path)
+
+
+@pytest.mark.parametrize('extension', ['npz', 'pth', 'caffemodel'])
+def test_pipes_and_devices_are_not_read(tmp_path, extension):
+    os.mkfifo(tmp_path / f'pipe.{extension}')   # opening it would wait for a writer
+    (tmp_path / f'device.{extension}').symlink_to('/dev/zero')
+    for name in ('pipe', 'device'):
+        with pytest.raises(UserError, match='is not a regular file. Copy its content to a file'):
+            sources.open_source(str(tmp_path / f'{name}.{extension}'))
+
+
+def test_any_error_of_a_parser_is_one_line(tmp_path, monkeypatch):
+    def read(_):
+        raise MemoryError('too large\nfor this machine')
+    (tmp_path / 'w.npz').write_bytes(b'')
+    monkeypatch.setitem(sources._READERS, '.npz', read)
+    monkeypatch.setitem(sources._TITLES, read, 'file')
+    with pytest.raises(UserError, match=r'w.npz is not a complete file \(too large\). Download'):
         sources.open_source(str(tmp_path / 'w.npz'))
 
 
