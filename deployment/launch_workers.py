@@ -1,12 +1,16 @@
 """Train with N processes on this machine, and restart all of them if one is lost.
 
-  bash scripts/launch_workers.sh N [--max_restarts=3] [--first_port=2222] TRAINING_FLAGS
+  bash scripts/launch_workers.sh N [--max_restarts=3] [--first_port=2222] [--isolate_network=1]
+    TRAINING_FLAGS
 
-TRAINING_FLAGS are those of train_ssd_network.py. The output of worker 0 is shown as it is; lines of
-the other workers begin with [number]. Exit code 2 of a worker (invalid flags or data) ends the
-training. Ctrl-C or SIGTERM stops all workers, which save a checkpoint first. Each worker gets the
-same number of the GPUs in CUDA_VISIBLE_DEVICES, or of all that nvidia-smi lists; a remainder is not
-used, and with fewer GPUs than workers every worker sees all GPUs.
+The workers listen on ports that every client can use to read and write files. If the system permits
+it, they run in a network namespace that no other process can reach; --isolate_network=0 leaves them
+in the network of the machine. TRAINING_FLAGS are those of train_ssd_network.py. The output of
+worker 0 is shown as it is; lines of the other workers begin with [number]. Exit code 2 of a worker
+(invalid flags or data) ends the training. Ctrl-C or SIGTERM stops all workers, which save a
+checkpoint first. Each worker gets the same number of the GPUs in CUDA_VISIBLE_DEVICES, or of all
+that nvidia-smi lists; a remainder is not used, and with fewer GPUs than workers every worker sees
+all GPUs.
 """
 import os
 import pathlib
@@ -16,6 +20,11 @@ import subprocess
 import sys
 import threading
 import time
+
+# Import from the root of the repository, like the scripts that are there.
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+from deployment import network_isolation  # noqa: E402
 
 _TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parent.parent / 'train_ssd_network.py'
 _STOPPED = 143   # 128 + SIGTERM, the exit code of a stopped training
@@ -132,12 +141,15 @@ def main(arguments):
     if len(arguments) < 2 or not re.fullmatch(r'[1-9]\d*', arguments[0]):
         print(__doc__.strip())
         return 2
-    options, flags = {'max_restarts': 3, 'first_port': 2222}, []
+    options, flags = {'max_restarts': 3, 'first_port': 2222, 'isolate_network': 1}, []
     for argument in arguments[1:]:
-        if match := re.fullmatch(r'--(max_restarts|first_port)=(\d+)', argument):
+        if match := re.fullmatch(rf'--({"|".join(options)})=(\d+)', argument):
             options[match[1]] = int(match[2])
         else:
             flags.append(argument)
+    # In a user namespace, CUDA cannot create this device file, which every process needs.
+    if options['isolate_network'] and (not visible_gpus() or os.path.exists('/dev/nvidia-uvm')):
+        network_isolation.isolate()
     group = WorkerGroup(int(arguments[0]), options['first_port'], flags)
     exit_code, restarts, max_restarts = group.run(), 0, options['max_restarts']
     while exit_code not in (0, 2, 130, _STOPPED):

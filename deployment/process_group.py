@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from common.errors import UserError
-from deployment import collectives
+from common.log import log
+from deployment import collectives, network_isolation
 from deployment.peers import Peers
 
 _MAX_CONFIGURATION_BYTES = 1 << 16
@@ -86,6 +87,11 @@ class ProcessGroup:
                 raise UserError(
                     f'process {self.rank} cannot listen on port {port} ({error.strerror}). Choose '
                     f'another port in --worker_hosts, or stop the program that uses it') from error
+        if self.is_chief and not network_isolation.is_isolated():
+            log.info('warning: the ports of --worker_hosts accept connections from all networks, '
+                     'and whoever connects can read and write files as you; a firewall rule for '
+                     'each machine (with ip6tables, too): %s',
+                     network_isolation.firewall_command(hosts))
         config = tf.ConfigProto()
         config.CopyFrom(self.session_config)
         config.experimental.collective_group_leader = '/job:worker/replica:0/task:0'

@@ -28,8 +28,9 @@ os.execv('/bin/bash', ['bash', '-c', {WORKER!r}, *sys.argv])
 def launch(tmp_path):
     """A function (commands of each worker, flags, variables) that starts the launcher."""
     project = tmp_path / 'project'
-    for file in ('scripts/launch_workers.sh', 'deployment/launch_workers.py'):
-        (project / file).parent.mkdir(parents=True)
+    for file in ('scripts/launch_workers.sh', 'deployment/launch_workers.py',
+                 'deployment/network_isolation.py'):
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, project / file)
     (project / 'scripts/setup.sh').write_text('')
     (project / 'train_ssd_network.py').write_text(TRAIN_SCRIPT)
@@ -105,6 +106,17 @@ def test_lost_worker_restarts_all_workers(launch):
     assert output.count('hello from 0') == output.count('hello from 1') == 2
     assert 'a worker exited with code 137; restarting all workers (1 of 3)\n' in output
     assert 'Killed' not in output
+
+
+@pytest.mark.parametrize('flags, is_shared', [((), False), (('--isolate_network=0',), True)])
+def test_workers_have_a_network_of_their_own(launch, flags, is_shared):
+    launcher = launch(['readlink /proc/self/ns/net', 'readlink /proc/self/ns/net'], '--x', *flags)
+    output, _ = launcher.communicate(timeout=20)
+    first, second = sorted(line[-16:] for line in output.splitlines() if 'net:' in line)
+    assert launcher.returncode == 0 and first == second
+    if not is_shared and os.readlink('/proc/self/ns/net').endswith(first):
+        pytest.skip('this system does not permit network namespaces')
+    assert os.readlink('/proc/self/ns/net').endswith(first) == is_shared
 
 
 def test_number_of_restarts_is_limited(launch):
