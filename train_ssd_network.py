@@ -57,7 +57,8 @@ flags.DEFINE_bool('xla', _DEFAULT.xla,
 flag_group('Several machines')
 flags.DEFINE_list('worker_hosts', list(_DEFAULT.worker_hosts),
                   'Comma-separated host:port of all processes that train together, the same list '
-                  'for each. Default: those of TF_CONFIG in the environment, if set.')
+                  'for each. Everyone who can connect to the ports can read and write files as '
+                  'you. Default: those of TF_CONFIG in the environment, if set.')
 flags.DEFINE_integer('task_index', _DEFAULT.task_index,
                      'Index of this process in worker_hosts. Process 0 writes the checkpoints.')
 flags.DEFINE_integer('collective_timeout_secs', _DEFAULT.collective_timeout_secs,
@@ -242,7 +243,7 @@ def check_flags():
                         f'or create it with tf_convert_data.py')
     checkpoint_files.check_path(FLAGS.train_dir)
     if os.path.exists(FLAGS.train_dir) and not os.path.isdir(FLAGS.train_dir):
-        raise UserError(f'the train_dir {FLAGS.train_dir} is a file')
+        raise UserError(f'the train_dir {FLAGS.train_dir} is a file. Pass a folder')
     if FLAGS.num_classes == 1:
         raise UserError('--num_classes=1 leaves no class besides the background. Count the '
                         'background too')
