@@ -131,8 +131,14 @@ def _read_json(folder):
 
 
 def _is_ours(config):
-    return isinstance(config, dict) and all(
-        isinstance(config.get(part), dict) for part in ('model', 'flags'))
+    if not isinstance(config, dict) or not all(
+            isinstance(config.get(part), dict) for part in ('model', 'flags')):
+        return False
+    model = config['model']
+    names = [model.get('model_name', ''), model.get('anchor_preset', '')]
+    class_names = model.get('class_names', [])
+    return isinstance(class_names, list) and all(
+        isinstance(name, str) for name in names + class_names)
 
 
 def _is_other_format(path):

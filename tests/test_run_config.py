@@ -110,8 +110,12 @@ def test_model_of_train_dir_needs_a_checkpoint(tmp_path):
     assert run_config.model_of_train_dir(str(tmp_path)) == MODEL
 
 
-def test_a_configuration_of_another_project_cannot_be_read(tmp_path):
-    (tmp_path / 'config.json').write_text('{"architectures": []}')
+@pytest.mark.parametrize('text', [
+    '{"architectures": []}', '[]', '{"model": {"class_names": 5}, "flags": {}}',
+    '{"model": {"class_names": ["cat", null]}, "flags": {}}',
+    '{"model": {"anchor_preset": [30, 60]}, "flags": {}}'])
+def test_a_configuration_of_another_project_cannot_be_read(tmp_path, text):
+    (tmp_path / 'config.json').write_text(text)
     with pytest.raises(UserError, match='is not a configuration of this project'):
         run_config.read(str(tmp_path))
 
