@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from shapes_run import checkpoint_values, write_shapes
+from small_checkpoints import write_checkpoints
 
 import scripts
 
@@ -98,6 +99,21 @@ def test_a_run_resumes_from_the_last_intact_checkpoint_and_logs_changes(records_
                    'dataset: 10 images of shapes train (fingerprint ',
                    'from here on the training examples differ'):
         assert f'changed since the last run: {change}' in output
+
+
+def test_a_run_uses_only_checkpoints_of_its_own_folder(records, tmp_path):
+    """It starts anew if the list names another folder, or if its checkpoints were moved away."""
+    other, run = write_checkpoints(tmp_path / 'other', 2), tmp_path / 'run'
+    run.mkdir()
+    shutil.copy(other / 'checkpoint', run)
+    contents = {path: path.read_bytes() for path in other.iterdir()}
+    for _ in range(2):
+        output = scripts.succeed(*train_command(records, run, '--max_number_of_steps=1'))
+        assert 'starting from random weights' in output
+        assert [step for step in map(logged_step, output.splitlines()) if step] == [1]
+        for path in run.glob('model.ckpt-*'):
+            path.unlink()
+    assert {path: path.read_bytes() for path in other.iterdir()} == contents
 
 
 def truncate_image(folder, filename):
