@@ -53,7 +53,7 @@ def find_checkpoint(path):
 
 def _find_in_folder(folder):
     """Return the prefix of the latest, or the only, checkpoint in a folder."""
-    latest = _listed_checkpoint(folder) or next(
+    latest = listed_checkpoint(folder) or next(
         iter(checkpoint_files.list_checkpoints(folder)), None)
     if latest:
         return latest
@@ -82,7 +82,7 @@ def _read_checkpoint_list(folder):
     return [prefix for prefix in state.all_model_checkpoint_paths if prefix != latest] + [latest]
 
 
-def _listed_checkpoint(folder):
+def listed_checkpoint(folder):
     """Return the latest checkpoint in the folder's checkpoint list; None if it does not exist."""
     latest = next(reversed(_read_checkpoint_list(folder)), None)
     return latest if latest and tf.train.checkpoint_exists(latest) else None
@@ -185,7 +185,7 @@ def latest_checkpoint(train_dir):
         UserError: If the list does not name the checkpoints of the folder, so that the supervisor
             would start from step 0 and overwrite them, or restore and later delete other ones.
     """
-    latest, listed = _listed_checkpoint(train_dir), _read_checkpoint_list(train_dir)
+    latest, listed = listed_checkpoint(train_dir), _read_checkpoint_list(train_dir)
     if latest and all(_is_inside(prefix, train_dir) for prefix in listed):
         return latest
     if listed or checkpoint_files.list_checkpoints(train_dir):

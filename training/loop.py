@@ -16,6 +16,7 @@ from cli import console
 from common.errors import UserError
 from common.log import log
 from datasets import broken_records
+from run_folder import saved_checkpoints
 from visualization import summary_ops
 
 _STATUS_SECS = 1   # between two updates of the status line on a terminal
@@ -91,7 +92,7 @@ class TrainStep:
         """Prepare for the first step: all processes start with the variables of process 0."""
         self._group.broadcast_variables(sess)
         self._step = int(sess.run(global_step))
-        latest = tf.train.latest_checkpoint(self._options.train_dir)
+        latest = saved_checkpoints.listed_checkpoint(self._options.train_dir)
         if self._saver and latest and latest.endswith(f'-{self._step}'):
             self._saver.mark_as_saved(self._step)
 
@@ -182,7 +183,7 @@ class TrainStep:
     def _last_good_checkpoint(self):
         if not self._group.is_chief:
             return 'process 0 has the checkpoints'
-        latest = tf.train.latest_checkpoint(self._options.train_dir)
+        latest = saved_checkpoints.listed_checkpoint(self._options.train_dir)
         return f'the last good checkpoint is {latest}' if latest else 'there is no checkpoint yet'
 
     def _write_failed_batch(self, sess, global_step):
