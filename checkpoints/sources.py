@@ -13,6 +13,11 @@ from checkpoints import caffe
 from common.errors import UserError
 from run_folder import saved_checkpoints
 
+# A file may declare at most _MAX_EXPANSION times its size as its weights, or _MIN_MEMORY_LIMIT
+# bytes. Trained weights hardly compress; deflate reaches a factor of 1,000 for zeros.
+_MAX_EXPANSION, _MIN_MEMORY_LIMIT = 16, 1 << 28
+_FLOAT_BYTES = 4
+
 
 class WeightSource(NamedTuple):
     """The weights in one file, or in one TensorFlow checkpoint."""
@@ -173,10 +178,6 @@ def _is_tar(path):
     return True
 
 
-# A file may declare at most _MAX_EXPANSION times its size as its weights, or _MIN_MEMORY_LIMIT
-# bytes. Trained weights hardly compress; deflate reaches a factor of 1,000 for zeros.
-_MAX_EXPANSION, _MIN_MEMORY_LIMIT = 16, 1 << 28
-_FLOAT_BYTES = 4
 # Extension -> function (path) that returns a dict: variable name -> array.
 _READERS = {'.npz': _read_npz, '.pth': _read_torch, '.pt': _read_torch,
             '.caffemodel': caffe.read_weights}

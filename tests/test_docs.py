@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures('loggers_as_before')
 # Flags of other programs, of shell scripts and of absl.
 FOREIGN_FLAGS = {
     'logdir', 'kill-on-bad-exit', 'nodes', 'ntasks-per-node', 'gpus-per-node', 'helpshort', 'help',
-    'max_restarts', 'first_port', 'name', 'dir', 'all', 'tag_set', 'signature_def', 'inputs'}
+    'max_restarts', 'first_port', 'isolate_network', 'dport', 'name', 'dir', 'all', 'tag_set',
+    'signature_def', 'inputs'}
 # Commands that this file does not run: pattern -> the test that covers it, or what it needs. A
 # document can give such a need itself, before a code block: <!-- not run: needs a GPU -->
 NOT_RUN_HERE = {
