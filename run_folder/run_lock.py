@@ -4,6 +4,7 @@ Both the file `.lock` and the folder are locked: the file may be deleted, and so
 cannot lock folders.
 """
 import contextlib
+import errno
 import fcntl
 import io
 import os
@@ -11,8 +12,11 @@ import time
 
 from common.errors import UserError
 from common.files import open_output
+from common.log import log
 
 _LOCK_FILE = '.lock'
+# Errors of file systems without locks, such as some network file systems.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _RETRY_SECS = (.05, .1, .2)   # longer in sum than `is_locked` holds its shared lock
 
 
@@ -25,7 +29,8 @@ def acquire(folder, activity='training', advice='Wait for it, or choose another 
         advice: the remedy that the error names.
 
     Returns:
-        The open lock file. The lock ends when it is closed, also when the process is killed.
+        The open lock file. The lock ends when it is closed, also when the process is killed. On a
+        file system without locks, the folder is not locked, and the log says so.
 
     Raises:
         UserError: If another process holds the lock.
@@ -33,7 +38,7 @@ def acquire(folder, activity='training', advice='Wait for it, or choose another 
     os.makedirs(folder, exist_ok=True)
     file = _LockFile(open_output(os.path.join(folder, _LOCK_FILE), 'ab+'))
     file.folder = os.open(folder, os.O_RDONLY)
-    if not (_try_lock(file) and _try_lock_folder(file.folder)):
+    if not (_try_lock_file(file) and _try_lock_folder(file.folder)):
         file.seek(0)
         process = file.read().strip() or 'unknown'
         raise UserError(f'{folder} is in use by another {activity} (process {process}). {advice}')
@@ -65,6 +70,18 @@ def _try_lock(file):
     return False
 
 
+def _try_lock_file(file):
+    """Lock the open lock file; log a warning and return True if the file system has no locks."""
+    try:
+        return _try_lock(file)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        log.warning('%s cannot be locked (%s), so a second run in the folder would not be '
+                    'rejected', file.name, error.strerror)
+        return True
+
+
 def _try_lock_folder(descriptor):
     """Lock an open folder, so that deleting the lock file does not let a second run in.
 
@@ -79,7 +96,11 @@ def _try_lock_folder(descriptor):
 
 
 def is_locked(folder):
-    """Return whether a running process holds the lock of the folder."""
+    """Return whether a running process holds the lock of the folder.
+
+    On a file system without locks: whether the process that last used the folder runs on this
+    machine.
+    """
     for path in (os.path.join(folder, _LOCK_FILE), folder):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -90,6 +111,24 @@ def is_locked(folder):
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
+        except OSError as error:
+            if error.errno in _NO_LOCKS and path != folder:
+                return _is_running(folder)
+            if path != folder:
+                raise
         finally:
             os.close(descriptor)
     return False
+
+
+def _is_running(folder):
+    """Return whether the process whose id is in the lock file runs on this machine."""
+    with open(os.path.join(folder, _LOCK_FILE)) as file:
+        process = file.read().strip()
+    try:
+        os.kill(int(process), 0)   # sends nothing
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:   # a process of another user
+        return True
+    return True

@@ -1,5 +1,6 @@
 import errno
 import fcntl
+import os
 import threading
 
 import pytest
@@ -22,6 +23,26 @@ def test_is_locked(tmp_path):
     with run_lock.acquire(run):
         assert run_lock.is_locked(run) and run_lock.is_locked(run)
     assert not run_lock.is_locked(run)
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_file_system_without_locks(tmp_path, monkeypatch, caplog, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr('fcntl.flock', flock)
+    with caplog.at_level('WARNING', 'ssd'), run_lock.acquire(str(tmp_path)):
+        assert run_lock.is_locked(str(tmp_path))   # by this process
+    assert f'cannot be locked ({os.strerror(number)}), so a second run' in caplog.text
+    (tmp_path / '.lock').write_text('4194304\n')   # above the largest process id of Linux
+    assert not run_lock.is_locked(str(tmp_path))
+
+
+def test_other_errors_of_locking_are_raised(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, 'Input/output error')
+    monkeypatch.setattr('fcntl.flock', flock)
+    with pytest.raises(OSError, match='Input/output error'):
+        run_lock.acquire(str(tmp_path))
 
 
 def test_checking_the_lock_does_not_block_acquiring_it(tmp_path):
