@@ -19,7 +19,7 @@ import os
 
 from absl import flags
 
-from cli import app
+from cli import app, console
 from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
@@ -119,11 +119,11 @@ def main():
         annotations = parallel_reading.read_annotations(
             split_readers, num_workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None)
         num_boxes = convert.convert_split(annotations, spec, FLAGS.output_dir, bad_boxes)
-        print(f'{split}: {spec.num_images} images, {num_boxes} boxes, {len(class_names)} classes '
-              f'-> {FLAGS.output_dir}')
+        console.print_lines([f'{split}: {spec.num_images} images, {num_boxes} boxes, '
+                             f'{len(class_names)} classes -> {FLAGS.output_dir}'])
         if bad_boxes:
-            print(f'{split}: skipped {len(bad_boxes)} bad boxes, for example: {bad_boxes[0]} (run '
-                  f'with --check to list them)')
+            console.print_lines([f'{split}: skipped {len(bad_boxes)} bad boxes, for example: '
+                                 f'{bad_boxes[0]} (run with --check to list them)'])
     return 0
 
 
@@ -237,16 +237,16 @@ def check_dataset():
     from nets import coverage
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     report = make_report(params.image_size)
-    problems = '\n'.join(check_report.finding_lines(report, FLAGS.check_most))
+    problems = check_report.finding_lines(report, FLAGS.check_most)
     if not report.class_counts:
-        print(problems)
+        console.print_lines(problems)
         raise UserError(f'{", ".join(FLAGS.dataset_dir)} has no valid boxes. Correct the '
                         f'annotations')
     boxes = report.all_boxes()
-    print('\n'.join(check_report.class_table(report)))
-    print(f'{sum(report.num_images.values())} valid images with {len(boxes)} valid boxes')
-    print('\n'.join(coverage.report_lines(boxes, params)))
-    print(problems or 'no problems found')
+    console.print_lines([
+        *check_report.class_table(report),
+        f'{sum(report.num_images.values())} valid images with {len(boxes)} valid boxes',
+        *coverage.report_lines(boxes, params), *(problems or ['no problems found'])])
     return 1 if report.has_errors() else 0
 
 

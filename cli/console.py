@@ -8,20 +8,30 @@ import sys
 
 from tqdm import tqdm
 
+from cli import streams
 from common import files
 from common.log import log
+from common.text import one_line
 
 _file_log = logging.getLogger('ssd.file')   # lines for the log file only
 
 
 def set_up():
-    """Make `log` print plain lines to standard output."""
+    """Make `log` print plain lines to standard output, and both standard streams tolerant."""
+    streams.set_up()
     handler = _ConsoleHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter('%(message)s'))
+    handler.setFormatter(_LineFormatter())
     log.handlers = [handler]
     for logger in (log, _file_log):
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+
+class _LineFormatter(logging.Formatter):
+    """Formats a log record as one line."""
+
+    def format(self, record):
+        return one_line(record.getMessage())
 
 
 class _StatusLine(tqdm):
@@ -40,10 +50,7 @@ class _StatusLine(tqdm):
 
 
 class _ConsoleHandler(logging.StreamHandler):
-    """Prints log lines above the progress bars and the status line.
-
-    A closed pipe (`python train_ssd_network.py ... | head`) does not end the program.
-    """
+    """Prints log lines above the progress bars and the status line."""
 
     def __init__(self, stream):
         super().__init__(stream)
@@ -64,11 +71,10 @@ class _ConsoleHandler(logging.StreamHandler):
                 self._status_line.set_description_str(text)
 
     def handleError(self, record):
-        """Send standard output to the null device after a broken pipe, buffered text included."""
-        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+        """Print no more after an error such as a full disk: the log file has all lines."""
+        if not isinstance(sys.exc_info()[1], OSError):
             return super().handleError(record)
-        with open(os.devnull, 'w', encoding='utf-8') as null_device:
-            os.dup2(null_device.fileno(), sys.stdout.fileno())
+        streams.discard_output(self.stream)
         return None
 
 
@@ -85,7 +91,7 @@ class _LogFileHandler(logging.FileHandler):
 def log_to_file(path):
     """Append all log lines and errors to a file, after a line with the time and the command."""
     handler = _LogFileHandler(path, encoding='utf-8')
-    handler.setFormatter(logging.Formatter('%(message)s'))
+    handler.setFormatter(_LineFormatter())
     log.addHandler(handler)
     _file_log.addHandler(handler)
     command = shlex.join(['python', *sys.argv])
@@ -120,8 +126,15 @@ def log_errors_only():
     log.setLevel(logging.WARNING)
 
 
+def print_lines(lines):
+    """Print results to standard output, each as one line."""
+    for line in lines:
+        print(one_line(line))
+
+
 def print_error(message):
     """Remove the status line and print `error: <message>` to standard error and the log file."""
     show_status('')
-    print(f'error: {message}', file=sys.stderr)
+    with contextlib.suppress(OSError):   # such as a full disk
+        print(f'error: {one_line(message)}', file=sys.stderr)
     _file_log.info('error: %s', message)

@@ -6,7 +6,7 @@ import textwrap
 
 from absl import flags
 
-from common.log import log
+from cli import console
 
 _groups = {}   # script path -> {index of the group's first flag: title}
 
@@ -32,7 +32,7 @@ class _HelpFlag(flags.BooleanFlag):
     def parse(self, argument):
         if self.parser.parse(argument):
             width = min(shutil.get_terminal_size().columns, 100)
-            log.info('%s', help_text(width))
+            console.print_lines(help_text(width).split('\n'))
             sys.exit()
 
 

@@ -3,12 +3,9 @@ import os
 import pty
 import resource
 import struct
-import subprocess
-import sys
 import termios
 
 import pytest
-from conftest import ROOT
 
 from cli import console
 
@@ -56,16 +53,14 @@ def test_a_link_in_place_of_the_log_file_is_not_followed(tmp_path):
     assert (tmp_path / 'other').read_text() == 'content'
 
 
-def test_closed_pipe_does_not_end_the_program():
-    program = ("import sys; from cli import console; console.set_up()\n"
-               "for i in range(20000): console.log.info('step %d', i)\n"
-               "print('done', file=sys.stderr)")
-    process = subprocess.Popen([sys.executable, '-c', program], cwd=ROOT, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout.readline() == 'step 0\n'
-    process.stdout.close()
-    assert process.stderr.read() == 'done\n' and process.wait(60) == 0
-    process.stderr.close()
+def test_names_with_control_characters_are_escaped(tmp_path, capsys):
+    console.set_up()
+    console.log_to_file(str(tmp_path / 'train.log'))
+    console.log.info('%s: skipped', 'a\nb\x1b[2J.jpg')
+    console.print_error('c\rd.jpg')
+    assert capsys.readouterr() == ('a\\nb\\x1b[2J.jpg: skipped\n', 'error: c\\rd.jpg\n')
+    assert (tmp_path / 'train.log').read_text().splitlines()[1:] == [
+        'a\\nb\\x1b[2J.jpg: skipped', 'error: c\\rd.jpg']
 
 
 class Terminal:
