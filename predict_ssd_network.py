@@ -15,6 +15,7 @@ from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
+from common.text import one_line
 from nets import anchor_presets
 from visualization import video
 
@@ -92,18 +93,23 @@ def find_inputs(arguments):
 def choose_output_paths(paths):
     """Return a dict from each input path to the path of its drawn image (.jpg) or video (.mp4).
 
-    A drawn file has the name of its input, with a number if two inputs have the same name.
+    A drawn file has the name of its input, with a number if two inputs have the same name, and
+    shortened if it would be too long for a file name.
     """
     # Beside a drawn video there is a JSON file of the same name, so that no video may take the name
     # of detections.json or of its partial file.
     output_paths = {}
     used = {_RESULTS.replace('.json', suffix) for suffix in _VIDEO_SUFFIXES}
     for path in paths:
-        stem = name = os.path.splitext(os.path.basename(path))[0]
-        suffixes, number = _VIDEO_SUFFIXES if video.is_video(path) else ('.jpg',), 1
-        while any(name + suffix in used for suffix in suffixes):
-            number += 1
-            name = f'{stem}_{number}'
+        stem = os.path.splitext(os.path.basename(path))[0]
+        # For a video, the longest name is that of the partial JSON file.
+        suffixes, longest = (_VIDEO_SUFFIXES, '.partial.json') if video.is_video(path) \
+            else (('.jpg',), '.jpg')
+        for number in itertools.count(1):
+            end = longest if number == 1 else f'_{number}{longest}'
+            name = files.file_name(stem, end).removesuffix(longest)
+            if not any(name + suffix in used for suffix in suffixes):
+                break
         used.update(name + suffix for suffix in suffixes)
         output_paths[path] = os.path.join(FLAGS.output_dir, name + suffixes[0])
     return output_paths
@@ -287,7 +293,7 @@ def predict_video(detect, reader, path, output_path, class_names, throughput):
     expected_frames = min(reader.num_frames, FLAGS.max_images or reader.num_frames)
     with reader, \
          video.Writer(output_path, metadata, reader.height, reader.width, reader.fps) as writer, \
-         tqdm(total=expected_frames or None, desc=os.path.basename(path),
+         tqdm(total=expected_frames or None, desc=one_line(os.path.basename(path)),
               unit=' frames') as progress:
         frames = itertools.islice(reader, FLAGS.max_images)
         while batch := list(itertools.islice(frames, FLAGS.batch_size)):

@@ -3,16 +3,42 @@ import contextlib
 import errno
 import json
 import os
+import re
 import stat
+import zlib
 
 from common.errors import UserError
 from common.log import log
+
+_MAX_NAME_BYTES = 255   # of file names, on all common file systems
 
 
 def partial_path(path):
     """Return the path under which an incomplete file is kept: a/b.mp4 -> a/b.partial.mp4."""
     stem, extension = os.path.splitext(path)
     return f'{stem}.partial{extension}'
+
+
+def temporary_path(path):
+    """Return the path to which `write_atomically` writes, a hidden file in the same folder.
+
+    It does not contain the name, which may have the maximum length.
+    """
+    folder, name = os.path.split(path)
+    checksum = zlib.crc32(os.fsencode(name))
+    return os.path.join(folder, f'.{checksum:08x}.{os.getpid()}.partial')
+
+
+def file_name(stem, extension):
+    """Return `stem + extension` as a valid file name of at most 255 bytes.
+
+    The stem loses its end if it is too long. A slash or a NUL byte in it becomes '_'.
+    """
+    stem = re.sub('[/\0]', '_', stem)
+    if len(os.fsencode(stem + extension)) > _MAX_NAME_BYTES:
+        num_bytes = _MAX_NAME_BYTES - len(os.fsencode(extension))
+        stem = os.fsencode(stem)[:num_bytes].decode(errors='ignore')   # no half of a character
+    return stem + extension
 
 
 def make_output_folder(path, flag_name=''):
@@ -97,7 +123,7 @@ def write_atomically(path, content):
     Readers see the old file or the complete new one. If writing fails, the old file stays and the
     temporary file is removed.
     """
-    temporary = f'{path}.{os.getpid()}.partial'
+    temporary = temporary_path(path)
     data = content if isinstance(content, bytes) else content.encode()
     try:
         with contextlib.suppress(FileNotFoundError):

@@ -20,7 +20,8 @@ def atomic_output(path):
     """Yield a temporary path for a file or a folder, and rename it to `path` on success.
 
     An existing output is replaced on success and kept after an error. The temporary path is in a
-    hidden folder in the same directory, which is removed at the end.
+    hidden folder in the same directory, which is removed at the end. An OSError names `path`, also
+    if it had no file name, as that of `write`.
     """
     folder, name = os.path.split(path)
     temporary_folder = tempfile.mkdtemp(prefix='.unfinished-', dir=folder)
@@ -28,6 +29,10 @@ def atomic_output(path):
         temporary_path = os.path.join(temporary_folder, name)
         yield temporary_path
         _replace(temporary_path, path, os.path.join(temporary_folder, 'previous'))
+    except OSError as error:
+        if not error.filename or str(error.filename).startswith(temporary_folder):
+            error.filename = path
+        raise
     finally:
         shutil.rmtree(temporary_folder, ignore_errors=True)
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from common.errors import UserError
-from common.files import write_atomically
+from common.files import file_name, write_atomically
 
 FORMATS = ('voc', 'coco')
 
@@ -51,9 +51,9 @@ class VocSubmission:
         """Write the files to a folder, and return a line for the log."""
         os.makedirs(folder, exist_ok=True)
         for name, lines in self._lines.items():
-            safe_name = name.replace(os.sep, '_')   # users may name a class cat/dog
-            path = os.path.join(folder, f'comp4_det_{self._split}_{safe_name}.txt')
-            write_atomically(path, ''.join(lines))
+            # `file_name`, because users may name a class cat/dog.
+            safe_name = file_name(f'comp4_det_{self._split}_{name}', '.txt')
+            write_atomically(os.path.join(folder, safe_name), ''.join(lines))
         return (f'detections for the VOC server: {len(self._lines)} files '
                 f'{folder}/comp4_det_{self._split}_<class>.txt')
 

@@ -36,6 +36,15 @@ def test_links_are_not_followed(tmp_path, name):
     assert (tmp_path / 'other').read_text() == 'content'
 
 
+@pytest.mark.parametrize('filename, expected', [
+    (b'a\0b.jpg', '000_a_b.png'), (b'x' * 255 + b'.jpg', '000_' + 'x' * 247 + '.png')])
+def test_file_names_of_a_batch_are_valid(tmp_path, filename, expected):
+    batches.write_batch(str(tmp_path), {
+        'image': np.zeros([1, 60, 60, 3], np.uint8), 'filename': np.array([filename], object),
+        'boxes': np.zeros([1, 0, 4], np.float32), 'labels': np.zeros([1, 0], np.int32)}, CLASSES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [expected, 'batch.npz']
+
+
 def test_an_example_is_enlarged_and_drawn_with_its_class_names():
     pixels = np.full([60, 60, 3], 9, np.uint8)
     boxes = np.float32([[.25, .25, .75, .75], [0, 0, 0, 0]])

@@ -116,8 +116,8 @@ def test_outputs_do_not_follow_links(tmp_path, mode):
 
 def test_write_atomically_does_not_follow_links(tmp_path):
     (tmp_path / 'other').write_text('content')
-    for name in ('x', f'x.{os.getpid()}.partial'):
-        (tmp_path / name).symlink_to(tmp_path / 'other')
+    for path in (tmp_path / 'x', files.temporary_path(tmp_path / 'x')):
+        os.symlink(tmp_path / 'other', path)
     files.write_atomically(tmp_path / 'x', 'new')
     assert (tmp_path / 'other').read_text() == 'content'
     assert (tmp_path / 'x').read_text() == 'new' and not (tmp_path / 'x').is_symlink()
@@ -141,3 +141,18 @@ def test_read_json_that_is_nested_too_deeply(tmp_path):
     (tmp_path / 'x').write_text('[' * 100000)
     with pytest.raises(UserError, match='x cannot be read'):
         files.read_json(tmp_path / 'x', '')
+
+
+@pytest.mark.parametrize('stem, extension, expected', [
+    ('cat/dog\0', '.txt', 'cat_dog_.txt'),
+    ('x' * 251, '.jpg', 'x' * 251 + '.jpg'),
+    ('x' * 252, '.jpg', 'x' * 251 + '.jpg'),
+    ('é' * 127, '_2.jpg', 'é' * 124 + '_2.jpg')])   # 248 of 249 bytes
+def test_file_names_have_at_most_255_bytes(stem, extension, expected):
+    assert files.file_name(stem, extension) == expected
+
+
+def test_a_name_of_255_bytes_can_be_written(tmp_path):
+    path = tmp_path / ('x' * 251 + '.jpg')
+    files.write_atomically(path, b'1')
+    assert list(tmp_path.iterdir()) == [path]

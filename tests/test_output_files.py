@@ -61,3 +61,12 @@ def test_existing_output_requires_overwrite(tmp_path):
     output_files.check_overwrite(paths[1:], overwrite=False)
     with pytest.raises(UserError, match='one already exists. Pass --overwrite'):
         output_files.check_overwrite(paths, overwrite=False)
+
+
+@pytest.mark.parametrize('file', ['', 'part'])
+def test_errors_name_the_output(tmp_path, file):
+    """`write` does not name a file, and the temporary folder does not exist any more."""
+    path = str(tmp_path / 'net.onnx')
+    with pytest.raises(OSError) as caught, output_files.atomic_output(path) as temporary_path:
+        raise OSError(28, 'No space left on device', file and f'{temporary_path}/{file}')
+    assert caught.value.filename == path

@@ -113,6 +113,19 @@ def test_interrupt_keeps_the_results_so_far(data, tmp_path):
         'clip.partial.json', 'clip.partial.mp4']
 
 
+def test_long_and_unprintable_names(data, tmp_path):
+    image = (data / 'input/0.jpg').read_bytes()
+    (tmp_path / 'in').mkdir()
+    for name in ('x' * 251 + '.png', 'y' * 255, 'a\nb.jpg'):
+        (tmp_path / 'in' / name).write_bytes(image)
+    (tmp_path / 'in/c\x1b[2J.png').write_bytes(b'not an image')
+    text = scripts.succeed(SCRIPT, f'--checkpoint_path={data}/net', f'--output_dir={tmp_path}/out',
+                           *sorted((tmp_path / 'in').iterdir()))
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [
+        'a\nb.jpg', 'detections.json', 'x' * 251 + '.jpg', 'y' * 251 + '.jpg']
+    assert r'in/c\x1b[2J.png: not an image' in text
+
+
 def test_video_without_opencv_fails(data, tmp_path, monkeypatch):
     (tmp_path / 'cv2.py').write_text('raise ImportError')
     monkeypatch.setenv('PYTHONPATH', str(tmp_path))

@@ -2,6 +2,7 @@
 import numpy as np
 
 from common.errors import UserError
+from common.files import add_path_to_errors
 from nets import anchors
 from visualization import plotting
 
@@ -43,7 +44,8 @@ def draw(path, boxes, nets, overlaps):
         axes.legend()
     figure.tight_layout()
     try:
-        figure.savefig(path, dpi=100)
+        with add_path_to_errors(path):
+            figure.savefig(path, dpi=100)
     except ValueError as error:   # unknown extension
         raise UserError(f'--plot={path} cannot be written ({error})') from error
     finally:

@@ -4,7 +4,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from common.files import open_output
+from common.files import file_name, open_output
 from visualization.drawing import draw_detections
 
 _MIN_SIDE = 480        # pixels of images for TensorBoard, which shows them side by side
@@ -54,6 +54,7 @@ def write_batch(folder, batch, class_names):
     examples = zip(batch['image'], batch['boxes'], batch['labels'], batch['filename'], strict=True)
     for number, (pixels, boxes, labels, filename) in enumerate(examples):
         drawn = _draw(Image.fromarray(pixels), boxes, labels, class_names)
-        name = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
-        with open_output(os.path.join(folder, f'{number:03d}_{name}.png'), 'wb') as file:
+        stem = os.path.splitext(os.path.basename(filename.decode(errors='replace')))[0] or 'no_name'
+        path = os.path.join(folder, file_name(f'{number:03d}_{stem}', '.png'))
+        with open_output(path, 'wb') as file:
             drawn.save(file, 'PNG')
