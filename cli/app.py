@@ -1,4 +1,5 @@
 """Entry point of all scripts: flag parsing, a quiet TensorFlow start, one-line errors."""
+import faulthandler
 import math
 import os
 import sys
@@ -13,8 +14,13 @@ from common.errors import UserError, op_error_message
 from common.native_stderr import suppress_native_stderr
 
 _TRACEBACK_VARIABLE = 'SSD_TRACEBACK'
-_DISK_FULL_MESSAGES = ('No space left on device', 'Disk quota exceeded', 'File too large')
-_DISK_FULL_ADVICE = 'Free some space and run the same command again'
+# Message of the operating system -> (problem, remedy).
+_DISK_FULL = 'the disk is full', 'Free some space and run the same command again'
+_WRITE_ERRORS = {
+    'No space left on device': _DISK_FULL,
+    'Disk quota exceeded': _DISK_FULL,
+    'File too large': ('a file would exceed the largest size', 'Raise the limit (ulimit -f), or '
+                       'write to another file system')}
 
 
 def run(main, check, takes_arguments=False):
@@ -52,6 +58,7 @@ def run(main, check, takes_arguments=False):
             return _fail(_runtime_error_message(error))
 
     console.set_up()
+    faulthandler.enable(file=2)   # shows where a crash of native code happened
     if _TRACEBACK_VARIABLE not in os.environ:
         threading.excepthook = _report_thread_error
     absl_app.run(run_main, flags_parser=_parse_flags)
@@ -109,7 +116,7 @@ def _report_thread_error(args):
 
     The thread that writes summaries also passes that error to the main thread, which prints it.
     """
-    if not _is_disk_full(args.exc_value):
+    if not _write_error(args.exc_value):
         threading.__excepthook__(args)
 
 
@@ -117,23 +124,26 @@ def _is_runtime_error(error):
     """Return whether running the graph failed (data, memory, disk), and not building it."""
     import tensorflow.compat.v1 as tf
     # Summary writers raise other exceptions if the disk is full.
-    return isinstance(error, tf.errors.OpError) or _is_disk_full(error)
+    return isinstance(error, tf.errors.OpError) or bool(_write_error(error))
 
 
-def _is_disk_full(error):
-    return any(message in str(error) for message in _DISK_FULL_MESSAGES)
+def _write_error(error):
+    """Return (problem, remedy) if an error says that the disk is full, otherwise None."""
+    return next((problem_and_remedy for message, problem_and_remedy in _WRITE_ERRORS.items()
+                 if message in str(error)), None)
 
 
 def _os_error_message(error):
     message = f'{error.filename}: {error.strerror}' if error.filename else str(error)
-    return f'{message}. {_DISK_FULL_ADVICE}' if _is_disk_full(error) else message
+    return f'{message}. {_write_error(error)[1]}' if _write_error(error) else message
 
 
 def _runtime_error_message(error):
     import tensorflow.compat.v1 as tf
     message = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
-    if _is_disk_full(error):
-        return f'the disk is full ({message}). {_DISK_FULL_ADVICE}'
+    if _write_error(error):
+        problem, remedy = _write_error(error)
+        return f'{problem} ({message}). {remedy}'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in message:
         message = f'out of memory ({message[:500]}). Pass a smaller --batch_size'
     return f'TensorFlow: {message[:600]} (set {_TRACEBACK_VARIABLE}=1 to see the traceback)'

@@ -9,7 +9,7 @@ from cli import console
 from common import files
 from common.log import log
 from datasets import broken_records, dataset_factory
-from deployment import model_deploy, process_group
+from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
 from run_folder import code_fingerprint, run_config, run_lock
 
@@ -33,6 +33,8 @@ def deploy(options):
     """
     cluster = resolve_cluster(options.worker_hosts, options.task_index, os.environ)
     num_gpus = len(tf.config.list_physical_devices('GPU'))
+    if not options.clone_on_cpu and (reason := skipped_gpus.reason(num_gpus)):
+        log.warning('TensorFlow skips a GPU of this machine: %s', reason)
     deployment = model_deploy.make_deployment_config(
         options.num_clones, options.clone_on_cpu, num_gpus, cluster)
     session_config = model_deploy.session_config(

@@ -1,0 +1,19 @@
+import errno
+import os
+
+import pytest
+import tensorflow.compat.v1 as tf
+
+from cli import app
+
+
+@pytest.mark.parametrize('number, problem, remedy', [
+    (errno.ENOSPC, 'the disk is full', 'Free some space'),
+    (errno.EDQUOT, 'the disk is full', 'Free some space'),
+    (errno.EFBIG, 'a file would exceed the largest size', 'Raise the limit (ulimit -f)')])
+def test_errors_of_writing_name_the_remedy(number, problem, remedy):
+    text = os.strerror(number)
+    assert app._os_error_message(OSError(number, text, 'a.bin')).startswith(
+        f'a.bin: {text}. {remedy}')
+    error = tf.errors.ResourceExhaustedError(None, None, f'a.bin; {text}')
+    assert app._runtime_error_message(error).startswith(f'{problem} (a.bin; {text}). {remedy}')
