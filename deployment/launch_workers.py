@@ -3,19 +3,24 @@
   bash scripts/launch_workers.sh N [--max_restarts=3] [--first_port=2222] [--isolate_network=1]
     TRAINING_FLAGS
 
-The workers listen on ports that every client can use to read and write files. If the system permits
-it, they run in a network namespace that no other process can reach; --isolate_network=0 leaves them
-in the network of the machine. TRAINING_FLAGS are those of train_ssd_network.py. The output of
-worker 0 is shown as it is; lines of the other workers begin with [number]. Exit code 2 of a worker
-(invalid flags or data) ends the training. Ctrl-C or SIGTERM stops all workers, which save a
-checkpoint first. Each worker gets the same number of the GPUs in CUDA_VISIBLE_DEVICES, or of all
+The workers listen on the ports from first_port on, which every client can use to read and write
+files. If the system permits it, they run in a network namespace that no other process can reach;
+--isolate_network=0 leaves them in the network of the machine. TRAINING_FLAGS are those of
+train_ssd_network.py. The output of worker 0 is shown as it is; lines of the other workers begin
+with [number]. Exit code 2 of a worker (invalid flags or data) ends the training. Ctrl-C, SIGTERM or
+SIGHUP stops all workers, which save a checkpoint first. On Linux they also stop and save if this
+process is killed. Each worker gets the same number of the GPUs in CUDA_VISIBLE_DEVICES, or of all
 that nvidia-smi lists; a remainder is not used, and with fewer GPUs than workers every worker sees
 all GPUs.
 """
+import contextlib
+import ctypes
+import functools
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +33,15 @@ from deployment import network_isolation  # noqa: E402
 
 _TRAIN_SCRIPT = pathlib.Path(__file__).resolve().parent.parent / 'train_ssd_network.py'
 _STOPPED = 143   # 128 + SIGTERM, the exit code of a stopped training
+_STOP_CODES = (129, 130, _STOPPED)   # 128 + SIGHUP, SIGINT, SIGTERM
+# Longer than the workers of a killed launcher need to finish a step and to save.
+_PORT_WAIT_SECS = 60
+_PR_SET_PDEATHSIG = 1   # of linux/prctl.h
+_LIBC = ctypes.CDLL(None)
+
+
+class UsageError(ValueError):
+    """Invalid arguments of the launcher."""
 
 
 class WorkerGroup:
@@ -56,6 +70,8 @@ class WorkerGroup:
         for rank in range(self._num_workers):
             if not self._stop_requested:
                 self._start(rank)
+        for rank, worker in enumerate(self._workers):
+            self._forward_output(rank, worker)
         self._wait(until=lambda: self._exit_code or self._stop_requested)
         self._wait(timeout=self._seconds_to_exit())
         for worker in self._workers:
@@ -72,10 +88,14 @@ class WorkerGroup:
             environment['CUDA_VISIBLE_DEVICES'] = ','.join(gpus)
         # In a session of its own, a worker does not get Ctrl-C from the terminal in addition to
         # the SIGTERM from here: the second signal would end it without saving.
-        worker = subprocess.Popen(
+        # All workers start before the threads that forward their output: code between fork and exec
+        # may block if there are threads.
+        self._workers.append(subprocess.Popen(
             [*self._command, f'--task_index={rank}'], env=environment, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self._workers.append(worker)
+            preexec_fn=functools.partial(_stop_with_launcher, os.getpid()),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+
+    def _forward_output(self, rank, worker):
         for pipe, stream in ((worker.stdout, sys.stdout), (worker.stderr, sys.stderr)):
             thread = threading.Thread(target=forward_lines, args=(pipe, stream, rank), daemon=True)
             thread.start()
@@ -99,11 +119,46 @@ class WorkerGroup:
 
     def _seconds_to_exit(self):
         """Return how long the other workers may take to exit before they are killed."""
-        if self._stop_requested or self._exit_code in (130, _STOPPED):
-            return 600   # long enough to write a checkpoint
+        if self._stop_requested or self._exit_code in _STOP_CODES:
+            return 700   # longer than `training.stop_signals` allows for a step and a checkpoint
         # After invalid data, the others may still be checking theirs. Otherwise, they notice within
         # seconds that a worker is lost.
         return 120 if self._exit_code == 2 else 30
+
+
+def _stop_with_launcher(launcher_pid):
+    """Let the kernel send SIGTERM to this new worker when the launcher ends, also by SIGKILL."""
+    if sys.platform == 'linux':
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != launcher_pid:   # the launcher has ended before the call
+            os._exit(_STOPPED)
+
+
+def wait_for_ports(ports, timeout_secs=_PORT_WAIT_SECS):
+    """Wait until no program listens on these ports, such as workers of a killed launcher.
+
+    Raises:
+        UsageError: If a port is still in use after the timeout.
+    """
+    end, is_logged = time.monotonic() + timeout_secs, False
+    while used := [port for port in ports if not _is_free(port)]:
+        if time.monotonic() > end:
+            raise UsageError(f'another program uses port {used[0]}, perhaps a worker of an earlier '
+                             f'training. Stop it (ss -ltnp lists it), or pass another --first_port')
+        if not is_logged:
+            is_logged = True
+            write(sys.stdout, b'waiting for port %d, which another program uses\n' % used[0])
+        time.sleep(.2)
+
+
+def _is_free(port):
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)   # as TensorFlow does
+        try:
+            probe.bind(('', port))
+        except OSError:
+            return False
+    return True
 
 
 def visible_gpus():
@@ -136,23 +191,55 @@ def write(stream, data):
             os.dup2(null_device.fileno(), stream.fileno())
 
 
+def parse_arguments(arguments):
+    """Return (number of workers, option name -> number, training flags).
+
+    Raises:
+        UsageError: If an argument is invalid.
+    """
+    number, *rest = arguments or ['']
+    if not re.fullmatch(r'[1-9]\d*', number):
+        raise UsageError(f"the number of processes comes first, not '{number}'. Write for example: "
+                         f'bash scripts/launch_workers.sh 2 --dataset_dir=… --train_dir=…')
+    options, flags = {'max_restarts': 3, 'first_port': 2222, 'isolate_network': 1}, []
+    for argument in rest:
+        name, _, value = argument.lstrip('-').partition('=')
+        if name in ('worker_hosts', 'task_index'):
+            raise UsageError(f'the launcher sets --{name} itself. Leave it out, or start the '
+                             f'processes without the launcher')
+        if name not in options:
+            flags.append(argument)
+        elif value.isdecimal():
+            options[name] = int(value)
+        else:
+            raise UsageError(f'{argument} is not a number. Write --{name}=N')
+    max_first_port = (1 << 16) - int(number)
+    if not 0 < options['first_port'] <= max_first_port:
+        raise UsageError(f'--first_port={options["first_port"]}: ports end at 65535. Pass 1 to '
+                         f'{max_first_port} for {number} processes')
+    return int(number), options, flags
+
+
 def main(arguments):
     """Run the workers, restart them after recoverable failures, and return the exit code."""
-    if len(arguments) < 2 or not re.fullmatch(r'[1-9]\d*', arguments[0]):
+    if {'--help', '-h'} & set(arguments):
         print(__doc__.strip())
+        return 2   # as the other shell scripts
+    try:
+        num_workers, options, flags = parse_arguments(arguments)
+        first_port, max_restarts = options['first_port'], options['max_restarts']
+        # In a user namespace, CUDA cannot create this device file, which every process needs.
+        if options['isolate_network'] and (not visible_gpus() or os.path.exists('/dev/nvidia-uvm')):
+            network_isolation.isolate()
+        wait_for_ports(range(first_port, first_port + num_workers))
+    except UsageError as error:
+        print(f'error: {error}', file=sys.stderr)
         return 2
-    options, flags = {'max_restarts': 3, 'first_port': 2222, 'isolate_network': 1}, []
-    for argument in arguments[1:]:
-        if match := re.fullmatch(rf'--({"|".join(options)})=(\d+)', argument):
-            options[match[1]] = int(match[2])
-        else:
-            flags.append(argument)
-    # In a user namespace, CUDA cannot create this device file, which every process needs.
-    if options['isolate_network'] and (not visible_gpus() or os.path.exists('/dev/nvidia-uvm')):
-        network_isolation.isolate()
-    group = WorkerGroup(int(arguments[0]), options['first_port'], flags)
-    exit_code, restarts, max_restarts = group.run(), 0, options['max_restarts']
-    while exit_code not in (0, 2, 130, _STOPPED):
+    except KeyboardInterrupt:
+        return 130
+    group = WorkerGroup(num_workers, first_port, flags)
+    exit_code, restarts = group.run(), 0
+    while exit_code not in (0, 2, *_STOP_CODES):
         if restarts == max_restarts:
             write(sys.stderr, b'error: a worker exited with code %d, after %d of %d restarts\n'
                   % (exit_code, restarts, max_restarts))

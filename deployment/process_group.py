@@ -85,8 +85,9 @@ class ProcessGroup:
                 probe.bind(('', port))
             except OSError as error:
                 raise UserError(
-                    f'process {self.rank} cannot listen on port {port} ({error.strerror}). Choose '
-                    f'another port in --worker_hosts, or stop the program that uses it') from error
+                    f'process {self.rank} cannot listen on port {port} ({error.strerror}). Stop '
+                    f'the program that uses it, perhaps a process of an earlier run (ss -ltnp '
+                    f'lists it), or choose another port in --worker_hosts') from error
         if self.is_chief and not network_isolation.is_isolated():
             log.info('warning: the ports of --worker_hosts accept connections from all networks, '
                      'and whoever connects can read and write files as you; a firewall rule for '

@@ -2,10 +2,15 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 from conftest import ROOT
+
+from deployment import launch_workers
 
 # Worker N executes the commands in WORKER_N. `$start` is the number of its starts so far.
 WORKER = """
@@ -154,9 +159,54 @@ def test_stopped_worker_stops_the_training(launch):
     assert launcher.returncode == 143 and 'restarting' not in output
 
 
-def test_invalid_arguments_print_the_usage(launch):
-    for flags in ((), ('--x',)):
-        launcher = launch([], *flags)   # 0 workers
-        output, _ = launcher.communicate(timeout=20)
-        assert launcher.returncode == 2
-        assert output.startswith('Train with N processes on this machine')
+def test_killed_launcher_stops_its_workers(launch, tmp_path):
+    """SIGKILL leaves the launcher no time to stop them: the kernel sends them a SIGTERM."""
+    command = 'trap "touch saved_$rank; exit" TERM; echo ready; for k in {1..99}; do sleep .1; done'
+    launcher, lines = launch([command, command], '--x'), []
+    while sum('ready' in line for line in lines) < 2:
+        lines.append(launcher.stdout.readline())
+    launcher.kill()
+    launcher.communicate(timeout=20)
+    end = time.monotonic() + 9
+    while len(list(tmp_path.glob('saved_?'))) < 2 and time.monotonic() < end:
+        time.sleep(.1)
+    assert len(list(tmp_path.glob('saved_?'))) == 2
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([], "the number of processes comes first, not ''"),
+    (['--x'], "the number of processes comes first, not '--x'"),
+    (['0'], "the number of processes comes first, not '0'"),
+    (['2', '--max_restarts=many'], '--max_restarts=many is not a number. Write --max_restarts=N'),
+    (['2', '--first_port'], '--first_port is not a number'),
+    (['2', '--first_port=65535'], '--first_port=65535: ports end at 65535. Pass 1 to 65534 for 2'),
+    (['1', '--first_port=0'], '--first_port=0: ports end at 65535. Pass 1 to 65535 for 1'),
+    (['2', '--worker_hosts=a:1,b:1'], 'the launcher sets --worker_hosts itself'),
+    (['2', '-task_index', '1'], 'the launcher sets --task_index itself')])
+def test_invalid_arguments(arguments, message, capsys):
+    assert launch_workers.main(arguments) == 2
+    error, = capsys.readouterr().err.splitlines()
+    assert error.startswith(f'error: {message}')
+
+
+def test_largest_port():
+    assert launch_workers.parse_arguments(['2', '--first_port=65534', '--max_restarts=0', '--x']) \
+        == (2, {'max_restarts': 0, 'first_port': 65534, 'isolate_network': 1}, ['--x'])
+
+
+def test_help_prints_the_usage(capsys):
+    assert launch_workers.main(['2', '--help']) == 2
+    assert capsys.readouterr().out.startswith('Train with N processes on this machine')
+
+
+def test_launcher_waits_for_the_ports_of_earlier_workers(capsys):
+    with socket.socket() as listening:
+        listening.bind(('', 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        message = f'another program uses port {port}, perhaps a worker of an earlier training'
+        with pytest.raises(launch_workers.UsageError, match=message):
+            launch_workers.wait_for_ports([port], timeout_secs=0)
+        threading.Timer(.3, listening.close).start()
+        launch_workers.wait_for_ports([port])
+    assert capsys.readouterr().out == f'waiting for port {port}, which another program uses\n'
