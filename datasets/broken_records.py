@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from google.protobuf.message import DecodeError
 
 from common.errors import UserError, op_error_message
 from common.log import log
@@ -13,8 +12,8 @@ from datasets import input_pipeline, records, schema
 
 # Errors that a broken record may raise in a session. TensorFlow quotes a record that it cannot
 # parse, and Python may then fail to decode the message.
-INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError,
-                UnicodeDecodeError)
+_INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError,
+                 UnicodeDecodeError)
 _MAX_LISTED = 10   # records in one message
 
 
@@ -28,6 +27,12 @@ class BrokenRecord(NamedTuple):
     def __str__(self):
         filename = f" ('{self.filename}')" if self.filename else ''
         return f'record {self.index} of {os.path.basename(self.path)}{filename}: {self.reason}'
+
+
+def is_input_error(error):
+    """Return whether an error of a training or evaluation step may come from its input."""
+    op = getattr(error, 'op', None)
+    return isinstance(error, _INPUT_ERRORS) or op is not None and op.type == 'IteratorGetNext'
 
 
 def find_broken_records(dataset, num_threads=0):
@@ -100,7 +105,7 @@ def remove_broken_records(dataset, max_broken):
 
 @contextlib.contextmanager
 def report_broken_records(dataset, advice='Convert the data again'):
-    """Replace an error that comes from broken records by a UserError that lists them.
+    """Replace an error that comes from broken or changed records by a UserError that lists them.
 
     Other errors raised in this context are not changed.
 
@@ -110,13 +115,29 @@ def report_broken_records(dataset, advice='Convert the data again'):
     """
     try:
         yield
-    except INPUT_ERRORS as error:
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        if not is_input_error(error):
+            raise
         log.info('stopped by an error; checking for broken records')
+        changed = [path for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
+                   if _is_changed(path, offsets)]
+        if changed:
+            raise UserError(f'records were changed or removed while they were read: '
+                            f'{", ".join(changed[:_MAX_LISTED])}. Run the same command again to '
+                            f'use the new records') from error
         broken = find_broken_records(dataset)
         if not broken:
             raise
         raise UserError(f'the dataset has broken records: {_format_list(broken)}. '
                         f'{advice.format(count=len(broken))}') from error
+
+
+def _is_changed(path, offsets):
+    """Return whether a file does not have records at these offsets any more."""
+    try:
+        return not np.isin(offsets, records.index_records(path)[0]).all()
+    except UserError:
+        return True
 
 
 def _failure_reason(session, checked, feed_dict):
@@ -135,8 +156,8 @@ def _failure_reason(session, checked, feed_dict):
 def _read_filename(path, offset):
     """Return the name of a record's image file, or '' if the record cannot be parsed."""
     try:
-        return schema.parse_raw(records.read_record(path, offset)).filename
-    except (OSError, DecodeError):
+        return schema.read_raw(path, offset).filename
+    except (OSError, UserError):
         return ''
 
 

@@ -6,7 +6,7 @@ files.
 import numpy as np
 from tqdm import tqdm
 
-from datasets import broken_records, images, parallel_reading, records, schema
+from datasets import broken_records, images, parallel_reading, schema
 from datasets.annotation import BadBox
 from datasets.check_report import ExaminedImage
 
@@ -49,7 +49,7 @@ def check_datasets(report, datasets):
     locations = [location for dataset in datasets
                  for location in _intact_records(report, dataset)]
     for dataset, name, path, offset in tqdm(locations, 'check', unit=' images'):
-        _add_record(report, dataset, name, records.read_record(path, offset))
+        _add_record(report, dataset, name, schema.read_raw(path, offset))
 
 
 def _intact_records(report, dataset):
@@ -67,9 +67,8 @@ def _intact_records(report, dataset):
             for index, offset in enumerate(offsets) if (path, index) not in broken]
 
 
-def _add_record(report, dataset, name, serialized):
-    """Add a serialized record to a report."""
-    record = schema.parse_raw(serialized)
+def _add_record(report, dataset, name, record):
+    """Add a `schema.RawRecord` to a report."""
     labels, coordinates = record.labels, record.coordinates
     name += f" ('{record.filename}')" if record.filename else ''
     if any(len(values) != len(labels) for values in coordinates):

@@ -2,7 +2,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from datasets import records, schema
+from datasets import schema
 
 
 def read_boxes(dataset):
@@ -16,7 +16,7 @@ def read_boxes(dataset):
                  for offset in offsets]
     parts = [np.zeros([0, 4], np.float32)]
     for path, offset in tqdm(locations, 'boxes', unit=' images'):
-        record = schema.parse_raw(records.read_record(path, offset))
+        record = schema.read_raw(path, offset)
         boxes = np.array(record.coordinates, np.float32).T.reshape(-1, 4)
         is_crowd = np.array(record.iscrowd or [0] * len(boxes), bool)
         parts.append(np.clip(boxes, 0, 1)[~is_crowd])

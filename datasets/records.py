@@ -61,11 +61,21 @@ class ShardWriter:
 
 
 def read_record(path, offset):
-    """Return the content of the record at a byte offset, without checking its checksum."""
+    """Return the content of the record at a byte offset, without checking its checksum.
+
+    Raises:
+        UserError: If the file ends within the record, or is not a TFRecord file any more.
+    """
     with open(path, 'rb') as file:
+        content_start = offset + _HEADER_BYTES
+        num_bytes = os.fstat(file.fileno()).st_size - content_start
         file.seek(offset)
-        length = struct.unpack('<Q', file.read(8))[0]
-        file.seek(offset + _HEADER_BYTES)
+        header = file.read(8)
+        length = struct.unpack('<Q', header)[0] if len(header) == 8 else 0
+        if num_bytes < 0 or length > num_bytes:
+            raise UserError(f'{path} has no complete record at byte {offset}. Convert the data '
+                            f'again')
+        file.seek(content_start)
         return file.read(length)
 
 

@@ -2,6 +2,10 @@
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from common.errors import UserError
+from datasets import records
 
 _BBOX = 'image/object/bbox/'
 _COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
@@ -112,6 +116,19 @@ class RawRecord(NamedTuple):
     difficult: list
     iscrowd: list
     coordinates: list   # four lists: ymin, xmin, ymax, xmax
+
+
+def read_raw(path, offset):
+    """Read the record at a byte offset of a file as `RawRecord`.
+
+    Raises:
+        UserError: If there is no record, or it is not a tf.train.Example.
+    """
+    try:
+        return parse_raw(records.read_record(path, offset))
+    except DecodeError as error:
+        raise UserError(f'{path} has no tf.train.Example at byte {offset}. Convert the data '
+                        f'again') from error
 
 
 def parse_raw(serialized):

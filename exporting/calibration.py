@@ -22,7 +22,7 @@ def load_from_records(dataset_dir, split, max_images):
     if not locations:
         raise UserError(f'{dataset_dir} has no records of the split {split} for the calibration. '
                         f'Correct --calibration_dataset_dir or --calibration_split')
-    return [schema.parse_raw(records.read_record(path, offset)).encoded
+    return [schema.read_raw(path, offset).encoded
             for path, offset in pick_evenly(locations, max_images)]
 
 

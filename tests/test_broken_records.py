@@ -1,4 +1,5 @@
 import io
+import pathlib
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_input_error_is_replaced_by_a_list_of_broken_records(dataset):
     with pytest.raises(UserError, match=message), \
          broken_records.report_broken_records(dataset, 'Skip {count}'):
         raise tf.errors.DataLossError(None, None, 'corrupted record')
+
+
+@pytest.mark.parametrize('content', [b'', b'\xff' * 7, b'\xff' * 99, None])
+def test_records_that_change_while_they_are_read(dataset, content):
+    """Too short for a length, a length of 2**64 - 1 bytes, and a removed file."""
+    path = pathlib.Path(dataset.files[0])
+    path.unlink() if content is None else path.write_bytes(content)
+    message = 'changed or removed while they were read: [^,]*_00000-of-00002.tfrecord. Run the same'
+    with pytest.raises(UserError, match=message), broken_records.report_broken_records(dataset):
+        raise tf.errors.DataLossError(None, None, 'corrupted record')
+    assert [record.filename for record in broken_records.find_broken_records(dataset)][0] == ''
+
+
+def test_any_error_of_the_iterator_is_an_input_error():
+    op = tf.data.make_one_shot_iterator(tf.data.Dataset.range(1)).get_next().op
+    for error in (tf.errors.PermissionDeniedError, tf.errors.UnknownError):
+        assert broken_records.is_input_error(error(None, op, 'disk'))
+        assert not broken_records.is_input_error(error(None, None, 'disk'))
 
 
 def test_record_whose_error_message_cannot_be_decoded(tmp_path):

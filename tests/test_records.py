@@ -59,6 +59,15 @@ def test_truncated_file(tmp_path, size):
         records.index_records(str(path))
 
 
+@pytest.mark.parametrize('size', [0, 7, 12, 16])
+def test_record_of_a_file_that_was_truncated(tmp_path, size):
+    write(tmp_path, [b'12345'], num_shards=1)   # 12 bytes of header before the content
+    path = next(tmp_path.iterdir())
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UserError, match='no complete record at byte 0. Convert the data again'):
+        records.read_record(str(path), 0)
+
+
 def test_empty_file_has_no_records(tmp_path):
     (tmp_path / 'empty').write_bytes(b'')
     assert records.index_records(str(tmp_path / 'empty'))[0].shape == (0,)

@@ -106,13 +106,14 @@ class TrainStep:
         try:
             with self._group.detect_lost_processes():
                 return sess.run(fetches, {self._stop_request: stop_request})
-        except broken_records.INPUT_ERRORS:
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
             # The input failed before this step changed anything, so the steps so far can be saved.
             # Do not save before step 1: a run that never trained, for example because of a wrong
             # --num_classes, must not leave a checkpoint that later runs have to fit. Do not save
             # in a multi-process run either: the input of another process may have failed, and this
             # one has already updated its batch norm moments.
-            if self._step and self._group.num_processes == 1:
+            if (self._step and self._group.num_processes == 1
+                    and broken_records.is_input_error(error)):
                 self._save(sess)
             raise
 

@@ -4,7 +4,7 @@ import io
 import os
 
 from common.files import write_atomically
-from datasets import records, schema
+from datasets import schema
 from visualization import curves, error_images, worst_images
 
 
@@ -50,7 +50,7 @@ def read_encoded_image(dataset, index):
     position = index
     for path, offsets in zip(dataset.files, dataset.offsets, strict=True):
         if position < len(offsets):
-            return schema.parse_raw(records.read_record(path, offsets[position])).encoded
+            return schema.read_raw(path, offsets[position]).encoded
         position -= len(offsets)
     raise IndexError(f'{dataset.name} {dataset.split} has no record {index}')
 
