@@ -297,7 +297,7 @@ def main():
 
     import tf_utils
     from datasets import broken_records
-    from run_folder import saved_checkpoints
+    from run_folder import open_folder, saved_checkpoints
     from training import graph, loop, run_start, stop_signals
     from visualization import batches
 
@@ -332,7 +332,9 @@ def main():
         saved_checkpoints.set_aside_broken_checkpoints(options.train_dir)
         init_fn = tf_utils.get_init_fn(options)
         write_config()
-        saver = saved_checkpoints.CheckpointSaver(max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+        saver = saved_checkpoints.CheckpointSaver(
+            open_folder.OpenFolder(options.train_dir, write_config),
+            max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
     with lock, broken_records.report_broken_records(dataset, _BROKEN_RECORDS_ADVICE), \

@@ -276,13 +276,15 @@ def _rename_broken(reasons):
 class CheckpointSaver(tf.train.Saver):
     """A Saver that writes each step once and never writes non-finite weights."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, folder=None, **kwargs):
         """Create the saver and its finiteness check; call this when all variables exist.
 
         Args:
+            folder: `OpenFolder` of the checkpoints, or None for a folder that stays in place.
             **kwargs: arguments of `tf.train.Saver`.
         """
         super().__init__(save_relative_paths=True, **kwargs)
+        self._folder = folder
         with tf.name_scope('checkpoint_is_finite'):
             self._is_finite = tf.reduce_all(tf.stack([tf.constant(True)] + [
                 tf.reduce_all(tf.is_finite(variable)) for variable in tf.global_variables()
@@ -306,12 +308,34 @@ class CheckpointSaver(tf.train.Saver):
             The prefix of the checkpoint; None if this step has already been saved.
 
         Raises:
-            UserError: If a variable is not finite, or the files cannot be written. Older
-                checkpoints stay as they are.
+            UserError: If a variable is not finite, the files cannot be written, or the folder is
+                not in place. Older checkpoints stay as they are.
         """
         step = global_step if isinstance(global_step, int) else int(sess.run(global_step))
         if step == self._last_step:
             return None
+        self.check_folder(sess, step)
+        return self._write(sess, save_path, step, **kwargs)
+
+    def check_folder(self, sess, step):
+        """Check that the folder was not renamed or deleted.
+
+        Raises:
+            UserError: If it was. The step is saved where the folder is now, or in a new one.
+        """
+        if not self._folder or self._folder.is_in_place():
+            return
+        path, problem, remedy = self._folder.find_substitute()
+        if path:
+            # Without the list, which also deletes old checkpoints, by the paths they had.
+            self._write(sess, os.path.join(path, 'model.ckpt'), step, write_state=False)
+            write_checkpoint_list(path, [
+                os.path.basename(prefix)
+                for prefix in reversed(checkpoint_files.list_checkpoints(path))])
+        raise UserError(f'{problem}. {remedy}')
+
+    def _write(self, sess, save_path, step, **kwargs):
+        """Write a checkpoint and log its path; see `save`."""
         if not sess.run(self._is_finite):
             raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and '
                             f'the last one is kept. Lower the learning rate, or check the '

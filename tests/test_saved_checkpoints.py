@@ -1,12 +1,13 @@
 import os
 import resource
+import shutil
 
 import pytest
 import tensorflow.compat.v1 as tf
 from small_checkpoints import write_checkpoints
 
 from common.errors import UserError
-from run_folder import saved_checkpoints
+from run_folder import checkpoint_files, open_folder, saved_checkpoints
 
 
 @pytest.fixture
@@ -17,9 +18,9 @@ def session():
         yield new_session
 
 
-def start(session):
+def start(session, folder=None):
     """Initialize all variables and return a saver that keeps two checkpoints."""
-    saver = saved_checkpoints.CheckpointSaver(max_to_keep=2)
+    saver = saved_checkpoints.CheckpointSaver(folder, max_to_keep=2)
     session.run(tf.global_variables_initializer())
     return saver
 
@@ -79,6 +80,24 @@ def test_save_to_an_invalid_folder_raises_a_user_error(session, tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='the checkpoint of step 1 could not be written'):
         saver.save(session, str(tmp_path / 'file/model.ckpt'), global_step=1)
+
+
+@pytest.mark.parametrize('change, steps, message', [
+    ('rename', [1, 2], 'run was renamed to .*/elsewhere during the run. Pass --train_dir='),
+    ('delete', [2], 'run was deleted during the run and has been created again. Run the same')])
+def test_a_moved_folder_does_not_lose_the_step(session, tmp_path, change, steps, message):
+    folder = tmp_path / 'run'
+    folder.mkdir()
+    saver = start(session, folder=open_folder.OpenFolder(
+        str(folder), (folder / 'config.json').touch))
+    saver.save(session, f'{folder}/model.ckpt', global_step=1)
+    folder.rename(tmp_path / 'elsewhere') if change == 'rename' else shutil.rmtree(folder)
+    with pytest.raises(UserError, match=message):
+        saver.save(session, f'{folder}/model.ckpt', global_step=2)
+    saved_to, = tmp_path.iterdir()
+    assert tf.train.latest_checkpoint(str(saved_to)) == f'{saved_to}/model.ckpt-2'
+    assert checkpoint_files.list_checkpoints(str(saved_to)) == [
+        f'{saved_to}/model.ckpt-{step}' for step in reversed(steps)]
 
 
 def test_reading_a_broken_checkpoint_raises_a_user_error(tmp_path):

@@ -73,6 +73,7 @@ class TrainStep:
         if not math.isfinite(values['loss']):
             self._fail_not_finite(values, sess, global_step)
         if 'summary' in values:
+            self._saver.check_folder(sess, self._step)
             writer.add_summary(values['summary'], self._step)
             writer.add_summary(self._speed.summary(), self._step)
         if values['num_stop_requests'] and not self._signals.received:
