@@ -70,6 +70,15 @@ def test_finished_run_trains_no_further_step(tmp_path):
     assert run() == (None, True) and run.session.run(run.global_step) == 1
 
 
+def test_finished_run_names_the_remedy(tmp_path, caplog):
+    run = Run(tmp_path, [3., 2.], max_number_of_steps=1)
+    run.session.run(tf.assign(run.global_step, 1))
+    with caplog.at_level('INFO', 'ssd'):
+        run()
+    assert caplog.messages[0] == (
+        'step 1 of 1 reached. Increase --max_number_of_steps to train longer')
+
+
 def test_log_lines(tmp_path, caplog):
     with caplog.at_level('INFO', 'ssd'):
         run = Run(tmp_path, [3., 2., 1., 0.], max_number_of_steps=4, log_every_n_steps=2)
@@ -172,6 +181,17 @@ def test_signal_stops_after_the_running_step(tmp_path, number, code):
         assert run() == (3., False)
         os.kill(os.getpid(), number)
         assert run() == (None, True) and signals.exit_code() == code
+
+
+def test_unsaved_steps_are_reported_to_the_signals(tmp_path):
+    """A signal ends the process at once before the first step, and right after a checkpoint."""
+    signals = StopSignals()
+    run = Run(tmp_path, [3., 2.], signals, max_number_of_steps=2)
+    assert signals.nothing_to_save
+    run()
+    assert not signals.nothing_to_save and not signals.is_saving and signals.step_secs > 0
+    run()
+    assert signals.nothing_to_save and signals.is_saving
 
 
 def test_speed_over_a_window(monkeypatch):

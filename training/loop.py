@@ -52,6 +52,9 @@ class TrainStep:
         self._status_timer = _Timer(_STATUS_SECS, due_at_start=True)
         self._speed = _Speed(batch['filename'].shape[0] * group.num_processes)
         self._step = None
+        # The processes of a group stop together, so that none reports that it lost another.
+        self._may_exit_at_once = group.num_processes == 1
+        signals.nothing_to_save = self._may_exit_at_once
 
     def __call__(self, sess, train_tensor, global_step, kwargs):
         """Run one step; return (loss, whether to stop).
@@ -66,9 +69,11 @@ class TrainStep:
             self._end(sess)
             return None, True
 
-        writer = kwargs.get('summary_writer')
+        writer, start = kwargs.get('summary_writer'), time.monotonic()
         values = self._run_step(sess, train_tensor, writer)
         self._step += 1
+        self._signals.nothing_to_save = False
+        self._signals.step_secs = time.monotonic() - start
         self._speed.count(self._step)
         if not math.isfinite(values['loss']):
             self._fail_not_finite(values, sess, global_step)
@@ -96,9 +101,13 @@ class TrainStep:
         latest = saved_checkpoints.listed_checkpoint(self._options.train_dir)
         if self._saver and latest and latest.endswith(f'-{self._step}'):
             self._saver.mark_as_saved(self._step)
+        if self._is_last_step():
+            log.info('step %d of %d reached. Increase --max_number_of_steps to train longer',
+                     self._step, self._options.max_number_of_steps)
 
     def _run_step(self, sess, train_tensor, writer):
         """Run the train op; return name -> value of everything fetched."""
+        self._signals.is_saving = False
         runs_last_step = self._step + 1 == self._options.max_number_of_steps
         summarize = writer is not None and (self._summary_timer.is_due() or runs_last_step)
         fetches = {'loss': train_tensor, **self._fetches,
@@ -124,8 +133,10 @@ class TrainStep:
         self._group.barrier(sess)
 
     def _save(self, sess):
+        self._signals.is_saving = True
         if self._saver:
             self._saver.save(sess, self._checkpoint_path, global_step=self._step)
+        self._signals.nothing_to_save = self._may_exit_at_once
 
     def _is_last_step(self):
         last = self._options.max_number_of_steps
