@@ -62,7 +62,8 @@ def _tolerant(stream, descriptor):
         return stream
     if stream is None:   # its descriptor was closed when Python started
         return _TolerantStream(open(descriptor, 'wb', closefd=False), 'utf-8', 'backslashreplace')
-    # Python keeps the old stream as sys.__stdout__ or sys.__stderr__, so its buffer stays open.
-    return _TolerantStream(stream.buffer, stream.encoding, 'backslashreplace',
-                           line_buffering=stream.line_buffering or descriptor == 2,
+    stream.flush()
+    buffering = 0 if stream.write_through else -1   # 0 with PYTHONUNBUFFERED
+    return _TolerantStream(open(descriptor, 'wb', buffering, closefd=False), stream.encoding,
+                           'backslashreplace', line_buffering=stream.line_buffering,
                            write_through=stream.write_through)
