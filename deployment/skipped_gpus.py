@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 _LIST_DEVICES = 'import tensorflow as tf; tf.config.list_physical_devices("GPU")'
 _TIMEOUT_SECS = 120
-_LOG_PREFIX = re.compile(r'^(\S+ )*?\S+\.(cc|cpp|h):\d+\] ')   # time, severity, file, line
+_LOG_PREFIX = re.compile(r'^.*?\.(cc|cpp|h):\d+\] ')   # severity, time, thread, file, line
 _ABOUT_GPUS = re.compile(r'cuda|cudnn|cuinit|gpu|dlopen|dlerror|dynamic library|driver', re.I)
 # Printed by every start of the CUDA build.
 _NOISE = re.compile('Unable to register|computation placer|TF-TRT|optimized to use')
@@ -56,6 +56,6 @@ def num_visible_gpus(visible_devices):
 
 def extract_reason(messages):
     """Return the messages about GPUs in TensorFlow's log, as one line without prefixes."""
-    lines = (_LOG_PREFIX.sub('', line).strip() for line in messages.splitlines())
+    lines = (_LOG_PREFIX.sub('', line).strip(' .') for line in messages.splitlines())
     about_gpus = [line for line in lines if _ABOUT_GPUS.search(line) and not _NOISE.search(line)]
     return '; '.join(dict.fromkeys(about_gpus))[:_MAX_CHARACTERS]
