@@ -1,1 +1,1 @@
-"""Errors, the log and atomic file writes: a leaf package that every other package may import."""
+"""Errors, the log, atomic file writes, and text: a leaf that every other package may import."""
