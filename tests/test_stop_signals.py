@@ -75,8 +75,8 @@ def run_step(*numbers, duration, **attributes):
 def test_step_finishes_after_the_first_signal():
     code, output = run_step(signal.SIGTERM, duration=.2)
     assert code == 143 and output == (
-        'SIGTERM: stopping after this step, in at most 25 s, and saving; send it again to exit '
-        'without saving\nsaved\n')
+        'SIGTERM: stopping after this step, in at most 25 s, and saving; another SIGINT or SIGTERM '
+        'exits without saving\nsaved\n')
 
 
 def test_time_for_the_step_grows_with_the_last_step():

@@ -87,8 +87,8 @@ class StopSignals:
             log.warning('%s: exiting at once: no step has ended since the last checkpoint', name)
             _exit(number)
         secs = max(_MIN_STEP_SECS, _MAX_STEP_DURATIONS * self.step_secs)
-        log.warning('%s: stopping after this step, in at most %d s, and saving; send it again to '
-                    'exit without saving', name, secs)
+        log.warning('%s: stopping after this step, in at most %d s, and saving; another SIGINT or '
+                    'SIGTERM exits without saving', name, secs)
         threading.Thread(target=self._limit_time, args=(number, secs), daemon=True).start()
 
     def _limit_time(self, number, step_secs):
