@@ -142,6 +142,20 @@ def test_a_record_with_a_broken_image_is_named_and_can_be_skipped(records_copy, 
     assert 'shapes train: 9 images in 2 files' in output and 'step 3/3' in output
 
 
+def test_a_run_whose_records_change_saves_and_names_the_file(records_copy, tmp_path):
+    process = scripts.start(*train_command(
+        records_copy, tmp_path / 'run', '--max_number_of_steps=9999'))
+    for line in process.stdout:
+        if (logged_step(line) or 0) >= 2:
+            break
+    for shard in records_copy.glob('*train*'):
+        shard.write_bytes(b'\xff' * 99)   # a length of 2**64 - 1 bytes
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2 and re.search(r'step \d+: saved', output), output
+    message = 'error: records were changed or removed while they were read: '
+    assert output.splitlines()[-1].startswith(f'{message}{records_copy}/shapes_train_00000')
+
+
 def test_a_truncated_shard_is_rejected(records_copy, tmp_path):
     shard = next(records_copy.glob('*train_00001*'))
     shard.write_bytes(shard.read_bytes()[:-50])
