@@ -1,8 +1,11 @@
 """Entry point of all scripts: flag parsing, a quiet TensorFlow start, one-line errors."""
+import atexit
 import faulthandler
 import math
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import warnings
 
@@ -58,6 +61,7 @@ def run(main, check, takes_arguments=False):
             return _fail(_runtime_error_message(error))
 
     console.set_up()
+    _ensure_home()
     faulthandler.enable(file=2)   # shows where a crash of native code happened
     if _TRACEBACK_VARIABLE not in os.environ:
         threading.excepthook = _report_thread_error
@@ -74,6 +78,16 @@ def require_flags(values, *names):
     for name in names:
         if not getattr(values, name):
             raise UserError(f'--{name} is required. See --help')
+
+
+def _ensure_home():
+    """Set HOME to a temporary folder if this user has no home, as users of containers may.
+
+    Libraries such as matplotlib fail without one.
+    """
+    if os.path.expanduser('~') == '~':   # neither HOME nor an entry in the user database
+        os.environ['HOME'] = tempfile.mkdtemp(prefix='home-')
+        atexit.register(shutil.rmtree, os.environ['HOME'], ignore_errors=True)
 
 
 def _parse_flags(arguments):
