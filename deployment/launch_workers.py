@@ -70,6 +70,7 @@ class WorkerGroup:
         for rank in range(self._num_workers):
             if not self._stop_requested:
                 self._start(rank)
+        # Threads, so only after all workers have been forked.
         for rank, worker in enumerate(self._workers):
             self._forward_output(rank, worker)
         self._wait(until=lambda: self._exit_code or self._stop_requested)
@@ -87,9 +88,8 @@ class WorkerGroup:
             gpus = self._gpus[rank * share:(rank + 1) * share]
             environment['CUDA_VISIBLE_DEVICES'] = ','.join(gpus)
         # In a session of its own, a worker does not get Ctrl-C from the terminal in addition to
-        # the SIGTERM from here: the second signal would end it without saving.
-        # All workers start before the threads that forward their output: code between fork and exec
-        # may block if there are threads.
+        # the SIGTERM from here: the second signal would end it without saving. The function that is
+        # called between fork and exec might block if this process had threads.
         self._workers.append(subprocess.Popen(
             [*self._command, f'--task_index={rank}'], env=environment, start_new_session=True,
             preexec_fn=functools.partial(_stop_with_launcher, os.getpid()),
@@ -182,11 +182,11 @@ def forward_lines(pipe, stream, rank):
 
 
 def write(stream, data):
-    """Write bytes to stdout or stderr; discard them if its reader has exited."""
+    """Write bytes to stdout or stderr; discard them if its reader or terminal is gone."""
     try:
         stream.buffer.write(data)
         stream.flush()
-    except BrokenPipeError:
+    except OSError:
         with open(os.devnull, 'wb') as null_device:
             os.dup2(null_device.fileno(), stream.fileno())
 

@@ -1,5 +1,6 @@
 """`scripts/launch_workers.sh` and its module, with a shell script in place of the training."""
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -82,6 +83,14 @@ def test_output_to_a_closed_pipe_does_not_end_the_training(launch, tmp_path):
     launcher.stdout.readline()
     launcher.stdout.close()
     assert launcher.wait(20) == 0 and (tmp_path / 'finished').exists()
+
+
+def test_output_to_a_closed_terminal_is_discarded():
+    reader, writer = pty.openpty()
+    os.close(reader)
+    with os.fdopen(writer, 'w') as stream:
+        for _ in range(2):
+            launch_workers.write(stream, b'line\n')
 
 
 def test_gpus_are_divided_among_the_workers(launch):
