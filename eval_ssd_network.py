@@ -20,6 +20,7 @@ from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
+from common.text import counted
 from metrics import evaluated_image, submission
 from metrics.evaluation import Evaluation
 from nets import anchor_presets
@@ -162,7 +163,7 @@ def open_network(model, dataset):
         session.run(rewind)
         num_batches = -(-dataset.num_examples // FLAGS.batch_size)
         with tqdm(total=dataset.num_examples, unit=' images', leave=not FLAGS.watch,
-                  disable=None if FLAGS.watch else False) as progress:
+                  disable=None) as progress:
             for _ in range(num_batches):
                 batch_truth, batch_detections = session.run([ground_truth, detections])
                 for image in evaluated_image.split_batch(batch_truth, batch_detections):
@@ -218,8 +219,8 @@ def watch(dataset):
     eval_dir = FLAGS.eval_dir or os.path.join(train_dir, f'eval_{dataset.split}')
     evaluated_on = {'data': f'{dataset.name} {dataset.split} {dataset.fingerprint}',
                     **{name: getattr(FLAGS, name) for name in _METRIC_FLAGS}}
-    log.info('watching %s, on %s %s: %d images', train_dir, dataset.name, dataset.split,
-             dataset.num_examples)
+    log.info('watching %s, on %s %s: %s', train_dir, dataset.name, dataset.split,
+             counted(dataset.num_examples, 'image'))
     evaluate = None
     with contextlib.ExitStack() as stack:
         watcher = stack.enter_context(watching.CheckpointWatcher(
@@ -263,8 +264,8 @@ def main():
     files.make_output_folder(eval_dir, 'eval_dir')
     submissions = [submission.create(name, dataset, model.params.name)
                    for name in FLAGS.write_detections]
-    log.info('evaluating %s on %s %s: %d images', model.checkpoint, dataset.name, dataset.split,
-             dataset.num_examples)
+    log.info('evaluating %s on %s %s: %s', model.checkpoint, dataset.name, dataset.split,
+             counted(dataset.num_examples, 'image'))
 
     evaluation = new_evaluation(dataset, submissions)
     with open_network(model, dataset) as evaluate:

@@ -14,6 +14,7 @@ from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
+from common.text import counted
 from exporting import exporters, output_files
 from nets import anchor_presets
 
@@ -66,6 +67,9 @@ def check_flags():
     if FLAGS.anchor_preset:
         anchor_presets.canonical_text(FLAGS.anchor_preset)
     calibrated = [name for name in unique_formats() if exporters.FORMATS[name].is_calibrated]
+    if not calibrated and (FLAGS.calibration_images or FLAGS.calibration_dataset_dir):
+        raise UserError('only tflite_int8 uses calibration images. Add it to --formats, or leave '
+                        'out the calibration flags')
     if calibrated and bool(FLAGS.calibration_images) == bool(FLAGS.calibration_dataset_dir):
         raise UserError(f'--formats={calibrated[0]} needs calibration images. Pass either '
                         f'--calibration_images or --calibration_dataset_dir')
@@ -94,7 +98,7 @@ def load_calibration_images():
     else:
         encoded = calibration.load_from_records(
             FLAGS.calibration_dataset_dir, FLAGS.calibration_split, FLAGS.calibration_size)
-    log.info('calibrating with %d images', len(encoded))
+    log.info('calibrating with %s', counted(len(encoded), 'image'))
     return encoded
 
 

@@ -14,6 +14,7 @@ from cli import app
 from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
+from common.text import counted
 from nets import anchor_fitting, anchor_presets, anchors, coverage, nets_factory
 
 FLAGS = flags.FLAGS
@@ -39,6 +40,7 @@ flag_group('Output')
 flags.DEFINE_string('output_file', '', 'File to write the anchors to, for --anchor_preset.')
 flags.DEFINE_string('plot', '', 'File to plot the boxes and anchors to (.png, .svg, .pdf).')
 
+_PLOT_EXTENSIONS = ('.png', '.svg', '.pdf')
 _THRESHOLD = .5   # matching threshold of the paper and default of --match_threshold in training
 
 
@@ -50,6 +52,9 @@ def check_flags():
         if FLAGS[name].value:
             files.make_output_folder(os.path.dirname(FLAGS[name].value) or '.', name)
     if FLAGS.plot:
+        if not FLAGS.plot.endswith(_PLOT_EXTENSIONS):
+            raise UserError(f'--plot={FLAGS.plot} has an unknown extension. Pass a file with '
+                            f'{", ".join(_PLOT_EXTENSIONS)}')
         from visualization import plotting
         plotting.import_pyplot('--plot')
 
@@ -100,16 +105,16 @@ def main():
     """Fit anchors to the boxes of a split; print, write and plot the result."""
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     boxes = read_boxes(FLAGS.dataset_split_name)
+    check_boxes = read_boxes(FLAGS.check_split_name) if FLAGS.check_split_name else None
     text = anchor_fitting.fit(boxes, params, _THRESHOLD)
     nets = params, anchor_presets.with_preset(params, text)
 
     overlaps, shares = compare(boxes, nets)
     print(f'boxes that overlap an anchor of {params.name} by more than {_THRESHOLD}:')
-    print(f'  {FLAGS.dataset_split_name}, {len(boxes)} boxes: {shares}')
-    if FLAGS.check_split_name:
-        check_boxes = read_boxes(FLAGS.check_split_name)
+    print(f'  {FLAGS.dataset_split_name}, {counted(len(boxes), "box")}: {shares}')
+    if check_boxes is not None:
         _, check_shares = compare(check_boxes, nets)
-        print(f'  {FLAGS.check_split_name}, {len(check_boxes)} boxes: {check_shares}')
+        print(f'  {FLAGS.check_split_name}, {counted(len(check_boxes), "box")}: {check_shares}')
     print(f'--anchor_preset="{text}"')
     if FLAGS.output_file:
         files.write_atomically(FLAGS.output_file, format_file(text, nets[1], shares))

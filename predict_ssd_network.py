@@ -15,7 +15,7 @@ from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
-from common.text import one_line
+from common.text import counted, one_line
 from nets import anchor_presets
 from visualization import video
 
@@ -255,8 +255,8 @@ def predict_images(detect, output_paths, class_names, throughput):
     paths = iter(output_paths)
     read = functools.partial(images.read_jpeg, apply_orientation=True)
     results_path = os.path.join(FLAGS.output_dir, _RESULTS)
-    with files.write_json_on_exit(results_path, 'images') as results, \
-         tqdm(total=len(output_paths), unit=' images') as progress:
+    with files.write_json_on_exit(results_path, 'image') as results, \
+         tqdm(total=len(output_paths), unit=' images', disable=None) as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
             batch = list(read_or_skip(batch_paths, read))
             if batch:
@@ -294,7 +294,7 @@ def predict_video(detect, reader, path, output_path, class_names, throughput):
     with reader, \
          video.Writer(output_path, metadata, reader.height, reader.width, reader.fps) as writer, \
          tqdm(total=expected_frames or None, desc=one_line(os.path.basename(path)),
-              unit=' frames') as progress:
+              unit=' frames', disable=None) as progress:
         frames = itertools.islice(reader, FLAGS.max_images)
         while batch := list(itertools.islice(frames, FLAGS.batch_size)):
             batch_detections = detect([frame.pixels for frame in batch])
@@ -363,8 +363,9 @@ def main(arguments):
             num_frames += frames
             num_detections += detections
 
-    log.info('%d detections in %d images and %d video frames%s, written to %s', num_detections,
-             num_images, num_frames, throughput, FLAGS.output_dir)
+    log.info('%s in %s and %s%s, written to %s', counted(num_detections, 'detection'),
+             counted(num_images, 'image'), counted(num_frames, 'video frame'), throughput,
+             FLAGS.output_dir)
     return 0 if num_images or num_frames else 2
 
 

@@ -23,6 +23,7 @@ from cli import app, console
 from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
+from common.text import counted
 from datasets import dataset_info, formats, splits, voc
 from nets import nets_factory
 
@@ -69,8 +70,9 @@ flag_group('Check')
 flags.DEFINE_bool('check', False,
                   'List all problems of the annotated images or TFRecords in dataset_dir, and '
                   'write nothing.')
-flags.DEFINE_integer('check_most', 10, 'For --check: maximum number of findings per problem.',
+flags.DEFINE_integer('max_findings', 10, 'For --check: maximum number of findings per problem.',
                      lower_bound=1)
+flags.DEFINE_alias('check_most', 'max_findings')
 flags.DEFINE_string('model_name', 'ssd_300_vgg',
                     'For --check: net whose anchors are compared with the boxes.')
 flags.DEFINE_string('anchor_preset', 'voc',
@@ -83,6 +85,8 @@ flags.DEFINE_integer('num_classes', 0,
 def check_flags():
     """Validate the flags without TensorFlow. Return 0, the exit code, if no split is to convert."""
     app.require_flags(FLAGS, 'dataset_dir')
+    if FLAGS.skip_converted and FLAGS.overwrite:
+        raise UserError('--skip_converted and --overwrite contradict each other. Pass one of them')
     for folder in FLAGS.dataset_dir:
         if not os.path.exists(folder):
             raise UserError(f'the dataset_dir {folder} does not exist. Correct the path')
@@ -119,11 +123,13 @@ def main():
         annotations = parallel_reading.read_annotations(
             split_readers, num_workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None)
         num_boxes = convert.convert_split(annotations, spec, FLAGS.output_dir, bad_boxes)
-        console.print_lines([f'{split}: {spec.num_images} images, {num_boxes} boxes, '
-                             f'{len(class_names)} classes -> {FLAGS.output_dir}'])
+        console.print_lines([
+            f'{split}: {counted(spec.num_images, "image")}, {counted(num_boxes, "box")}, '
+            f'{counted(len(class_names), "class")} -> {FLAGS.output_dir}'])
         if bad_boxes:
-            console.print_lines([f'{split}: skipped {len(bad_boxes)} bad boxes, for example: '
-                                 f'{bad_boxes[0]} (run with --check to list them)'])
+            console.print_lines([
+                f'{split}: skipped {counted(len(bad_boxes), "bad box")}, for example: '
+                f'{bad_boxes[0]} (run with --check to list them)'])
     return 0
 
 
@@ -237,15 +243,17 @@ def check_dataset():
     from nets import coverage
     params = nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset)
     report = make_report(params.image_size)
-    problems = check_report.finding_lines(report, FLAGS.check_most)
+    problems = check_report.finding_lines(report, FLAGS.max_findings)
     if not report.class_counts:
         console.print_lines(problems)
         raise UserError(f'{", ".join(FLAGS.dataset_dir)} has no valid boxes. Correct the '
                         f'annotations')
     boxes = report.all_boxes()
+    num_images, num_distinct = sum(report.num_images.values()), report.num_distinct_images()
+    distinct = f' ({num_distinct} different)' if num_distinct < num_images else ''
     console.print_lines([
         *check_report.class_table(report),
-        f'{sum(report.num_images.values())} valid images with {len(boxes)} valid boxes',
+        f'{counted(num_images, "valid image")}{distinct} with {counted(len(boxes), "valid box")}',
         *coverage.report_lines(boxes, params), *(problems or ['no problems found'])])
     return 1 if report.has_errors() else 0
 

@@ -7,7 +7,7 @@ python -m benchmarks.input_pipeline [--dataset_dir=data/voc2007] [--dataset_spli
 stage of the input pipeline of train_ssd_network.py is measured together with all stages before it;
 the last column is the difference. The stages are timed in turn, and medians are printed. The speed
 of a machine drifts, so compare values of one run only. With --memory, the peak memory after 2,000
-and after 20,000 images is printed instead.
+and after 20,000 images (--memory_after) is printed instead.
 """
 import contextlib
 import resource
@@ -34,9 +34,10 @@ flags.DEFINE_integer('batch_size', 32, 'Number of images per batch.', lower_boun
 flags.DEFINE_float('seconds', .4, 'Seconds per stage and turn.', lower_bound=.01)
 flags.DEFINE_integer('turns', 20, 'Number of turns, of which the median is printed.', lower_bound=1)
 flags.DEFINE_bool('memory', False, 'Measure memory instead of speed.')
+flags.DEFINE_list('memory_after', ['2000', '20000'],
+                  'Two numbers of images, ascending, after which the peak memory is printed.')
 
 _DECODING_ALONE, _LAST_STAGE = 'decoding alone', 'match, encode'
-_MEMORY_AFTER = (2000, 20000)   # images
 
 
 def make_stages(params):
@@ -171,7 +172,7 @@ def print_speeds(dataset, params):
 def print_memory(dataset, params):
     """Read images, and print the peak memory of the process on the way and its growth."""
     reader, num_read, peaks = Reader(dataset, make_stages(params)[_LAST_STAGE]), 0, []
-    for count in _MEMORY_AFTER:
+    for count in map(int, FLAGS.memory_after):
         reader.read(-(-(count - num_read) // FLAGS.batch_size))
         num_read = count
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -3,6 +3,7 @@ import math
 
 from checkpoints.restoring import SHAPE_MISMATCH
 from common.log import log
+from common.text import counted
 from run_folder import run_config
 from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 
@@ -54,8 +55,8 @@ def log_unrestored_moments(plan):
     names = [variable.op.name for entries in plan.not_restored.values() for variable, _ in entries
              if variable.op.name.endswith('/moving_mean')]
     if names:
-        log.info('  frozen batch norm without restored moments is only a scale and shift, in %d '
-                 'layers: %s', len(names), _layer_names(names))
+        log.info('  frozen batch norm without restored moments is only a scale and shift, in '
+                 '%s: %s', counted(len(names), 'layer'), _layer_names(names))
 
 
 def _log_row(title, shapes, text=''):

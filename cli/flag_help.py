@@ -4,6 +4,7 @@ import shutil
 import sys
 import textwrap
 
+from absl import app as absl_app
 from absl import flags
 
 from cli import console
@@ -17,8 +18,8 @@ def flag_group(title):
 
 
 def define_help_flags():
-    """Replace absl's --help, -? and --helpshort, which sort the flags by name and exit with 1."""
-    for flag in (_HelpFlag('help', short_name='?'), _HelpFlag('helpshort')):
+    """Replace absl's help flags: --help, -? and --helpshort sort by name, all exit with 1."""
+    for flag in (_HelpFlag('help', short_name='?'), _HelpFlag('helpshort'), _FullHelpFlag()):
         flags.DEFINE_flag(flag, module_name='absl.app')
 
 
@@ -33,6 +34,20 @@ class _HelpFlag(flags.BooleanFlag):
         if self.parser.parse(argument):
             width = min(shutil.get_terminal_size().columns, 100)
             console.print_lines(help_text(width).split('\n'))
+            sys.exit()
+
+
+class _FullHelpFlag(absl_app.HelpfullFlag):
+    """Absl's --helpfull, which exits with 1, but with exit code 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.allow_override = True
+
+    def parse(self, argument):
+        try:
+            super().parse(argument)
+        except SystemExit:
             sys.exit()
 
 

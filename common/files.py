@@ -9,6 +9,7 @@ import zlib
 
 from common.errors import UserError
 from common.log import log
+from common.text import counted
 
 _MAX_NAME_BYTES = 255   # of file names, on all common file systems
 
@@ -150,7 +151,7 @@ def write_json_on_exit(path, key_noun):
 
     Args:
         path: The JSON file to write.
-        key_noun: Plural noun for the keys, used in the log, such as 'images'.
+        key_noun: Singular noun for the keys, used in the log, such as 'image'.
     """
     content, incomplete = {}, partial_path(path)
     try:
@@ -168,10 +169,10 @@ def _write_incomplete(path, content, key_noun):
     """Write the results of an interrupted run. Log a failure: the first error matters more."""
     try:
         write_json(path, content)
-        log.info('results of the first %d %s saved to %s', len(content), key_noun, path)
+        log.info('results of %s saved to %s', counted(len(content), key_noun), path)
     except OSError as error:
-        log.info('results of the first %d %s are lost: cannot write %s (%s)',
-                 len(content), key_noun, path, error.strerror)
+        log.info('results of %s are lost: cannot write %s (%s)',
+                 counted(len(content), key_noun), path, error.strerror)
 
 
 def read_json(path, advice):

@@ -1,4 +1,4 @@
-"""Text for a terminal or a log file."""
+"""Text for a terminal or a log file, and parts of messages."""
 import re
 
 # Control characters, line and paragraph separators, changes of direction, and bytes that are not
@@ -13,3 +13,14 @@ def one_line(text):
     other messages or control the terminal.
     """
     return _UNPRINTABLE.sub(lambda match: match[0].encode('unicode_escape').decode(), text)
+
+
+def counted(number, noun):
+    """Return a number with its noun: '1 image', '2 images', '0 images'.
+
+    Args:
+        number: int.
+        noun: Singular noun whose plural ends in -s, or in -es after s and x.
+    """
+    plural = f'{noun}es' if noun.endswith(('s', 'x')) else f'{noun}s'
+    return f'{number} {noun if number == 1 else plural}'

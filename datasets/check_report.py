@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.text import counted
+
 ERROR, NOTE = 'error', 'note'
 # Problem -> severity and headline. The errors come first.
 PROBLEMS = {
@@ -64,6 +66,7 @@ class CheckReport:
         self._findings = []
         self._first_with_digest = {}   # hash of an image -> (split, name) of its first occurrence
         self._duplicates = {}          # (split, earlier split) -> texts, one per image in both
+        self._shared_digests = set()   # of images in more than one split
 
     def add_finding(self, problem, split, text):
         """Add an occurrence of a problem."""
@@ -88,6 +91,7 @@ class CheckReport:
         digest = hashlib.sha256(image.encoded).digest()
         first_split, name = self._first_with_digest.setdefault(digest, (split, image.name))
         if first_split != split:
+            self._shared_digests.add(digest)
             self._duplicates.setdefault((split, first_split), []).append(
                 f'{image.name} is the same image as {name} of {first_split}')
 
@@ -99,6 +103,10 @@ class CheckReport:
             counts[i] += number
         if self._class_names is not None and label not in self._class_names:
             self.add_finding('unknown', split, f"{image.name} has a box of class '{label}'")
+
+    def num_distinct_images(self):
+        """Return the number of images with different content."""
+        return len(self._first_with_digest)
 
     def all_boxes(self):
         """Return the boxes of all splits: [M, 4] float32."""
@@ -115,10 +123,16 @@ class CheckReport:
         for (split, first_split), texts in self._duplicates.items():
             for part, whole in ((split, first_split), (first_split, split)):
                 if len(texts) == self.num_images[part]:
-                    texts = [f'all {len(texts)} images of {part} are in {whole} too']
+                    texts = [f'all of {part} ({counted(len(texts), "image")}) is in {whole} too']
                     break
             duplicates += [Finding('duplicate', split, text) for text in texts]
         return self._findings + duplicates
+
+    def count(self, problem):
+        """Return the number of images or boxes with a problem; an image in two splits is one."""
+        if problem == 'duplicate':
+            return len(self._shared_digests)
+        return sum(finding.problem == problem for finding in self._findings)
 
     def has_errors(self):
         """Return whether conversion or training would fail."""
@@ -149,7 +163,7 @@ def finding_lines(report, max_per_problem):
     for problem, (severity, headline) in PROBLEMS.items():
         matching = [finding for finding in findings if finding.problem == problem]
         if matching:
-            lines.append(f'{severity}: {len(matching)} {headline}')
+            lines.append(f'{severity}: {headline}: {report.count(problem)}')
             lines += [f'  {finding.split}: {finding.text}'
                       for finding in matching[:max_per_problem]]
             if len(matching) > max_per_problem:

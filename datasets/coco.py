@@ -129,7 +129,7 @@ class CocoSource(SplitFileSource):
             readers[item['file_name']] = functools.partial(
                 _read_annotation, path, folders, item, annotations[item['id']])
         if not readers:
-            raise UserError(f'{path} lists no images')
+            raise UserError(f"{path} lists no images. Fill its list 'images'")
         return readers
 
     def _image_folders(self, split, path):

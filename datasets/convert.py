@@ -60,7 +60,7 @@ def convert_split(annotations, spec, output_dir, bad_boxes=None):
     old_shards = _existing_shards(output_dir, spec.split)
     num_boxes = 0
     with records.ShardWriter(output_dir, spec.dataset_name, spec.split, num_shards) as writer:
-        progress = tqdm(annotations, spec.split, spec.num_images, unit=' images')
+        progress = tqdm(annotations, spec.split, spec.num_images, unit=' images', disable=None)
         for index, annotation in enumerate(progress):
             annotation = _remove_unknown_classes(annotation, spec.class_names, bad_boxes)
             shard = index * num_shards // spec.num_images

@@ -60,7 +60,7 @@ class CsvSource(SplitFileSource):
             raise UserError(f'{path} cannot be read as UTF-8 text with comma-separated values '
                             f'({error})') from error
         if not boxes_of_image:
-            raise UserError(f'{path} lists no images')
+            raise UserError(f'{path} lists no images. Add a row per box below the header')
         return boxes_of_image
 
     def image_readers(self, split):

@@ -24,7 +24,7 @@ def check_images(report, readers, num_workers):
     splits = [split for split, split_readers in readers.items() for _ in split_readers]
     results = parallel_reading.read_images(
         [read for split_readers in readers.values() for read in split_readers], num_workers)
-    progress = tqdm(results, 'check', len(splits), unit=' images')
+    progress = tqdm(results, 'check', len(splits), unit=' images', disable=None)
     for split, result in zip(splits, progress, strict=True):
         add_read_result(report, split, result)
 
@@ -48,7 +48,8 @@ def check_datasets(report, datasets):
     """Read the records of a list of `Dataset` and add them to a `CheckReport`."""
     locations = [location for dataset in datasets
                  for location in _intact_records(report, dataset)]
-    for dataset, name, path, offset in tqdm(locations, 'check', unit=' images'):
+    for dataset, name, path, offset in tqdm(
+            locations, 'check', unit=' images', disable=None):
         _add_record(report, dataset, name, schema.read_raw(path, offset))
 
 

@@ -44,7 +44,7 @@ def read_labels(path):
     else:
         names = [line for line in lines if line != BACKGROUND]
     if not names:
-        raise UserError(f'{path} has no class names')
+        raise UserError(f'{path} has no class names. Write one per line')
     duplicates = sorted(name for name in set(names) if names.count(name) > 1)
     if duplicates:
         raise UserError(f"{path} has duplicate class names: {', '.join(duplicates)}")

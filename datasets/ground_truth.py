@@ -15,7 +15,7 @@ def read_boxes(dataset):
                  for path, offsets in zip(dataset.files, dataset.offsets, strict=True)
                  for offset in offsets]
     parts = [np.zeros([0, 4], np.float32)]
-    for path, offset in tqdm(locations, 'boxes', unit=' images'):
+    for path, offset in tqdm(locations, 'boxes', unit=' images', disable=None):
         record = schema.read_raw(path, offset)
         boxes = np.array(record.coordinates, np.float32).T.reshape(-1, 4)
         is_crowd = np.array(record.iscrowd or [0] * len(boxes), bool)

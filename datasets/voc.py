@@ -46,7 +46,8 @@ class VocSource(AnnotationSource):
 
     def categories(self, split):
         """Return the classes of the objects in the XML files of a split, without ids."""
-        identifiers = tqdm(self._identifiers(split), 'classes', unit=' images', delay=2)
+        identifiers = tqdm(self._identifiers(split), 'classes', unit=' images', delay=2,
+                           disable=None)
         names = set()
         for identifier in identifiers:
             root = _parse_xml(_xml_path(self._folder, identifier))
@@ -96,7 +97,7 @@ def read_split(folder, split):
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
     if not lines:
-        raise UserError(f'{path} lists no images')
+        raise UserError(f'{path} lists no images. Add the name of an image per line')
     identifiers = [_parse_identifier(folder, line) for line in lines]
     if len(set(identifiers)) < len(identifiers):
         duplicate = next(name for name in identifiers if identifiers.count(name) > 1)

@@ -48,7 +48,8 @@ class DeploymentConfig(NamedTuple):
 
     def __str__(self):
         clone_devices = ', '.join(self.clone_device(index) for index in range(self.num_clones))
-        return f'clones on {clone_devices}; variables on {self.variables_device()}'
+        noun = 'clone' if self.num_clones == 1 else 'clones'
+        return f'{noun} on {clone_devices}; variables on {self.variables_device()}'
 
 
 def make_deployment_config(num_clones, clone_on_cpu, num_gpus, cluster=SINGLE_PROCESS):

@@ -6,6 +6,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import file_name, write_atomically
+from common.text import counted
 
 FORMATS = ('voc', 'coco')
 
@@ -54,7 +55,7 @@ class VocSubmission:
             # `file_name`, because users may name a class cat/dog.
             safe_name = file_name(f'comp4_det_{self._split}_{name}', '.txt')
             write_atomically(os.path.join(folder, safe_name), ''.join(lines))
-        return (f'detections for the VOC server: {len(self._lines)} files '
+        return (f'detections for the VOC server: {counted(len(self._lines), "file")} '
                 f'{folder}/comp4_det_{self._split}_<class>.txt')
 
 

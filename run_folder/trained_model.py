@@ -9,6 +9,13 @@ from common.errors import UserError, op_error_message
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 from run_folder import checkpoint_files, run_config, saved_checkpoints
 
+# Argument of `resolve_model` -> its noun, and what to do if it contradicts the configuration.
+_CONTRADICTIONS = {
+    'model_name': ('the net', 'Leave out --model_name'),
+    'anchor_preset': ('the anchors', 'Leave out --anchor_preset'),
+    'class_names': ('the classes', 'Pass data with these classes, or leave out --labels_file'),
+}
+
 
 class Model(NamedTuple):
     """A checkpoint and the net whose weights it holds."""
@@ -48,9 +55,11 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     arguments = {
         'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in arguments.items():
+        noun, remedy = _CONTRADICTIONS[name]
         if value and config and config.get(name) != value:
-            raise UserError(f'{prefix} was trained with {name} {config.get(name)}, not {value}. '
-                            f'Leave out the flag')
+            trained, passed = (', '.join(v) if isinstance(v, list) else v
+                               for v in (config.get(name), value))
+            raise UserError(f'{prefix} was trained with {noun} {trained}, not {passed}. {remedy}')
     resolved = {name: value or config.get(name) for name, value in arguments.items()}
     missing = [name for name, value in resolved.items() if not value]
     if missing:

@@ -2,9 +2,9 @@
 
 `scripts.run` and `scripts.start` send their requests here. Importing TensorFlow takes about five
 CPU seconds, a fork some milliseconds. The server creates no session and no thread, and imports no
-module of the project. A forked process differs from a new interpreter in two ways: TensorFlow and
-its absl flags are already there, and all forked processes share one hash seed. Tests that depend on
-either pass `fresh=True` to `scripts.run`.
+module of the project. A forked process differs from a new interpreter in three ways: TensorFlow and
+its absl flags are already there, the net of tests/tiny_net.py is installed, and all forked
+processes share one hash seed. Tests that depend on these pass `fresh=True` to `scripts.run`.
 
 Usage: python tests/script_server.py FD
 
@@ -74,6 +74,7 @@ def run_script(stdout, stderr, connection):
             os.environ[name] = value
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules['numpy'].random.seed()   # Python's own generator seeds itself after a fork
+    _install_tiny_net()
 
     script, *arguments = request['arguments']
     if script == '-m':
@@ -90,6 +91,13 @@ def run_script(stdout, stderr, connection):
     with open(path, encoding='utf-8') as file:
         source = file.read()
     exec(compile(source, path, 'exec'), module.__dict__)
+
+
+def _install_tiny_net():
+    tests = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:0] = [os.path.dirname(tests), tests]
+    importlib.import_module('tiny_net').install()
+    del sys.path[:2]
 
 
 if __name__ == '__main__':

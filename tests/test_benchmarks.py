@@ -16,8 +16,9 @@ NET = 'ssd_160_mobilenet_v1_025'
 
 
 def test_memory_of_the_input_pipeline_does_not_grow():
-    text = scripts.succeed('-m', 'benchmarks.input_pipeline', '--memory', f'--model_name={NET}')
-    assert 'after 20000 images: ' in text
+    text = scripts.succeed('-m', 'benchmarks.input_pipeline', '--memory', f'--model_name={NET}',
+                           '--memory_after=500,5000')
+    assert 'after 5000 images: ' in text
     assert float(re.search(r'growth: (-?[\d.]+)%', text).group(1)) < 5
 
 
@@ -138,11 +139,10 @@ def can_create_network_namespaces():
                     reason='needs root, /dev/net/tun and iproute2 for network namespaces')
 def test_network_prints_speed_per_bandwidth():
     devices = set(os.listdir('/sys/class/net'))
-    text = scripts.succeed('-m', 'benchmarks.network', '--mbit=0,100', '--delay_ms=1',
+    text = scripts.succeed('-m', 'benchmarks.network', '--mbit=100', '--delay_ms=1',
                            '--loss=0.001', '--steps=4', '--', f'--model_name={NET}')
     speeds = [float(speed) for speed in re.findall(r'([\d.]+) images/s', text)]
-    assert 'unlimited' in text and '100 Mbit/s' in text
-    assert len(speeds) == 2 and min(speeds) > 0
+    assert '100 Mbit/s' in text and len(speeds) == 1 and speeds[0] > 0
     assert set(os.listdir('/sys/class/net')) <= devices
     assert "'fast' is not a bandwidth" in scripts.rejection(
         '-m', 'benchmarks.network', '--mbit=fast')

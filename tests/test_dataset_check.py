@@ -113,9 +113,11 @@ def test_duplicates_within_a_split_are_valid(folder_with_duplicate):
 
 def test_split_contained_in_another_is_one_finding(folder_with_duplicate):
     report = check_folder(folder_with_duplicate, train=['a', 'c'], test=['b'])
-    assert findings_text(report) == 'duplicate: all 1 images of test are in train too'
+    assert findings_text(report) == 'duplicate: all of test (1 image) is in train too'
     report = check_folder(folder_with_duplicate, train=['a', 'c'], trainval=['b', 'c'], test=['c'])
-    assert 'all 2 images of trainval are in train too' in findings_text(report)
+    assert 'all of trainval (2 images) is in train too' in findings_text(report)
+    assert report.count('duplicate') == 2   # b, which is a, and c, which is in three splits
+    assert report.num_distinct_images() == 2
 
 
 def test_lines_of_the_report(tmp_path):
@@ -127,7 +129,7 @@ def test_lines_of_the_report(tmp_path):
         'dog                   3        3         0']
     lines = check_report.finding_lines(report, 2)
     assert len(lines) == 4
-    assert lines[0] == 'error: 3 labels that are not in the list of classes'
+    assert lines[0] == 'error: labels that are not in the list of classes: 3'
     assert lines[1] == f"  train: {tmp_path}/JPEGImages/a.jpg has a box of class 'dog'"
     assert lines[3] == '  and 1 more'
 
@@ -212,21 +214,21 @@ def test_check_and_conversion_of_bad_boxes(tmp_path):
     labels, output = f'--labels_file={tmp_path}/labels.txt', f'--output_dir={tmp_path}/records'
     done = scripts.run(*arguments, '--check', labels)
     assert done.returncode == 1, done.stderr
-    assert 'error: 1 boxes outside their image' in done.stdout
+    assert 'error: boxes outside their image: 1' in done.stdout
     assert "b.jpg has a box of class 'dog'" in done.stdout and not (tmp_path / 'records').exists()
     assert re.search(r'0 of 3 boxes \(0.0%\) overlap no anchor of ssd_300_vgg', done.stdout)
 
     done = scripts.run(*arguments, labels, output)
     assert done.returncode == 2 and 'lies outside' in done.stderr.splitlines()[-1]
     text = scripts.succeed(*arguments, labels, output, '--skip_bad_boxes')
-    assert 'train: 2 images, 2 boxes, 1 classes' in text
+    assert 'train: 2 images, 2 boxes, 1 class ' in text
     assert 'skipped 2 bad boxes, for example: ' in text
     (folder / 'ImageSets/Main/train.txt').unlink()
     assert 'has no splits' in scripts.rejection(*arguments, '--check')
 
     arguments = ['tf_convert_data.py', f'--dataset_dir={tmp_path}/records', '--check']
     text = scripts.succeed(*arguments)
-    assert '2 valid images with 2 valid boxes' in text and 'no problems found' in text
+    assert '2 valid images (1 different) with 2 valid boxes' in text and 'no problems found' in text
     shard, = (tmp_path / 'records').glob('*.tfrecord')
     shard.write_bytes(shard.read_bytes()[:-1] + b'!')
     done = scripts.run(*arguments)

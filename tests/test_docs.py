@@ -12,6 +12,7 @@ import sys
 import documents
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_net
 from conftest import ROOT
 from PIL import Image
 
@@ -51,12 +52,11 @@ NOT_RUN_HERE = {
     r'bash scripts/': 'test_docs.py::test_shell_scripts_pass_valid_flags'}
 # Flags that make commands fast. They come last, so they override those of the document.
 FAST_FLAGS = {
-    'train_ssd_network.py': ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=2',
+    'train_ssd_network.py': [f'--model_name={tiny_net.NAME}', '--batch_size=2',
                              '--max_number_of_steps=2', '--clone_on_cpu'],
     'eval_ssd_network.py': ['--batch_size=2', '--watch_restart_secs=0'],
     'tf_convert_data.py': ['--overwrite'],
-    'benchmarks/train_step.py': ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=1',
-                                 '--steps=1']}
+    'benchmarks/train_step.py': [f'--model_name={tiny_net.NAME}', '--batch_size=1', '--steps=1']}
 # The shell script whose Python commands are run, too. The other scripts are similar.
 REPLAYED = 'bash scripts/train_shapes.sh'
 
@@ -259,7 +259,7 @@ def recorded_calls(command, folder):
 
 def make_fast(words):
     """Return a command with FAST_FLAGS, and with data that fits --split_ratio."""
-    if not {'--print_anchors', '--helpshort'}.isdisjoint(words):
+    if not {'--print_anchors', '--helpshort', '--skip_converted'}.isdisjoint(words):
         return words
     if any(word.startswith('--split_ratio=') for word in words):
         words = [word.replace('my_data', 'without_splits').replace('runs/mine/', 'runs/split/')
@@ -285,6 +285,7 @@ def test_shell_scripts_pass_valid_flags(command, workspace):
 @pytest.mark.slow
 def test_commands_run(workspace, monkeypatch):
     monkeypatch.chdir(workspace)
+    tiny_net.install(monkeypatch.setitem)
     # The first commands of the README assume records.
     convert = 'python tf_convert_data.py --dataset_dir=my_data --output_dir=runs/mine/records'
     assert documents.run(convert.split()) == 0

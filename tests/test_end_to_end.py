@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_net
 from PIL import Image
 from shapes_run import checkpoint_values, write_shapes
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 CONVERT, TRAIN, EVALUATE = 'tf_convert_data.py', 'train_ssd_network.py', 'eval_ssd_network.py'
 PREDICT, IMPORT = 'predict_ssd_network.py', 'checkpoints/import_weights.py'
 NET = ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=2']
+TINY = f'--model_name={tiny_net.NAME}'
 
 
 @pytest.fixture(scope='module')
@@ -122,7 +124,7 @@ def test_prediction_keeps_its_input_and_skips_other_files(data, trained, tmp_pat
     assert 'would overwrite' in scripts.rejection(*arguments, f'--output_dir={tmp_path}')
     output = scripts.succeed(*arguments, f'--output_dir={tmp_path}/out')
     assert 'skipped: ' in output and 'broken.jpg: not an image' in output
-    assert 'in 1 images' in output
+    assert 'in 1 image ' in output
     results = json.loads((tmp_path / 'out/detections.json').read_text())
     assert list(results) == [str(tmp_path / 'photo.jpg')]
 
@@ -131,7 +133,7 @@ def test_input_errors_are_one_line(data, tmp_path):
     (tmp_path / 'records').mkdir()
     for path in (data / 'records').glob('*train*.tfrecord'):
         shutil.copy(path, tmp_path / 'records')
-    arguments = train_arguments(tmp_path, tmp_path / 'run', '--dataset_name=shapes')
+    arguments = train_arguments(tmp_path, tmp_path / 'run', '--dataset_name=shapes', TINY)
     assert 'ass --num_classes' in scripts.rejection(*arguments)
     message = scripts.rejection(*arguments, '--num_classes=2')
     assert 'has a label that is not below 2' in message
@@ -141,7 +143,7 @@ def test_input_errors_are_one_line(data, tmp_path):
 def test_evaluation_uses_the_configuration_of_the_checkpoint(data, trained, tmp_path):
     run, _ = trained
     evaluate = [EVALUATE, f'--dataset_dir={data}/records']
-    assert 'was trained with anchor_preset voc, not coco' in scripts.rejection(
+    assert 'was trained with the anchors voc, not coco' in scripts.rejection(
         *evaluate, f'--checkpoint_path={run}', '--anchor_preset=coco')
     for path in run.glob('model.ckpt-6*'):
         shutil.copy(path, tmp_path)
@@ -224,7 +226,7 @@ def test_two_clones_with_own_anchors(data, tmp_path):
 
 @pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_saves_a_checkpoint(data, tmp_path, number, code):
-    process = scripts.start(*train_arguments(data, tmp_path))
+    process = scripts.start(*train_arguments(data, tmp_path, TINY))
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -239,11 +241,11 @@ def test_signal_saves_a_checkpoint(data, tmp_path, number, code):
 
 
 def test_second_run_in_a_folder_fails(data, tmp_path):
-    process = scripts.start(*train_arguments(data, tmp_path))
+    process = scripts.start(*train_arguments(data, tmp_path, TINY))
     try:
         assert any(line.startswith('step ') for line in process.stdout)
         assert f'in use by another training (process {process.pid})' in scripts.rejection(
-            *train_arguments(data, tmp_path))
+            *train_arguments(data, tmp_path, TINY))
     finally:
         process.terminate()
         process.communicate(timeout=60)

@@ -43,27 +43,27 @@ def log_lines(monkeypatch):
 
 def test_write_json_on_exit_keeps_partial_results_after_an_interrupt(tmp_path, log_lines):
     path, partial = tmp_path / 'a.json', tmp_path / 'a.partial.json'
-    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(str(path), 'images') as content:
+    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(str(path), 'image') as content:
         content['x'] = 1
         raise KeyboardInterrupt
     assert json.loads(partial.read_text()) == {'x': 1} and not path.exists()
-    assert log_lines == [f'results of the first 1 images saved to {partial}']
-    with files.write_json_on_exit(str(path), 'images') as content:
+    assert log_lines == [f'results of 1 image saved to {partial}']
+    with files.write_json_on_exit(str(path), 'image') as content:
         content['y'] = 2
     assert list(tmp_path.iterdir()) == [path] and files.read_json(path, '') == {'y': 2}
 
 
 def test_write_json_on_exit_raises_the_first_error_if_partial_results_cannot_be_written(log_lines):
     with pytest.raises(OSError, match='first'), \
-            files.write_json_on_exit('/no/such/a.json', 'images') as content:
+            files.write_json_on_exit('/no/such/a.json', 'image') as content:
         content['x'] = 1
         raise OSError('first')
-    assert log_lines == ['results of the first 1 images are lost: cannot write '
+    assert log_lines == ['results of 1 image are lost: cannot write '
                          '/no/such/a.partial.json (No such file or directory)']
 
 
 def test_write_json_on_exit_writes_no_empty_partial_file(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(f'{tmp_path}/a.json', 'images'):
+    with pytest.raises(KeyboardInterrupt), files.write_json_on_exit(f'{tmp_path}/a.json', 'image'):
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 

@@ -76,6 +76,14 @@ def test_frozen_batch_norm_needs_a_checkpoint(tmp_path):
     assert 'needs learned moments. Pass --checkpoint_path' in error
 
 
+def test_flags_without_effect_are_named(tmp_path):
+    output = scripts.run(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
+                         '--checkpoint_exclude_scopes=block8', '--ignore_missing_vars').stdout
+    assert output.splitlines()[:2] == [
+        '--checkpoint_exclude_scopes has no effect without --checkpoint_path',
+        '--ignore_missing_vars has no effect without --checkpoint_path']
+
+
 def test_flag_aliases_of_public_scripts(tmp_path):
     error = scripts.rejection(TRAIN, f'--train_model_dir={tmp_path}/run',
                               f'--dataset_dir={tmp_path}', '--pre_trained_model=/no/model')
@@ -107,9 +115,22 @@ def test_conversion_rejects_invalid_flags(tmp_path):
     assert 'does not exist' in scripts.rejection(
         'tf_convert_data.py', '--dataset_dir=/no', '--output_dir=/tmp/x')
     assert "no split 'val'" in scripts.rejection(*arguments, '--split_names=val')
+    assert 'contradict each other' in scripts.rejection(
+        *arguments, '--skip_converted', '--overwrite')
     scripts.succeed(*arguments)
     assert 'already contains train. Pass --overwrite' in scripts.rejection(*arguments)
     assert 'converted with the classes cat, but now the classes are dog' in scripts.rejection(
         *arguments, '--overwrite', f'--labels_file={tmp_path}/classes.txt')
     scripts.succeed(*arguments, '--overwrite')
     assert scripts.succeed(*arguments, '--skip_converted') == ''
+
+
+def test_export_rejects_calibration_without_integers(tmp_path):
+    assert 'only tflite_int8 uses calibration images' in scripts.rejection(
+        'export_ssd_network.py', f'--checkpoint_path={tmp_path}', '--formats=tflite',
+        f'--calibration_images={tmp_path}')
+
+
+def test_fit_anchors_rejects_an_unknown_kind_of_plot(tmp_path):
+    assert 'Pass a file with .png, .svg, .pdf' in scripts.rejection(
+        'fit_anchors.py', f'--dataset_dir={tmp_path}', '--plot=plot.gif')

@@ -57,7 +57,7 @@ def test_yolo_without_split_lists(tmp_path):
             'image) lies outside') in done.stdout
     text = scripts.succeed(*arguments, '--skip_bad_boxes')
     assert 'train: 8 images' in text and 'val: 2 images' in text
-    assert 'skipped 1 bad boxes' in text
+    assert 'skipped 1 bad box,' in text
     info = json.loads((tmp_path / 'records/dataset.json').read_text())
     assert info['classes'] == ['cat', 'dog']
     assert info['splits']['val']['split_ratio'] == 'train=0.8,val=0.2'

@@ -66,7 +66,7 @@ def test_layers_without_restored_moments_are_named(caplog):
     with caplog.at_level(logging.INFO, 'ssd'):
         report.log_unrestored_moments(plan)
     assert caplog.messages == [
-        '  frozen batch norm without restored moments is only a scale and shift, in 1 layers: '
+        '  frozen batch norm without restored moments is only a scale and shift, in 1 layer: '
         'block9']
 
 

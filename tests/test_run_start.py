@@ -1,9 +1,9 @@
 import json
-import types
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from absl import flags
 
 from common.errors import UserError
 from datasets.dataset_factory import Dataset
@@ -23,10 +23,13 @@ def begin(folder, dataset=DATASET, **options):
     options = TrainOptions(train_dir=str(folder), batch_size=8, gradient_accumulation_steps=3,
                            **options)
     deployment = model_deploy.make_deployment_config(2, True, 0)
-    flags = [types.SimpleNamespace(name='seed', value=options.seed, present=True),
-             types.SimpleNamespace(name='momentum', value=.9, present=False)]
-    return run_start.lock_and_log(options, flags, NET, dataset,
-                           process_group.ProcessGroup(deployment, tf.ConfigProto()))
+    flag_values = flags.FlagValues()
+    flags.DEFINE_integer('seed', 0, '', flag_values=flag_values)
+    flags.DEFINE_float('momentum', .9, '', flag_values=flag_values)
+    flag_values(['train', f'--seed={options.seed}'])
+    return run_start.lock_and_log(
+        options, [flag_values[name] for name in ('seed', 'momentum')], NET, dataset,
+        process_group.ProcessGroup(deployment, tf.ConfigProto()))
 
 
 def test_begin_locks_the_folder_and_writes_the_configuration_on_request(tmp_path):
@@ -54,7 +57,7 @@ def test_begin_logs_the_run_and_what_changed(tmp_path, caplog):
     for line in ('net        ssd_160_mobilenet_v1_025, voc anchors, 3 classes with the background',
                  'data       pets train: 7 images in 2 files',
                  'batch      8 images x 3 accumulation steps x 2 clones',
-                 'flags      seed=1', 'changed since the last run: seed: 0 -> 1'):
+                 'flags      --seed=1', 'changed since the last run: seed: 0 -> 1'):
         assert line in caplog.messages
 
 

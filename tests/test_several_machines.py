@@ -12,6 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_net
 from conftest import ROOT
 from shapes_run import checkpoint_values, write_shapes
 
@@ -20,6 +21,8 @@ from benchmarks.worker_processes import find_worker_pid
 from run_folder import run_lock
 
 pytestmark = pytest.mark.slow
+# The launcher starts new interpreters, which do not know the net of the other tests.
+NET_OF_NEW_PROCESSES = '--model_name=ssd_160_mobilenet_v1_025'
 
 
 @pytest.fixture(scope='module')
@@ -29,9 +32,9 @@ def data(tmp_path_factory):
 
 
 def arguments(data, train_dir, *flags):
-    return [f'--dataset_dir={data}', f'--train_dir={train_dir}',
-            '--model_name=ssd_160_mobilenet_v1_025', '--log_every_n_steps=1', '--clone_on_cpu',
-            '--learning_rate=0.0005', '--collective_timeout_secs=60', *flags]
+    return [f'--dataset_dir={data}', f'--train_dir={train_dir}', f'--model_name={tiny_net.NAME}',
+            '--log_every_n_steps=1', '--clone_on_cpu', '--learning_rate=0.0005',
+            '--collective_timeout_secs=60', *flags]
 
 
 def free_ports(count):
@@ -56,13 +59,18 @@ def launch(num_workers, *flags):
     """Start the launcher; its stdout and stderr are one pipe."""
     return subprocess.Popen(
         ['bash', 'scripts/launch_workers.sh', str(num_workers),
-         f'--first_port={free_ports(num_workers)[0]}', *flags],
+         f'--first_port={free_ports(num_workers)[0]}', *flags, NET_OF_NEW_PROCESSES],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def wait_for_output(launcher):
-    output, _ = launcher.communicate(timeout=400)
-    return output
+def train_together(num_processes, *flags):
+    """Run several processes that train together; return the output of each."""
+    hosts = ','.join(f'127.0.0.1:{port}' for port in free_ports(num_processes))
+    processes = [scripts.start('train_ssd_network.py', *flags, f'--worker_hosts={hosts}',
+                               f'--task_index={rank}') for rank in range(num_processes)]
+    outputs = [process.communicate(timeout=400)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * num_processes, outputs
+    return outputs
 
 
 @pytest.fixture(scope='module')
@@ -100,21 +108,19 @@ def _numbers(pattern, text):
 
 
 def test_three_processes_of_two_clones_equal_one_clone(data, tmp_path, one_clone):
-    launcher = launch(3, *arguments(
+    outputs = train_together(3, *arguments(
         data, tmp_path, *one_clone[0], '--num_clones=2', '--batch_size=1',
         '--max_number_of_steps=6'))
-    output = wait_for_output(launcher)
-    assert launcher.returncode == 0, output
-    assert 'batch      1 images x 2 clones x 3 processes' in output
-    assert re.search(r'^\[2\] \w+ 2 of 3 is ready', output, re.MULTILINE)
-    assert_same_training(one_clone, tmp_path, output)
+    assert 'batch      1 image x 2 clones x 3 processes' in outputs[0]
+    assert 'process 2 of 3 is ready' in outputs[2]
+    assert_same_training(one_clone, tmp_path, outputs[0])
 
 
 def test_run_continues_with_another_number_of_processes(data, tmp_path, one_clone):
     """Two processes with three micro-batches each; from step 4 on, one process of two clones."""
-    output = wait_for_output(launch(2, *arguments(
+    output, _ = train_together(2, *arguments(
         data, tmp_path, *one_clone[0], '--batch_size=1', '--gradient_accumulation_steps=3',
-        '--max_number_of_steps=4')))
+        '--max_number_of_steps=4'))
     output += scripts.succeed('train_ssd_network.py', *arguments(
         data, tmp_path, *one_clone[0], '--batch_size=3', '--num_clones=2',
         '--max_number_of_steps=6'))
@@ -124,9 +130,9 @@ def test_run_continues_with_another_number_of_processes(data, tmp_path, one_clon
 
 def test_gradient_precision_bfloat16(data, tmp_path, one_clone):
     """The loss is close to that with float32, and the variables stay float32."""
-    output = wait_for_output(launch(2, *arguments(
+    output, _ = train_together(2, *arguments(
         data, tmp_path, *one_clone[0], '--batch_size=3', '--max_number_of_steps=6',
-        '--gradient_precision=bfloat16')))
+        '--gradient_precision=bfloat16'))
     pattern = r'step 6/6: (loss .*\)), learning rate'
     assert _numbers(pattern, output) == pytest.approx(_numbers(pattern, one_clone[2]), rel=.02)
     expected, actual = checkpoint_values(one_clone[1]), checkpoint_values(tmp_path)
@@ -137,9 +143,8 @@ def test_gradient_precision_bfloat16(data, tmp_path, one_clone):
 
 def test_killed_process_does_not_change_the_result(data, tmp_path):
     """All processes restart and end with the same bits as an undisturbed run."""
-    flags = ['--max_number_of_steps=25', '--batch_size=1', '--save_interval_secs=1']
-    undisturbed = launch(2, *arguments(data, tmp_path / 'undisturbed', *flags))
-    assert 'step 25/25' in wait_for_output(undisturbed)
+    flags = ['--max_number_of_steps=12', '--batch_size=1', '--save_interval_secs=1']
+    train_together(2, *arguments(data, tmp_path / 'undisturbed', *flags, NET_OF_NEW_PROCESSES))
     launcher = launch(2, *arguments(data, tmp_path / 'killed', *flags))
     lines, is_killed = [], False
     for line in launcher.stdout:

@@ -1,6 +1,6 @@
 import pytest
 
-from common.text import one_line
+from common.text import counted, one_line
 
 
 @pytest.mark.parametrize('text, expected', [
@@ -11,3 +11,11 @@ from common.text import one_line
     ('\udcff.jpg', r'\udcff.jpg')])            # a byte that is not UTF-8, from os.listdir
 def test_control_characters_are_escaped(text, expected):
     assert one_line(text) == expected
+
+
+@pytest.mark.parametrize('number, noun, text', [
+    (0, 'image', '0 images'), (1, 'image', '1 image'), (2, 'image', '2 images'),
+    (1, 'class', '1 class'), (21, 'class', '21 classes'), (1, 'process', '1 process'),
+    (3, 'process', '3 processes'), (1, 'box', '1 box'), (0, 'box', '0 boxes')])
+def test_the_noun_agrees_with_the_number(number, noun, text):
+    assert counted(number, noun) == text

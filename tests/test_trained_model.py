@@ -54,9 +54,10 @@ def test_weights_of_other_formats_must_be_imported_first(tmp_path):
 
 @pytest.mark.parametrize('arguments, message', [
     ({'model_name': 'ssd_300_vgg'},
-     'trained with model_name ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
-    ({'anchor_preset': 'coco'}, 'trained with anchor_preset voc, not coco'),
-    ({'class_names': ['dog', 'cat']}, 'trained with class_names')])
+     'trained with the net ssd_160_mobilenet_v1_025, not ssd_300_vgg'),
+    ({'anchor_preset': 'coco'}, 'trained with the anchors voc, not coco'),
+    ({'class_names': ['dog', 'cat']},
+     'trained with the classes cat, dog, not dog, cat. Pass data with these classes')])
 def test_arguments_must_agree_with_the_configuration(folder, arguments, message):
     with pytest.raises(UserError, match=message):
         trained_model.resolve_model(str(folder), **arguments)
@@ -70,7 +71,7 @@ def test_custom_anchors_are_read_from_the_configuration(folder, tmp_path):
     for preset in ('', sizes, str(tmp_path / 'cells.txt')):
         model = trained_model.resolve_model(str(folder), anchor_preset=preset)
         assert model.params.anchor_sizes[0] == (25, 60)
-    message = 'trained with anchor_preset 25,60 62 92 122 152,160, not voc'
+    message = 'trained with the anchors 25,60 62 92 122 152,160, not voc'
     with pytest.raises(UserError, match=message):
         trained_model.resolve_model(str(folder), anchor_preset='voc')
 

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_net
 from shapes_run import checkpoint_values, write_shapes
 
 import scripts
@@ -32,7 +33,7 @@ def test_watch_evaluates_checkpoints_until_the_training_is_killed(tmp_path):
     assert 'waiting for it' in lines[1], lines + [watching.stdout.read()]
     training = scripts.start(
         'train_ssd_network.py', dataset_dir, f'--train_dir={run}',
-        '--model_name=ssd_160_mobilenet_v1_025', '--batch_size=2', '--save_interval_secs=1')
+        f'--model_name={tiny_net.NAME}', '--batch_size=2', '--save_interval_secs=1')
     kill_after_evaluations(training, watching, lines, 3)
     output = watching.communicate(timeout=200)[0]
     assert watching.returncode == 0, output

@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from cli import console
 from common import files
 from common.log import log
+from common.text import counted
 from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
@@ -123,14 +124,15 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
     model, accumulation_steps = config['model'], options.gradient_accumulation_steps
     log.info('net        %s, %s anchors, %d classes with the background', model['model_name'],
              model['anchor_preset'], model['num_classes'])
-    log.info('data       %s %s: %d images in %d files', dataset.name, dataset.split,
-             dataset.num_examples, len(dataset.files))
-    factors = {'images': options.batch_size, 'accumulation steps': accumulation_steps,
-               'clones': deployment.num_clones, 'processes': deployment.num_processes}
+    log.info('data       %s %s: %s in %s', dataset.name, dataset.split,
+             counted(dataset.num_examples, 'image'), counted(len(dataset.files), 'file'))
+    factors = {'accumulation step': accumulation_steps, 'clone': deployment.num_clones,
+               'process': deployment.num_processes}
     log.info('batch      %s', ' x '.join(
-        f'{number} {name}' for name, number in factors.items() if number > 1 or name == 'images'))
+        [counted(options.batch_size, 'image'),
+         *(counted(number, name) for name, number in factors.items() if number > 1)]))
     log.info('hardware   %s', hardware)
     log.info('devices    %s', deployment)
     log.info('flags      %s',
-             ' '.join(f'{flag.name}={flag.value}' for flag in flags if flag.present))
+             ' '.join(flag.serialize() for flag in flags if flag.present))
     log.info('all flags  %s', os.path.join(options.train_dir, run_config.CONFIG_FILE))
