@@ -148,7 +148,7 @@ def open_network(model, dataset):
     with tf.device('/device:CPU:0'):
         batch = input_pipeline.evaluation_batches(
             dataset, lambda record: ssd_preprocessing.preprocess_for_eval(
-                record, model.params.image_size, model.params.mean),
+                record, model.params.image_size),
             FLAGS.batch_size, FLAGS.num_preprocessing_threads)
     options = PostProcessingOptions(FLAGS.select_threshold, FLAGS.select_top_k, FLAGS.nms_threshold,
                                     FLAGS.keep_top_k)

@@ -175,11 +175,11 @@ def build_net(model, labels):
     from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
-    size, mean = model.params.image_size, model.params.mean
+    size = model.params.image_size
     encoded = tf.placeholder(tf.string, [None])
     pixels = tf.placeholder(tf.uint8, [None, None, None, 3])
     with tf.device('/device:CPU:0'):
-        resized_images = ssd_preprocessing.resize_for_eval(encoded, size, mean)
+        resized_images = ssd_preprocessing.resize_for_eval(encoded, size)
         resized_frames = ssd_preprocessing.resize_pixels_for_eval(pixels, size)
     net_input = tf.placeholder(tf.uint8, [None, size, size, 3])
     detections = trained_model.detect(net_input, model, labels, PostProcessingOptions(

@@ -54,10 +54,9 @@ def predict(job, encoded_images):
     from exporting import graph
     from preprocessing import ssd_preprocessing
     from run_folder import trained_model
-    params = job.model.params
     with graph.new_session() as session:
         encoded = tf.placeholder(tf.string, [None])
-        resized = ssd_preprocessing.resize_for_eval(encoded, params.image_size, params.mean)
+        resized = ssd_preprocessing.resize_for_eval(encoded, job.model.params.image_size)
         detections = trained_model.detect(resized, job.model, options=job.post_processing)
         trained_model.make_restore_fn(job.model, job.use_averages)(session)
         results = [session.run([resized, detections], {encoded: [image]})

@@ -59,21 +59,20 @@ def make_stages(params):
     def sample_geometry(record, seed):
         draws = RandomDraws(seed, geometry.NUM_DRAWS)
         window, flip = geometry.sample_window(record['boxes'], draws)
-        boxes, is_inside = geometry.transform_boxes(record['boxes'], window, flip)
-        return {'window': window, 'boxes': boxes, 'is_inside': is_inside}
+        return {'window': window, 'flip': flip}
 
     def decode(record, seed):
         sampled = sample_geometry(record, seed)
         window = sampled['window']
         target_size = tf.minimum(size / (window[2:] - window[:2]), float(size))
-        decoded = pixels.decode_window(record['encoded'], tf.clip_by_value(window, 0., 1.),
-                                     target_size)
+        decoded, _ = pixels.decode_window(
+            record['encoded'], tf.clip_by_value(window, 0., 1.), target_size)
         return {'corner': decoded[0, 0], **sampled}
 
     def resize(record, seed):
-        sampled = sample_geometry(record, seed)
-        image = pixels.render_window(record['encoded'], sampled['window'], size, mean)
-        return {'image': image, **sampled}
+        window = sample_geometry(record, seed)['window']
+        image, window = pixels.render_window(record['encoded'], window, size, mean)
+        return {'image': image, 'window': window}
 
     def augment(record, seed):
         return ssd_preprocessing.preprocess_for_train(record, seed, size, mean)
@@ -81,7 +80,7 @@ def make_stages(params):
     def match(record, seed):
         return ssd_model.add_targets(augment(record, seed), net_anchors, params.variances, .5)
     return {'read, parse': read, 'geometry': sample_geometry, 'decode the window': decode,
-            'resize, batch': resize, 'color, flip': augment, _LAST_STAGE: match}
+            'resize, batch': resize, 'boxes, color, flip': augment, _LAST_STAGE: match}
 
 
 def decode_in_order(dataset):

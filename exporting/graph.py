@@ -51,10 +51,10 @@ def build_signatures(job):
     images = tf.placeholder(tf.uint8, [None, None, None, 3], 'images')
     encoded = tf.placeholder(tf.string, [None], 'encoded')
     class_names = tf.constant(all_class_names(job.model), name='class_names')
-    size, mean = job.model.params.image_size, job.model.params.mean
+    size = job.model.params.image_size
     with tf.device('/device:CPU:0'):
         resized = {'': ssd_preprocessing.resize_pixels_for_eval(images, size),
-                   'from_encoded/': ssd_preprocessing.resize_for_eval(encoded, size, mean)}
+                   'from_encoded/': ssd_preprocessing.resize_for_eval(encoded, size)}
     outputs = {}
     for prefix, net_input in resized.items():
         with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):

@@ -4,15 +4,15 @@ The weights of ONNX's own bilinear operator differ in their last bits. Resized p
 integers. At scales such as 480 / 300 many values lie exactly between two integers, so the last bits
 decide, and some boxes of a trained net move. ONNX has no operator for the area resize.
 
-Both functions resize `pixels` [B, h, w, 3] float32 to `size`, [2] int32, the new height and width.
-They return [B, height, width, 3] float32.
+Both functions resize `pixels` [B, h, w, 3], uint8 or float32, to `size`, [2] int32, the new height
+and width. They return [B, height, width, 3] float32.
 """
 import tensorflow.compat.v1 as tf
 
 
 def resize_bilinear(pixels, size):
     """Resize bilinearly, with half-pixel centers."""
-    shape = tf.shape(pixels)
+    pixels, shape = tf.cast(pixels, tf.float32), tf.shape(pixels)
     top, bottom, row_weights = _interpolation(shape[1], size[0])
     left, right, column_weights = _interpolation(shape[2], size[1])
 
@@ -46,7 +46,7 @@ def _interpolation(input_size, output_size):
 
 def resize_area(pixels, size):
     """Average the input pixels that each output pixel covers, by one matrix product per axis."""
-    shape = tf.shape(pixels)
+    pixels, shape = tf.cast(pixels, tf.float32), tf.shape(pixels)
     narrow = tf.einsum('bhwc,xw->bhxc', pixels, _area_weights(shape[2], size[1]))
     return tf.einsum('bhxc,yh->byxc', narrow, _area_weights(shape[1], size[0]))
 

@@ -36,8 +36,7 @@ def export(path, job):
 
 def _resize_calibration_images(job):
     """Return the calibration images as net inputs: a list of [1, S, S, 3] uint8 arrays."""
-    params = job.model.params
     with graph.new_session() as session:
         encoded = tf.placeholder(tf.string, [None])
-        resized = ssd_preprocessing.resize_for_eval(encoded, params.image_size, params.mean)
+        resized = ssd_preprocessing.resize_for_eval(encoded, job.model.params.image_size)
         return [session.run(resized, {encoded: [image]}) for image in job.calibration_images]

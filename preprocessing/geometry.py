@@ -9,6 +9,7 @@ beyond it.
 import tensorflow.compat.v1 as tf
 
 from nets import boxes as box_lib
+from preprocessing.augmentation import PAPER
 from preprocessing.draws import rescale
 
 MAX_ZOOM_OUT = 4.
@@ -86,24 +87,26 @@ def _origin_and_size(window):
     return tf.concat([window[:2]] * 2, 0), tf.concat([window[2:] - window[:2]] * 2, 0)
 
 
-def sample_window(boxes, draws, zoom_out=True, crop=True):
+def sample_window(boxes, draws, augmentation=PAPER):
     """Sample the geometry of an example.
 
     Args:
         boxes: [M, 4], ground truths.
         draws: `RandomDraws` with the numbers of `NUM_DRAWS`.
-        zoom_out: whether to zoom out at random.
-        crop: whether to crop at random.
+        augmentation: `Augmentation`, the parts to use.
 
     Returns:
         The window [4] of the image, and whether to flip it, [] bool.
     """
-    window = zoom_out_window(draws) if zoom_out else tf.constant([0., 0., 1., 1.])
-    if crop:
+    window = tf.constant([0., 0., 1., 1.])
+    if augmentation.zoom_out:
+        window = zoom_out_window(draws)
+    if augmentation.random_crop:
         candidates = crop_candidates(tf.reshape(draws['crop'], [-1, 4]))
         chosen = choose_crop(candidates, to_window_coordinates(boxes, window), draws['choice'][0])
         window = to_image_coordinates(chosen, window)
-    return window, draws['flip'][0] < .5
+    flip = draws['flip'][0] < .5 if augmentation.horizontal_flip else tf.constant(False)
+    return window, flip
 
 
 def transform_boxes(boxes, window, flip):

@@ -9,32 +9,62 @@ JPEG_RATIOS = (1, 2, 4, 8)
 AREA_FROM = 2.
 
 
-def _to_pixels(window, image_size):
+def decode_image(encoded):
+    """Decode an image (JPEG, PNG, GIF or BMP) in full: [h, w, 3] uint8 RGB.
+
+    The pixels are those that Pillow, OpenCV and other programs with libjpeg-turbo decode.
+    TensorFlow's default for JPEG is a faster transform that differs by a few of 255 levels.
+    """
+    pixels = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE'),
+        lambda: _decode_lossless(encoded))
+    return tf.ensure_shape(pixels, [None, None, 3])
+
+
+def _decode_lossless(encoded):
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def _to_pixels(window, scale, size):
     """Return [top, left, height, width] int32 of a relative window [4], rounded outwards.
 
-    image_size: [2] float32, height and width in pixels.
+    Args:
+        window: [4] float32, inside the image.
+        scale: [2] float32, height and width of the image in pixels, which need not be whole.
+        size: [2] float32, number of rows and columns of pixels.
     """
-    start = tf.minimum(tf.floor(window[:2] * image_size), image_size - 1)
-    extent = tf.maximum(tf.ceil(window[2:] * image_size) - start, 1.)
+    start = tf.minimum(tf.floor(window[:2] * scale), size - 1)
+    extent = tf.maximum(tf.ceil(window[2:] * scale) - start, 1.)
     return tf.cast(tf.concat([start, extent], 0), tf.int32)
+
+
+def _to_window(rectangle, scale):
+    """Return the relative window [4] of a rectangle [top, left, height, width] in pixels."""
+    start, extent = tf.cast(rectangle[:2], tf.float32), tf.cast(rectangle[2:], tf.float32)
+    return tf.concat([start / scale, (start + extent) / scale], 0)
 
 
 def _decode_jpeg(encoded, window, target_size):
     image_size = tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.float32)
     shrink = tf.sqrt(tf.reduce_prod((window[2:] - window[:2]) * image_size / target_size))
+    index = tf.reduce_sum(tf.cast(shrink >= tf.constant(JPEG_RATIOS[1:], tf.float32), tf.int32))
+    # At 1/8, an image of 375 rows has 47, and the last of them is partly beyond its edge.
+    scale = image_size / tf.gather(tf.constant(JPEG_RATIOS, tf.float32), index)
+    rectangle = _to_pixels(window, scale, tf.ceil(scale))
 
     def decode_at(ratio):
-        return lambda: tf.io.decode_and_crop_jpeg(
-            encoded, _to_pixels(window, tf.ceil(image_size / ratio)), channels=3, ratio=ratio)
-    index = tf.reduce_sum(tf.cast(shrink >= tf.constant(JPEG_RATIOS[1:], tf.float32), tf.int32))
-    return tf.switch_case(index, [decode_at(ratio) for ratio in JPEG_RATIOS])
+        return lambda: tf.io.decode_and_crop_jpeg(encoded, rectangle, channels=3, ratio=ratio)
+    pixels = tf.switch_case(index, [decode_at(ratio) for ratio in JPEG_RATIOS])
+    return pixels, _to_window(rectangle, scale)
 
 
 def _decode_other(encoded, window):
-    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    pixels = _decode_lossless(encoded)
     image_size = tf.cast(tf.shape(pixels)[:2], tf.float32)
-    top, left, height, width = tf.unstack(_to_pixels(window, image_size))
-    return pixels[top:top + height, left:left + width]
+    rectangle = _to_pixels(window, image_size, image_size)
+    top, left, height, width = tf.unstack(rectangle)
+    return pixels[top:top + height, left:left + width], _to_window(rectangle, image_size)
 
 
 def decode_window(encoded, window, target_size):
@@ -49,20 +79,14 @@ def decode_window(encoded, window, target_size):
         target_size: [2] float32, height and width that the window will be resized to.
 
     Returns:
-        [h, w, 3] uint8 RGB.
+        pixels: [h, w, 3] uint8 RGB.
+        decoded_window: [4] float32, the window that the pixels show: `window` extended to whole
+            pixels. At a fraction of the size it may end a little beyond the image.
     """
-    pixels = tf.cond(tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded, window, target_size),
-                     lambda: _decode_other(encoded, window))
-    return tf.ensure_shape(pixels, [None, None, 3])
-
-
-def read_image_size(encoded):
-    """Return the height and width of an encoded image: [2] int64."""
-    def decoded_size():
-        return tf.shape(tf.io.decode_image(encoded, channels=3, expand_animations=False))[:2]
-    return tf.cast(tf.cond(
-        tf.io.is_jpeg(encoded), lambda: tf.image.extract_jpeg_shape(encoded)[:2],
-        decoded_size), tf.int64)
+    pixels, decoded_window = tf.cond(
+        tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded, window, target_size),
+        lambda: _decode_other(encoded, window))
+    return tf.ensure_shape(pixels, [None, None, 3]), tf.ensure_shape(decoded_window, [4])
 
 
 def _bilinear(pixels, size):
@@ -77,7 +101,7 @@ def resize(pixels, height, width, bilinear=_bilinear, area=_area):
     """Resize images, by bilinear sampling or, if they shrink by more than 2, by averaging areas.
 
     Args:
-        pixels: [B, h, w, 3] float32.
+        pixels: [B, h, w, 3] uint8 or float32.
         height, width: size of the result.
         bilinear, area: functions (pixels, size [2] int32) -> resized pixels, for other kernels.
 
@@ -116,7 +140,9 @@ def render_window(encoded, window, size, fill, distort=lambda pixels: pixels):
             before or after the resize, whichever has fewer pixels, and never on the fill.
 
     Returns:
-        [size, size, 3] uint8 RGB.
+        image: [size, size, 3] uint8 RGB.
+        rendered_window: [4] float32, the window that the image shows: `window` moved by the
+            rounding of decoded and covered pixels. Boxes that are relative to it fit the pixels.
     """
     visible = tf.clip_by_value(window, 0., 1.)
     # Pixels of the result that the image covers.
@@ -129,7 +155,8 @@ def render_window(encoded, window, size, fill, distort=lambda pixels: pixels):
 
     def resize_to_covered(pixels):
         return resize(pixels[None], height, width)[0]
-    pixels = tf.cast(decode_window(encoded, visible, covered_size), tf.float32)
+    pixels, decoded_window = decode_window(encoded, visible, covered_size)
+    pixels = tf.cast(pixels, tf.float32)
     pixels = tf.cond(tf.size(pixels) < 3 * height * width,
                      lambda: resize_to_covered(distort(pixels)),
                      lambda: distort(resize_to_covered(pixels)))
@@ -137,4 +164,19 @@ def render_window(encoded, window, size, fill, distort=lambda pixels: pixels):
     canvas = tf.constant(np.broadcast_to(np.round(fill).astype(np.uint8), [size, size, 3]))
     image = tf.cond(tf.reduce_all(covered_size >= size), lambda: pixels,
                     lambda: paste(canvas, pixels, *tf.unstack(tf.cast(top_left, tf.int32))))
-    return tf.ensure_shape(image, [size, size, 3])
+    return (tf.ensure_shape(image, [size, size, 3]),
+            _extend(decoded_window, top_left, covered_size, size))
+
+
+def _extend(decoded_window, top_left, covered_size, size):
+    """Return the window [4] of a whole image in which a decoded window covers a rectangle.
+
+    Args:
+        decoded_window: [4] float32, relative.
+        top_left: [2] float32, position of the rectangle in pixels of the image.
+        covered_size: [2] float32, height and width of the rectangle.
+        size: side of the image in pixels.
+    """
+    pixel_size = (decoded_window[2:] - decoded_window[:2]) / covered_size
+    start = decoded_window[:2] - top_left * pixel_size
+    return tf.concat([start, start + size * pixel_size], 0)

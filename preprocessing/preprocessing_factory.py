@@ -5,36 +5,40 @@ Importing this module does not load TensorFlow, so that flags are checked first.
 import functools
 
 from common.errors import UserError
+from preprocessing.augmentation import PAPER, Augmentation
 
-_PAPER = {'zoom_out': True, 'crop': True}
-# Name -> options of `preprocess_for_train`, or None for no augmentation. The names with `vgg` are
-# those of other public SSD scripts, which mean the paper's augmentation.
+# Names for combinations of parts. The names with `vgg` are those of other public SSD scripts, which
+# mean the paper's augmentation.
 PREPROCESSING = {
-    'ssd': _PAPER, 'ssd_vgg': _PAPER, 'ssd_vgg_preprocessing': _PAPER, 'ssd_300_vgg': _PAPER,
-    'ssd_512_vgg': _PAPER,
-    'ssd_no_zoom_out': {'zoom_out': False, 'crop': True},
-    'ssd_no_crop': {'zoom_out': False, 'crop': False},
-    'plain': None,
+    'ssd': PAPER, 'ssd_vgg': PAPER, 'ssd_vgg_preprocessing': PAPER, 'ssd_300_vgg': PAPER,
+    'ssd_512_vgg': PAPER,
+    'ssd_no_zoom_out': PAPER._replace(zoom_out=False),
+    'ssd_no_crop': PAPER._replace(zoom_out=False, random_crop=False),
+    'plain': Augmentation(*[False] * len(Augmentation._fields)),
 }
 
 
-def get_preprocessing(name):
-    """Return the preprocessing function of a name.
+def get_augmentation(name, **parts):
+    """Return the `Augmentation` of a name, with some parts switched on or off.
 
     Args:
         name: key of `PREPROCESSING`; None or '' for the paper's augmentation.
-
-    Returns:
-        A function (record, seed, size, mean) -> dict, as `ssd_preprocessing.preprocess_for_train`.
+        **parts: field of `Augmentation` -> bool, or None to keep that of the name.
 
     Raises:
         UserError: If the name is unknown.
     """
     if (name or 'ssd') not in PREPROCESSING:
         raise UserError(f"unknown preprocessing '{name}'. Choose one of {', '.join(PREPROCESSING)}")
+    return PREPROCESSING[name or 'ssd']._replace(
+        **{part: is_used for part, is_used in parts.items() if is_used is not None})
+
+
+def get_preprocessing(name, **parts):
+    """Return a function (record, seed, size, mean) -> dict, see `preprocess_for_train`.
+
+    The arguments are those of `get_augmentation`.
+    """
+    augmentation = get_augmentation(name, **parts)
     from preprocessing import ssd_preprocessing  # loads TensorFlow
-    options = PREPROCESSING[name or 'ssd']
-    if options is None:
-        return lambda record, _seed, size, mean: ssd_preprocessing.preprocess_plain(
-            record, size, mean)
-    return functools.partial(ssd_preprocessing.preprocess_for_train, **options)
+    return functools.partial(ssd_preprocessing.preprocess_for_train, augmentation=augmentation)

@@ -27,7 +27,7 @@ def test_input_pipeline_prints_every_stage():
                            '--batch_size=4', '--turns=1', '--seconds=0.01')
     assert [line.partition('  ')[0] for line in text.splitlines()[3:-1]] == [
         'decoding alone', 'read, parse', 'geometry', 'decode the window', 'resize, batch',
-        'color, flip', 'match, encode']
+        'boxes, color, flip', 'match, encode']
     assert re.search(r'whole pipeline / decoding alone: \d\.\d\d', text)
 
 

@@ -3,6 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from preprocessing import geometry
+from preprocessing.augmentation import Augmentation
 from preprocessing.draws import RandomDraws
 
 
@@ -113,10 +114,13 @@ def test_rates_over_many_samples():
 def test_windows_without_zoom_out_are_in_the_image(evaluate):
     for k in range(20):
         draws = RandomDraws(tf.constant([0, k], tf.int64), geometry.NUM_DRAWS)
-        window, _ = geometry.sample_window(tf.constant([[.2, .2, .8, .8]]), draws, zoom_out=False)
+        window, _ = geometry.sample_window(
+            tf.constant([[.2, .2, .8, .8]]), draws, Augmentation(zoom_out=False))
         window = evaluate(window)
         assert window.min() >= 0 and window.max() <= 1 + 1e-6
-    window, _ = geometry.sample_window(tf.zeros([0, 4]), draws, zoom_out=False, crop=False)
+    window, flip = geometry.sample_window(
+        tf.zeros([0, 4]), draws, Augmentation(False, False, False))
+    assert not evaluate(flip)
     np.testing.assert_array_equal(evaluate(window), [0, 0, 1, 1])
 
 

@@ -11,12 +11,17 @@ FILL = (123., 117., 104.)
 WHOLE = (0., 0., 1., 1.)
 
 
-def encode(array, image_format='PNG'):
-    """Encode an RGB array; JPEG with the highest quality."""
+def encode_bytes(array, image_format, **options):
+    """Encode an RGB array with options of Pillow."""
     buffer = io.BytesIO()
-    options = {'quality': 100, 'subsampling': 0} if image_format == 'JPEG' else {}
     Image.fromarray(np.uint8(array)).save(buffer, image_format, **options)
-    return tf.constant(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def encode(array, image_format='PNG'):
+    """Encode an RGB array, as JPEG with the highest quality; return a tensor."""
+    options = {'quality': 100, 'subsampling': 0} if image_format == 'JPEG' else {}
+    return tf.constant(encode_bytes(array, image_format, **options))
 
 
 def quarters(side=48):   # a multiple of 16: whole JPEG blocks
@@ -29,8 +34,9 @@ def quarters(side=48):   # a multiple of 16: whole JPEG blocks
 
 
 def render(evaluate, encoded, window, size, **options):
+    """Return the image of `render_window`."""
     return evaluate(pixels.render_window(
-        encoded, tf.constant(window, tf.float32), size, FILL, **options))
+        encoded, tf.constant(window, tf.float32), size, FILL, **options)[0])
 
 
 @pytest.mark.parametrize('image_format', ['PNG', 'JPEG'])
@@ -100,15 +106,56 @@ def test_enlarging_is_bilinear(evaluate):
     (1, 64), (1.9, 64), (2, 32), (4, 16), (5, 16), (16, 8)])
 def test_jpeg_is_decoded_at_the_smallest_sufficient_size(evaluate, shrink, side):
     target_size = tf.constant([64 / shrink, 64 / shrink])
-    image = evaluate(pixels.decode_window(
+    image, _ = evaluate(pixels.decode_window(
         encode(quarters(64), 'JPEG'), tf.constant(WHOLE), target_size))
     assert image.shape == (side, side, 3)
 
 
 def test_window_of_a_jpeg_decoded_at_a_fraction(evaluate):
-    image = evaluate(pixels.decode_window(
+    image, _ = evaluate(pixels.decode_window(
         encode(quarters(64), 'JPEG'), tf.constant([.5, 0., 1., .5]), tf.constant([8., 8.])))
     np.testing.assert_allclose(image, np.broadcast_to([0, 0, 255], [8, 8, 3]), atol=4)
+
+
+@pytest.mark.parametrize('image_format', ['PNG', 'JPEG'])
+@pytest.mark.parametrize('window, target_size, expected', [
+    # Rows 1.2 to 4.5 of 10 become 1 to 5; columns 5 to 9 are whole already.
+    ([.12, .5, .45, .9], 8., [.1, .5, .5, .9]),
+    ([.12, .5, .13, .5], 8., [.1, .5, .2, .6]),        # at least one pixel
+    (WHOLE, 8., WHOLE)])
+def test_decoded_window_is_extended_to_whole_pixels(
+        evaluate, image_format, window, target_size, expected):
+    image, decoded = evaluate(pixels.decode_window(
+        encode(np.zeros([10, 10, 3]), image_format), tf.constant(window, tf.float32),
+        tf.constant([target_size] * 2)))
+    np.testing.assert_allclose(decoded, expected, atol=1e-6)
+    np.testing.assert_allclose(image.shape[:2], 10 * (decoded[2:] - decoded[:2]), atol=1e-5)
+
+
+def test_decoded_window_of_a_fraction_may_end_beyond_the_image(evaluate):
+    # 20 rows at 1/8 are 2.5 rows, so 3, which would show 24 rows; 16 columns at 1/8 are 2.
+    image, decoded = evaluate(pixels.decode_window(
+        encode(np.zeros([20, 16, 3]), 'JPEG'), tf.constant(WHOLE), tf.constant([2., 2.])))
+    assert image.shape == (3, 2, 3)
+    np.testing.assert_allclose(decoded, [0, 0, 1.2, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize('window, expected', [
+    ([.12, .5, .45, .9], [.1, .5, .5, .9]),
+    # The image covers rows 1.78 to 5.33 of 8, rounded to 2 to 5, so a row is 1/3 of the image; it
+    # covers columns 0 to 4.
+    ([-.5, 0, 1.75, 2], [-2 / 3, 0, 2, 2])])
+def test_rendered_window_fits_the_rounded_pixels(evaluate, window, expected):
+    _, rendered = evaluate(pixels.render_window(
+        encode(np.zeros([10, 10, 3])), tf.constant(window, tf.float32), 8, FILL))
+    np.testing.assert_allclose(rendered, expected, rtol=1e-5)
+
+
+def test_jpeg_is_decoded_in_full_as_by_pillow(evaluate):
+    noise = np.random.default_rng(0).integers(0, 256, [40, 56, 3], np.uint8)
+    encoded = encode_bytes(noise, 'JPEG')
+    np.testing.assert_array_equal(evaluate(pixels.decode_image(tf.constant(encoded))),
+                                  Image.open(io.BytesIO(encoded)))
 
 
 def test_jpeg_decoded_at_a_fraction_resembles_the_average(evaluate, shared):
