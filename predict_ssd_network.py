@@ -253,18 +253,17 @@ def predict_images(detect, output_paths, class_names, throughput):
 
     from datasets import images
     paths = iter(output_paths)
-    read = functools.partial(images.read_jpeg, apply_orientation=True)
     results_path = os.path.join(FLAGS.output_dir, _RESULTS)
     with files.write_json_on_exit(results_path, 'image') as results, \
          tqdm(total=len(output_paths), unit=' images', disable=None) as progress:
         while batch_paths := list(itertools.islice(paths, FLAGS.batch_size)):
-            batch = list(read_or_skip(batch_paths, read))
+            batch = list(read_or_skip(batch_paths, images.read_upright))
             if batch:
-                batch_detections = detect([jpeg.encoded for _, jpeg in batch])
-                for index, (path, jpeg) in enumerate(batch):
-                    detections = detections_as_json(batch_detections, index, jpeg.height,
-                                                    jpeg.width, class_names)
-                    write_drawn_image(output_paths[path], jpeg.encoded, detections)
+                batch_detections = detect([image.encoded for _, image in batch])
+                for index, (path, image) in enumerate(batch):
+                    detections = detections_as_json(batch_detections, index, image.height,
+                                                    image.width, class_names)
+                    write_drawn_image(output_paths[path], image.encoded, detections)
                     results[path] = detections
                 throughput.add(len(batch))
             progress.update(len(batch_paths))

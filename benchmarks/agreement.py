@@ -125,7 +125,7 @@ def main():
     from run_folder import trained_model
     model = trained_model.resolve_model(FLAGS.checkpoint_path)
     job = exporters.ExportJob(model, True, PostProcessingOptions())
-    encoded = [images.read_jpeg(path).encoded for path in images.expand_paths(FLAGS.images)]
+    encoded = [images.read_upright(path).encoded for path in images.expand_paths(FLAGS.images)]
     resized, references = predict(job, encoded)
     count = sum(int((outputs['scores'] >= FLAGS.min_score).sum()) for outputs in references)
     print(f'{model.checkpoint}: {count} detections with a score of at least {FLAGS.min_score} in '

@@ -49,7 +49,7 @@ def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, so
 
     Args:
         image_path: Path of the image.
-        jpeg: `images.JpegImage`.
+        jpeg: `images.EncodedImage`.
         objects: Iterable of objects in the form of the source.
         parse_object: Function from such an object to a tuple of its values of `PER_BOX_FIELDS`:
             the first four or all six.
@@ -79,7 +79,7 @@ def relative_box(description, corners, jpeg):
         description: Names the box in error messages: its file, class and coordinates.
         corners: (xmin, ymin, xmax, ymax) in pixels, measured from the outer corner of the first
             pixel.
-        jpeg: `images.JpegImage`.
+        jpeg: `images.EncodedImage`.
 
     Returns:
         (ymin, xmin, ymax, xmax) in [0, 1].

@@ -1,4 +1,5 @@
-"""Image files as the JPEG bytes of a record, and search for image files."""
+"""Image files as the bytes of a record or a prediction, and search for image files."""
+import contextlib
 import glob
 import io
 import os
@@ -17,59 +18,63 @@ class BadImage(UserError):
     """A file that is not an image or does not decode."""
 
 
-class JpegImage(NamedTuple):
-    """An encoded RGB image."""
+class EncodedImage(NamedTuple):
+    """An encoded image."""
     encoded: bytes
     height: int   # in pixels
     width: int
 
 
-def read_jpeg(path, apply_orientation=False):
-    """Read an image file as `JpegImage`; see `to_jpeg`.
+def read_jpeg(path):
+    """Read an image file for a record; see `to_jpeg`.
 
     Raises:
         UserError: If the file cannot be read.
         BadImage: If it does not decode.
     """
-    try:
-        with open(path, 'rb') as file:
-            content = file.read()
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
-    return to_jpeg(content, path, apply_orientation)
+    return to_jpeg(_read(path), path)
 
 
-def to_jpeg(content, path, apply_orientation=False):
-    """Convert the content of an image file to `JpegImage`.
+def read_upright(path):
+    """Read an image file for prediction; see `to_upright`. Raises the errors of `read_jpeg`."""
+    return to_upright(_read(path), path)
+
+
+def to_jpeg(content, path):
+    """Convert the content of an image file to a JPEG, for a record.
 
     The bytes of an RGB JPEG are kept. All other images (grayscale, CMYK, PNG, ...) are converted to
-    RGB and encoded as JPEG.
+    RGB and encoded as JPEG. The EXIF orientation is ignored, because annotations refer to the
+    pixels as they are stored.
 
     Args:
         content: Bytes of the file.
         path: Path of the file, for error messages.
-        apply_orientation: Rotate the image as its EXIF orientation tag says. Use True for images
-            that people look at, False for annotated images, because annotations refer to the
-            pixels as they are stored.
+
+    Returns:
+        `EncodedImage`.
 
     Raises:
         BadImage: If the content is not an image or does not decode.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            rotate = apply_orientation and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
-            if image.format == 'JPEG' and image.mode == 'RGB' and not rotate:
-                # Decode at the smallest scale. This still reads all bytes and so detects truncated
-                # files.
-                height, width = image.height, image.width
-                image.draft('RGB', (1, 1))
-                image.load()
-                return JpegImage(content, height, width)
-            return _encode(_to_rgb(ImageOps.exif_transpose(image) if rotate else image))
-    except UnidentifiedImageError as error:
-        raise BadImage(f'{path}: not an image in a known format. Replace or remove it') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f'{path}: does not decode ({error}). Replace or remove it') from error
+    with _open(content, path) as image:
+        if image.format == 'JPEG' and image.mode == 'RGB':
+            return _keep(content, image)
+        return _encode(_to_rgb(image), 'JPEG', quality=95, subsampling=0)
+
+
+def to_upright(content, path):
+    """Convert the content of an image file without loss to one that TensorFlow decodes.
+
+    The image is rotated as its EXIF orientation tag says. The bytes of a JPEG are kept if possible.
+    All other images are converted to RGB and stored as BMP, which costs next to no time. Arguments,
+    result and errors are those of `to_jpeg`.
+    """
+    with _open(content, path) as image:
+        is_rotated = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        if image.format == 'JPEG' and image.mode in ('RGB', 'L') and not is_rotated:
+            return _keep(content, image)
+        return _encode(_to_rgb(ImageOps.exif_transpose(image) if is_rotated else image), 'BMP')
 
 
 def expand_paths(names, extensions=EXTENSIONS, noun='image'):
@@ -124,13 +129,43 @@ def find_image(name, folders, annotation_path):
                     f"{', '.join(folders)}. Add it, or correct its name")
 
 
+def _read(path):
+    """Return the content of a file."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
+
+
+@contextlib.contextmanager
+def _open(content, path):
+    """Yield the `PIL.Image` of the content of a file; errors of decoding become `BadImage`."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise BadImage(f'{path}: not an image in a known format. Replace or remove it') from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImage(f'{path}: does not decode ({error}). Replace or remove it') from error
+
+
+def _keep(content, image):
+    """Return the content of a JPEG after checking that it decodes."""
+    # Decode at the smallest scale. This still reads all bytes and so detects truncated files.
+    height, width = image.height, image.width
+    image.draft(image.mode, (1, 1))
+    image.load()
+    return EncodedImage(content, height, width)
+
+
 def _to_rgb(image):
     if image.mode.startswith('I'):   # Pillow would clip 16-bit gray values at 255
         image = Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8))
     return image.convert('RGB')
 
 
-def _encode(image):
+def _encode(image, image_format, **options):
     buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=95, subsampling=0)
-    return JpegImage(buffer.getvalue(), image.height, image.width)
+    image.save(buffer, image_format, **options)
+    return EncodedImage(buffer.getvalue(), image.height, image.width)

@@ -38,7 +38,7 @@ def _list_shards(folder, split):
 
 def load_from_files(paths, max_images):
     """Return the encoded images (bytes) of at most `max_images` files, spread evenly."""
-    return [images.read_jpeg(path, apply_orientation=True).encoded
+    return [images.read_upright(path).encoded
             for path in pick_evenly(paths, max_images)]
 
 

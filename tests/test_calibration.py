@@ -44,4 +44,4 @@ def test_images_from_files(tmp_path):
     paths = [write_image(tmp_path / name) for name in ('a.jpg', 'b.png')]
     first, second = calibration.load_from_files([str(path) for path in paths], 9)
     assert first == paths[0].read_bytes()
-    assert images.to_jpeg(second, 'b').width == 100
+    assert images.to_upright(second, 'b').width == 100

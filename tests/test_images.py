@@ -2,11 +2,13 @@ import io
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf
 from image_files import write_image
 from PIL import Image
 
 from common.errors import UserError
 from datasets import images
+from preprocessing import pixels
 
 
 def encode(image, file_format, **options):
@@ -38,16 +40,32 @@ def test_other_images_are_converted_to_rgb(image, file_format, expected):
 
 def test_truncated_jpeg_fails():
     content = encode(Image.effect_noise((200, 200), 50).convert('RGB'), 'JPEG')
-    with pytest.raises(images.BadImage, match='photo.jpg: does not decode'):
-        images.to_jpeg(content[:len(content) // 2], 'photo.jpg')
+    for convert in (images.to_jpeg, images.to_upright):
+        with pytest.raises(images.BadImage, match='photo.jpg: does not decode'):
+            convert(content[:len(content) // 2], 'photo.jpg')
 
 
-def test_exif_orientation_is_applied_on_request():
+def test_prediction_rotates_images_as_exif_says():
     exif = Image.Exif()
     exif[0x0112] = 6   # rotated by 90 degrees
     content = encode(Image.new('RGB', (30, 20)), 'JPEG', exif=exif)
     assert images.to_jpeg(content, 'x')[1:] == (20, 30)
-    assert images.to_jpeg(content, 'x', apply_orientation=True)[1:] == (30, 20)
+    assert images.to_upright(content, 'x')[1:] == (30, 20)
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, [21, 31, 3], np.uint8)   # rows of BMP are padded
+
+
+@pytest.mark.parametrize('file_format, mode, options', [
+    ('PNG', 'RGB', {}), ('PNG', 'RGBA', {}), ('PNG', 'L', {}), ('PNG', 'P', {}), ('BMP', 'RGB', {}),
+    ('TIFF', 'RGB', {}), ('WEBP', 'RGB', {'lossless': True}), ('JPEG', 'RGB', {}),
+    ('JPEG', 'L', {}), ('JPEG', 'CMYK', {})])
+def test_prediction_reads_every_format_without_loss(evaluate, file_format, mode, options):
+    content = encode(Image.fromarray(NOISE).convert(mode), file_format, **options)
+    image = images.to_upright(content, 'x')
+    assert (image.height, image.width) == (21, 31)
+    np.testing.assert_array_equal(evaluate(pixels.decode_image(tf.constant(image.encoded))),
+                                  Image.open(io.BytesIO(content)).convert('RGB'))
 
 
 def test_missing_file_fails(tmp_path):

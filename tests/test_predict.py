@@ -78,6 +78,19 @@ def test_detections_do_not_depend_on_the_batch_size(data, tmp_path):
         'detections.json']
 
 
+def test_every_format_has_the_same_detections(data, tmp_path):
+    (tmp_path / 'input').mkdir()
+    image = Image.open(data / 'input/0.jpg')
+    for name in ('a.png', 'b.bmp', 'c.tif'):
+        image.save(tmp_path / 'input' / name)
+    scripts.succeed(SCRIPT, f'--checkpoint_path={data}/net', f'--output_dir={tmp_path}/out',
+                    '--min_score=0.3', '--batch_size=1', data / 'input/0.jpg', tmp_path / 'input')
+    of_jpeg, *others = json.loads((tmp_path / 'out/detections.json').read_text()).values()
+    assert len(others) == 3 and of_jpeg
+    for detections in others:
+        assert detections == of_jpeg
+
+
 def test_classes_and_max_detections(data, tmp_path):
     _, images, clip = predict(data, tmp_path, '--classes=cow,cat', '--max_detections=2',
                               '--max_images=3')
