@@ -3,6 +3,8 @@
 `options` and `flags` are any object with the attributes that a function names: the FLAGS of a
 script or `training.options.TrainOptions`. No box code is used here.
 """
+from typing import NamedTuple
+
 import tensorflow.compat.v1 as tf
 
 from checkpoints import report, restoring, scopes, sources
@@ -16,13 +18,15 @@ def configure_learning_rate(options, num_replicas, num_samples_per_epoch, global
     """Return the learning rate at `global_step`, a [] float32 tensor.
 
     With learning_rate_per_image, the initial rate is that times the global batch size: the rate
-    scales linearly with the batch, after a warm-up (Goyal et al., arXiv 1706.02677). During the
-    first warmup_steps, the scheduled rate is multiplied by (step + 1) / warmup_steps.
+    scales linearly with the batch, after a warm-up (Goyal et al., arXiv 1706.02677). So does the
+    final rate of polynomial decay: end_learning_rate_per_image times the global batch size, or a
+    tenth of the initial rate. During the first warmup_steps, the scheduled rate is multiplied by
+    (step + 1) / warmup_steps.
 
     Args:
         options: `LearningRateOptions`, batch_size (per clone), gradient_accumulation_steps and
             max_number_of_steps. Default of num_epochs_per_decay: 2 for exponential decay; for
-            polynomial decay the whole run, or 2 without max_number_of_steps.
+            polynomial decay the whole run, which then needs max_number_of_steps.
         num_replicas: number of clones of all processes.
         num_samples_per_epoch: number of images in the dataset.
         global_step: [] int64.
@@ -32,46 +36,56 @@ def configure_learning_rate(options, num_replicas, num_samples_per_epoch, global
     """
     global_batch = options.batch_size * options.gradient_accumulation_steps * num_replicas
     if options.learning_rate_per_image is None:
-        initial = options.learning_rate
+        initial, end = options.learning_rate, options.end_learning_rate
     else:
         initial = options.learning_rate_per_image * global_batch
+        end = initial / 10 if options.end_learning_rate_per_image is None \
+            else options.end_learning_rate_per_image * global_batch
     schedule = _SCHEDULES[options.learning_rate_decay_type]
     decay_steps = max(1, int(
         num_samples_per_epoch * _or(options.num_epochs_per_decay, 2.) / global_batch))
-    rate = schedule(options, initial, decay_steps, global_step)
+    rate = schedule(options, _Rates(initial, end), decay_steps, global_step)
     if options.warmup_steps:
         progress = (tf.cast(global_step, tf.float32) + 1) / options.warmup_steps
         rate *= tf.minimum(progress, 1.)
     return tf.identity(rate, name='learning_rate')
 
 
-def _exponential(options, initial, decay_steps, global_step):
+class _Rates(NamedTuple):
+    """Initial and final learning rate; the latter is that of polynomial decay only."""
+    initial: float
+    end: float
+
+
+def _exponential(options, rates, decay_steps, global_step):
     return tf.train.exponential_decay(
-        initial, global_step, decay_steps, _or(options.learning_rate_decay_factor, .94),
+        rates.initial, global_step, decay_steps, _or(options.learning_rate_decay_factor, .94),
         staircase=True)
 
 
-def _polynomial(options, initial, decay_steps, global_step):
-    if initial < options.end_learning_rate:
-        raise UserError(f'the learning rate would rise, from {initial:g} to --end_learning_rate='
-                        f'{options.end_learning_rate:g}. Pass a smaller --end_learning_rate')
-    if options.num_epochs_per_decay is None and options.max_number_of_steps:
+def _polynomial(options, rates, decay_steps, global_step):
+    if rates.initial < rates.end:
+        flag = 'end_learning_rate' if options.learning_rate_per_image is None \
+            else 'end_learning_rate_per_image'
+        raise UserError(f'the learning rate would rise, from {rates.initial:g} to {rates.end:g} '
+                        f'(--{flag}={getattr(options, flag):g}). Pass a smaller --{flag}')
+    if options.num_epochs_per_decay is None:
         decay_steps = options.max_number_of_steps
     return tf.train.polynomial_decay(
-        initial, global_step, decay_steps, options.end_learning_rate, power=1.)
+        rates.initial, global_step, decay_steps, rates.end, power=1.)
 
 
-def _piecewise(options, initial, _, global_step):
+def _piecewise(options, rates, _, global_step):
     """Multiply the rate by the decay factor at each boundary (the paper: 0.1 at 80k and 100k)."""
     boundaries = [int(boundary) for boundary in options.learning_rate_boundaries]
     factor = _or(options.learning_rate_decay_factor, .1)
     num_passed = tf.reduce_sum(
         tf.cast(global_step >= tf.constant(boundaries, tf.int64), tf.float32))
-    return initial * tf.pow(factor, num_passed)
+    return rates.initial * tf.pow(factor, num_passed)
 
 
-# Name -> function (options, initial rate, steps per decay, global step) -> rate.
-_SCHEDULES = {'fixed': lambda _, initial, *__: tf.constant(initial),
+# Name -> function (options, `_Rates`, steps per decay, global step) -> rate.
+_SCHEDULES = {'fixed': lambda _, rates, *__: tf.constant(rates.initial),
               'exponential': _exponential, 'polynomial': _polynomial, 'piecewise': _piecewise}
 
 

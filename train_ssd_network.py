@@ -20,6 +20,7 @@ from nets import anchors as anchors_lib
 from nets import nets_factory
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
+from training import schedule_flags
 from training.options import TrainOptions
 
 FLAGS = flags.FLAGS
@@ -88,8 +89,18 @@ flags.DEFINE_integer('num_classes', _DEFAULT.num_classes,
                      'Number of classes, background included. 0: as in the dataset.', lower_bound=0)
 flags.DEFINE_enum('preprocessing_name', _DEFAULT.preprocessing_name,
                   list(preprocessing_factory.PREPROCESSING),
-                  "Augmentation: ssd (the paper's); for short trainings ssd_no_zoom_out, "
-                  'ssd_no_crop (colors and flips only) or plain (none).')
+                  'Name for a combination of the four parts of the augmentation below: ssd (all, '
+                  'as in the paper); for short trainings ssd_no_zoom_out, ssd_no_crop (neither '
+                  'crop nor zoom-out) or plain (none). The names with vgg are those of other '
+                  'public scripts for ssd.')
+flags.DEFINE_bool('zoom_out', _DEFAULT.zoom_out,
+                  'Place the image at random in a canvas of up to 4 times its side. This and the '
+                  'next three flags override preprocessing_name.')
+flags.DEFINE_bool('random_crop', _DEFAULT.random_crop, 'Crop the image at random.')
+flags.DEFINE_bool('horizontal_flip', _DEFAULT.horizontal_flip,
+                  'Mirror the image at random. Switch it off if classes differ in left and right.')
+flags.DEFINE_bool('photometric_distortion', _DEFAULT.photometric_distortion,
+                  'Change brightness, contrast, saturation and hue at random.')
 flags.DEFINE_integer('batch_size', _DEFAULT.batch_size, 'Batch size per clone.', lower_bound=1)
 flags.DEFINE_integer('gradient_accumulation_steps', _DEFAULT.gradient_accumulation_steps,
                      'Number of batches whose gradients a clone accumulates per step: a larger '
@@ -110,6 +121,9 @@ flags.DEFINE_float('match_threshold', _DEFAULT.match_threshold,
                    upper_bound=1)
 flags.DEFINE_float('negative_ratio', _DEFAULT.negative_ratio,
                    'Number of hard negatives per matched anchor.', lower_bound=0)
+flags.DEFINE_integer('min_negatives_per_image', _DEFAULT.min_negatives_per_image,
+                     'Minimum number of hard negatives per image. With 0, as in the paper, images '
+                     'without boxes do not contribute to the loss.', lower_bound=0)
 flags.DEFINE_float('loss_alpha', _DEFAULT.loss_alpha, 'Weight of the localization loss.',
                    lower_bound=0)
 flags.DEFINE_float('label_smoothing', _DEFAULT.label_smoothing,
@@ -137,9 +151,12 @@ flags.DEFINE_float('learning_rate_decay_factor', _DEFAULT.learning_rate_decay_fa
                    lower_bound=0)
 flags.DEFINE_float('num_epochs_per_decay', _DEFAULT.num_epochs_per_decay,
                    'Epochs of one exponential decay (default 2), or of the whole polynomial decay '
-                   '(default: max_number_of_steps).', lower_bound=1e-6)
+                   '(default: all of max_number_of_steps).', lower_bound=1e-6)
 flags.DEFINE_float('end_learning_rate', _DEFAULT.end_learning_rate,
                    'Final learning rate of polynomial decay.', lower_bound=0)
+flags.DEFINE_float('end_learning_rate_per_image', _DEFAULT.end_learning_rate_per_image,
+                   'Final learning rate of polynomial decay per image of the global batch; goes '
+                   'with learning_rate_per_image. Default: a tenth of it.', lower_bound=0)
 flags.DEFINE_float('bias_learning_rate_multiplier', _DEFAULT.bias_learning_rate_multiplier,
                    'Learning rate of biases, relative to that of the weights.', lower_bound=0)
 flags.DEFINE_float('backbone_learning_rate_multiplier', _DEFAULT.backbone_learning_rate_multiplier,
@@ -254,11 +271,7 @@ def check_flags():
     if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
         raise UserError('FTRL overwrites the restored weights at the first step. Choose another '
                         '--optimizer, or leave out --checkpoint_path')
-    boundaries = FLAGS.learning_rate_boundaries
-    if not all(b.strip().isdigit() for b in boundaries) \
-            or sorted(boundaries, key=int) != boundaries:
-        raise UserError(f'--learning_rate_boundaries={",".join(boundaries)} is not a list of '
-                        f'increasing step numbers')
+    schedule_flags.check(FLAGS, {flag.name for flag in own_flags() if flag.present})
     check_batch_norm(params)
     resumes = bool(checkpoint_files.list_checkpoints(FLAGS.train_dir))
     if cluster.is_chief and not resumes:

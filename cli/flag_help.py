@@ -82,10 +82,10 @@ def _original_name(flag):
 
 def _flag_text(flag, aliases):
     """Return `--name=default  help (limits) (also --alias)`, without `=` for an empty default."""
-    if flag.boolean:
-        default = '=true' if flag.default else '=false'
-    elif flag.default in (None, '', []):
+    if flag.default in (None, '', []):
         default = ''
+    elif flag.boolean:
+        default = '=true' if flag.default else '=false'
     else:
         default = f'={flag.serializer.serialize(flag.default)}'
     text = flag.help.partition('>: ')[2] if isinstance(flag, flags.EnumFlag) else flag.help

@@ -15,6 +15,8 @@ class LossOptions(NamedTuple):
     negative_ratio: float = 3.     # hard negatives per matched anchor, in each image
     alpha: float = 1.              # weight of the localization loss
     label_smoothing: float = 0.    # probability mass spread evenly over all classes
+    # Hard negatives of an image with few or no matched anchors. The paper has no such minimum.
+    min_negatives_per_image: int = 0
 
 
 def smooth_l1(x):
@@ -68,8 +70,9 @@ def ssd_losses(logits, offsets, labels, target_offsets, normalizer, options=Loss
 
     log_sum = tf.reduce_logsumexp(logits, axis=-1)
     background_losses = tf.stop_gradient(tf.maximum(log_sum - logits[..., 0], 0.))
-    negatives = hard_negatives(background_losses, ~positives,
-                               tf.cast(options.negative_ratio * num_positives, tf.int32))
+    num_negatives = tf.maximum(tf.cast(options.negative_ratio * num_positives, tf.int32),
+                               options.min_negatives_per_image)
+    negatives = hard_negatives(background_losses, ~positives, num_negatives)
     selected = tf.where(positives | negatives)   # few anchors; only they need a full cross-entropy
     targets = tf.one_hot(tf.gather_nd(labels, selected), num_classes)
     if options.label_smoothing:

@@ -1,4 +1,4 @@
-"""Look up training preprocessing by name. Evaluation and prediction have a single preprocessing.
+"""Look up the augmentation of a training by name. Evaluation and prediction have none.
 
 Importing this module does not load TensorFlow, so that flags are checked first.
 """
@@ -34,11 +34,10 @@ def get_augmentation(name, **parts):
         **{part: is_used for part, is_used in parts.items() if is_used is not None})
 
 
-def get_preprocessing(name, **parts):
+def get_preprocessing(augmentation):
     """Return a function (record, seed, size, mean) -> dict, see `preprocess_for_train`.
 
-    The arguments are those of `get_augmentation`.
+    augmentation: `Augmentation`.
     """
-    augmentation = get_augmentation(name, **parts)
     from preprocessing import ssd_preprocessing  # loads TensorFlow
     return functools.partial(ssd_preprocessing.preprocess_for_train, augmentation=augmentation)

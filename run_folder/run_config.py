@@ -84,7 +84,7 @@ def changes_since_last_run(folder, config):
         folder: the train_dir.
         config: a dict of 'model': {'model_name', 'num_classes', 'anchor_preset', 'class_names'},
             'flags': {name: value}, 'data': {'name', 'split', 'pictures' (number of images),
-            'fingerprint'}, and 'global_batch': images per step.
+            'fingerprint'}, 'augmentation': names of its parts, and 'global_batch': images per step.
 
     Returns:
         A list of lines, one for each changed flag and one for other data, and a last one if the
@@ -116,7 +116,10 @@ def _changes(old, new):
     if data_changed:
         lines.append(f'dataset: {_describe_data(old_data)} -> {_describe_data(new_data)}')
     batch_changed = old.get('global_batch') != new.get('global_batch')
-    if data_changed or batch_changed or 'seed' in changed_flags:
+    # Configurations of earlier versions have no augmentation.
+    augmentation_changed = old.get('augmentation') != new.get('augmentation') \
+        if 'augmentation' in old else 'preprocessing_name' in changed_flags
+    if data_changed or batch_changed or augmentation_changed or 'seed' in changed_flags:
         lines.append('from here on the training examples differ from those of an unchanged run')
     return lines
 

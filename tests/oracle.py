@@ -26,11 +26,11 @@ def pairwise_iou(boxes, anchors):
 def bipartite_match(overlaps):
     """Return the anchor [M] of each ground truth from overlaps [M, A], largest overlap first.
 
-    Ties go to the first ground truth, then to the first anchor.
+    Ties go to the first ground truth, then to the first anchor. -1: all anchors are taken.
     """
     overlaps = overlaps.copy()
     matched_anchor = np.full(len(overlaps), -1)
-    for _ in range(len(overlaps)):
+    for _ in range(min(overlaps.shape)):
         box, anchor = np.unravel_index(np.argmax(overlaps), overlaps.shape)
         matched_anchor[box] = anchor
         overlaps[box, :] = -2
@@ -49,7 +49,8 @@ def match(boxes, labels, anchors, threshold):
                     best < 0 or overlaps[box, anchor] > overlaps[best, anchor]):
                 matched_box[anchor] = box
     for box, anchor in enumerate(bipartite_match(overlaps)):
-        matched_box[anchor] = box
+        if anchor >= 0:
+            matched_box[anchor] = box
     return np.array([labels[box] if box >= 0 else 0 for box in matched_box], np.int64), matched_box
 
 
@@ -71,7 +72,8 @@ def ssd_loss(logits, offsets, labels, target_offsets, normalizer, options):
         log_softmax = logits[b] - np.log(np.exp(logits[b]).sum(-1, keepdims=True))
         positives = [a for a in range(len(labels[b])) if labels[b][a] > 0]
         negatives = [a for a in range(len(labels[b])) if labels[b][a] == 0]
-        count = min(int(options.negative_ratio * len(positives)), len(negatives))
+        count = max(int(options.negative_ratio * len(positives)), options.min_negatives_per_image)
+        count = min(count, len(negatives))
         negatives.sort(key=lambda a: log_softmax[a, 0])   # largest loss first; the sort is stable
         for a in positives + negatives[:count]:
             confidence -= log_softmax[a, labels[b][a]]

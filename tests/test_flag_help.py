@@ -31,6 +31,7 @@ flags.DEFINE_list('splits', ['a', 'b'], 'Splits to use.')
 flags.DEFINE_list('classes', [], 'Classes to use.')
 flags.DEFINE_bool('flip', True, 'Flip half of the images, which are drawn at random.')
 flags.DEFINE_bool('crop', False, 'Crop.')
+flags.DEFINE_bool('zoom_out', None, 'Zoom out. Default: as the name says.')
 
 if __name__ == '__main__':
     atexit.register(lambda: print('tensorflow' in sys.modules, file=sys.stderr))
@@ -57,6 +58,7 @@ Data:
   --flip=true  Flip half of the images, which are drawn at
       random.
   --crop=false  Crop.
+  --zoom_out  Zoom out. Default: as the name says.
 
 --helpfull also lists the flags of absl.
 '''

@@ -69,6 +69,16 @@ def test_losses_without_boxes_are_zero(evaluate):
     assert compute_losses(evaluate, predictions, (np.zeros([2, 5]), np.zeros([2, 5, 4]))) == (0, 0)
 
 
+@pytest.mark.parametrize('label, minimum, expected', [
+    (0, 2, 2), (0, 9, 5),   # no matched anchor: two negatives, or all five
+    (1, 2, 1 + 3), (1, 4, 1 + 4)])   # one matched anchor with three negatives, or four
+def test_minimum_number_of_negatives(evaluate, label, minimum, expected):
+    parts = compute_losses(evaluate, PREDICTIONS, ([[0, label, 0, 0, 0]], np.ones([1, 5, 4])),
+                           min_negatives_per_image=minimum)
+    assert parts.confidence == pytest.approx(expected * np.log(2))
+    assert parts.localization == 0
+
+
 def test_label_smoothing(evaluate):
     # One match of class 1 of 2 with smoothing 0.2: the targets are (0.1, 0.9), and the log softmax
     # of (0, log 3) is (-log 4, log 0.75).

@@ -28,6 +28,12 @@ def test_train_options_have_the_fields_of_every_group():
     assert TrainOptions(batch_size=8, gradient_accumulation_steps=3).images_per_clone == 24
 
 
+def test_parts_of_the_augmentation_override_the_preprocessing_name():
+    assert str(TrainOptions(horizontal_flip=False).augmentation) \
+        == 'zoom_out, random_crop, photometric_distortion'
+    assert str(TrainOptions(preprocessing_name='plain', zoom_out=True).augmentation) == 'zoom_out'
+
+
 def test_from_flags():
     values = {field.name: field.default for field in dataclasses.fields(TrainOptions)}
     flags = types.SimpleNamespace(**{**values, 'momentum': .5, 'worker_hosts': ['a:1', 'b:1'],

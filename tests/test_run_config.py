@@ -66,6 +66,29 @@ def test_changes_of_the_training_examples_are_reported(tmp_path):
         '7 images of pets train (fingerprint cd)', differ]
 
 
+def test_changes_of_the_augmentation_change_the_training_examples(tmp_path):
+    add_checkpoint(tmp_path)
+
+    def changes(old, new):
+        start_run(tmp_path, old)
+        return start_run(tmp_path, new)
+
+    def config(augmentation, **flags):
+        return {**make_config(**flags), 'augmentation': augmentation}
+    differ = 'from here on the training examples differ from those of an unchanged run'
+    no_flip = config('random_crop', horizontal_flip=False)
+    assert changes(config('random_crop, horizontal_flip', horizontal_flip=None), no_flip) == [
+        'horizontal_flip: None -> False', differ]
+    assert changes(config('none', zoom_out=None), config('none', zoom_out=False)) == [
+        'zoom_out: None -> False']
+    # Configurations of earlier versions have only the name.
+    assert changes(make_config(preprocessing_name='ssd'),
+                   config('none', preprocessing_name='plain')) == [
+        'preprocessing_name: ssd -> plain', differ]
+    assert changes(make_config(preprocessing_name='plain'),
+                   config('none', preprocessing_name='plain')) == []
+
+
 def test_another_model_is_accepted_in_a_folder_without_a_checkpoint(tmp_path):
     start_run(tmp_path, make_config())
     start_run(tmp_path, make_config({'anchor_preset': 'coco'}))

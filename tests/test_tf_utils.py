@@ -34,21 +34,29 @@ def rates(steps, **changes):
     ({'learning_rate_decay_type': 'polynomial'}, [0, 10, 20, 99], [.1, .055, .01, .01]),
     ({'learning_rate_decay_type': 'polynomial', 'num_epochs_per_decay': None,
       'max_number_of_steps': 40}, [0, 20, 40], [.1, .055, .01]),
-    ({'learning_rate_decay_type': 'polynomial', 'num_epochs_per_decay': None},
-     [10, 20], [.055, .01]),
     # Two clones of 5: a global batch of 10.
     ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'fixed'}, [0], [.2]),
     ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'fixed',
       'gradient_accumulation_steps': 3}, [0], [.6]),
+    # Both ends of the decay scale with the batch; end_learning_rate has no effect.
+    ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'polynomial'},
+     [0, 10, 20], [.2, .11, .02]),
+    ({'learning_rate_per_image': .02, 'learning_rate_decay_type': 'polynomial',
+      'end_learning_rate_per_image': .001, 'gradient_accumulation_steps': 2},
+     [0, 5, 10], [.4, .21, .02]),
     ({'learning_rate_per_image': .02, 'warmup_steps': 4}, [0, 3, 10], [.05, .2, .02]),
     ({'warmup_steps': 4}, [0, 1, 3, 4, 10], [.025, .05, .1, .1, .01])])
 def test_learning_rates(changes, steps, expected):
     np.testing.assert_allclose(rates(steps, **changes), expected, rtol=1e-5)
 
 
-def test_polynomial_decay_to_a_higher_rate_fails():
-    with pytest.raises(UserError, match='would rise, from 0.005 to --end_learning_rate=0.01'):
-        rates([0], learning_rate_decay_type='polynomial', learning_rate_per_image=.0005)
+@pytest.mark.parametrize('changes, message', [
+    ({'learning_rate': .005}, r'from 0.005 to 0.01 \(--end_learning_rate=0.01\). Pass a smaller'),
+    ({'learning_rate_per_image': .0005, 'end_learning_rate_per_image': .002},
+     r'from 0.005 to 0.02 \(--end_learning_rate_per_image=0.002\)')])
+def test_polynomial_decay_to_a_higher_rate_fails(changes, message):
+    with pytest.raises(UserError, match='the learning rate would rise, ' + message):
+        rates([0], learning_rate_decay_type='polynomial', **changes)
 
 
 def first_update(optimizer, gradient=2., **changes):

@@ -32,7 +32,7 @@ def input_batch(options, params, dataset, group, global_step):
         normalizer: [] float32, the loss normalizer of a clone (`ssd_model.loss_normalizer`).
     """
     deployment = group.deployment
-    preprocess = preprocessing_factory.get_preprocessing(options.preprocessing_name)
+    preprocess = preprocessing_factory.get_preprocessing(options.augmentation)
     anchors = anchors_lib.net_anchors(params)
     order = input_pipeline.ExampleOrder(
         options.seed, options.images_per_clone * deployment.num_clones, group.rank,
@@ -71,7 +71,8 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer):
         if options.sync_batch_norm else None
     model_fn = ssd_model.clone_fn(
         params, num_classes,
-        losses.LossOptions(options.negative_ratio, options.loss_alpha, options.label_smoothing),
+        losses.LossOptions(options.negative_ratio, options.loss_alpha, options.label_smoothing,
+                           options.min_negatives_per_image),
         ssd.BuildOptions(options.weight_decay, options.seed, tf.as_dtype(options.precision),
                          replicas),
         options.freeze_batch_norm, options.xla)

@@ -6,6 +6,9 @@ a function that takes, for example, `OptimizerOptions` also accepts `TrainOption
 """
 import dataclasses
 
+from preprocessing import preprocessing_factory
+from preprocessing.augmentation import Augmentation
+
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
@@ -62,6 +65,7 @@ class LearningRateOptions:
     learning_rate: float = 1e-3
     learning_rate_per_image: float = None
     end_learning_rate: float = 1e-4
+    end_learning_rate_per_image: float = None
     learning_rate_decay_factor: float = None
     learning_rate_boundaries: tuple = ('80000', '100000')
     num_epochs_per_decay: float = None
@@ -76,11 +80,22 @@ class DataOptions:
     dataset_split_name: str = 'train'
     num_classes: int = 0
     preprocessing_name: str = 'ssd'
+    zoom_out: bool = None
+    random_crop: bool = None
+    horizontal_flip: bool = None
+    photometric_distortion: bool = None
     batch_size: int = 32
     gradient_accumulation_steps: int = 1
     num_readers: int = 4
     num_preprocessing_threads: int = 0
     max_broken_records: int = 0
+
+    @property
+    def augmentation(self):
+        """The `Augmentation` of preprocessing_name, changed by the flags of its parts."""
+        return preprocessing_factory.get_augmentation(
+            self.preprocessing_name,
+            **{part: getattr(self, part) for part in Augmentation._fields})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +123,7 @@ class MatchingAndLossOptions:
     """Matching, loss and regularization."""
     match_threshold: float = .5
     negative_ratio: float = 3.
+    min_negatives_per_image: int = 0
     loss_alpha: float = 1.
     label_smoothing: float = 0.
     weight_decay: float = 5e-4

@@ -13,6 +13,7 @@ from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
 from run_folder import code_fingerprint, run_config, run_lock
+from training import schedule_flags
 
 # Flags whose values may differ between the processes of a run.
 PROCESS_FLAGS = frozenset((
@@ -117,6 +118,7 @@ def _config(options, flags, params, dataset, deployment):
         # 'pictures' is the key of earlier versions, whose run folders must stay readable.
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
                  'fingerprint': dataset.fingerprint},
+        'augmentation': str(options.augmentation),
         'global_batch': options.images_per_clone * deployment.num_replicas}
 
 
@@ -126,6 +128,7 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
              model['anchor_preset'], model['num_classes'])
     log.info('data       %s %s: %s in %s', dataset.name, dataset.split,
              counted(dataset.num_examples, 'image'), counted(len(dataset.files), 'file'))
+    log.info('augment    %s', options.augmentation)
     factors = {'accumulation step': accumulation_steps, 'clone': deployment.num_clones,
                'process': deployment.num_processes}
     log.info('batch      %s', ' x '.join(
@@ -133,6 +136,8 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
          *(counted(number, name) for name, number in factors.items() if number > 1)]))
     log.info('hardware   %s', hardware)
     log.info('devices    %s', deployment)
-    log.info('flags      %s',
-             ' '.join(flag.serialize() for flag in flags if flag.present))
+    given_flags = [flag for flag in flags if flag.present]
+    log.info('flags      %s', ' '.join(flag.serialize() for flag in given_flags))
     log.info('all flags  %s', os.path.join(options.train_dir, run_config.CONFIG_FILE))
+    for remark in schedule_flags.remarks(options, {flag.name for flag in given_flags}):
+        log.info(remark)
