@@ -16,13 +16,13 @@ def add_targets(example, anchors, variances, match_threshold):
         match_threshold: overlap above which an anchor is matched.
 
     Returns:
-        A copy of the dict with 'target_labels' [A] int32, 'target_offsets' [A, 4] float32 and
-        'num_well_matched' [] int32, the fields of `matching.Targets`.
+        A copy of the dict with 'target_labels' [A] int32, 'target_offsets' [A, 4] float32,
+        'num_well_matched' and 'num_unmatched' [] int32, the fields of `matching.Targets`.
     """
     targets = matching.match(
         example['boxes'], example['labels'], anchors, variances, match_threshold)
     return {**example, 'target_labels': targets.labels, 'target_offsets': targets.offsets,
-            'num_well_matched': targets.num_well_matched}
+            'num_well_matched': targets.num_well_matched, 'num_unmatched': targets.num_unmatched}
 
 
 def split_batch(batch, num_parts):

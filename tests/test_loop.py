@@ -27,7 +27,8 @@ class SummaryWriter:
 class Run:
     """A training whose loss at step k is losses[k]; calling it runs a step."""
 
-    def __init__(self, folder, losses, signals=None, **options):
+    def __init__(self, folder, losses, signals=None, num_unmatched=(0, 0, 0), **options):
+        self.num_unmatched = num_unmatched
         options = RunOptions(**{
             'train_dir': str(folder), 'log_every_n_steps': 1, 'save_interval_secs': 9999,
             'save_summaries_secs': 9999, **options})
@@ -49,7 +50,8 @@ class Run:
 
     def _batch(self):
         batches = tf.data.Dataset.range(tf.cast(self.global_step, tf.int64), 9).map(
-            lambda k: {'filename': tf.constant(['a.jpg', 'b.jpg', '']), 'k': k})
+            lambda k: {'filename': tf.constant(['a.jpg', 'b.jpg', '']), 'k': k,
+                       'num_unmatched': tf.constant(self.num_unmatched)})
         iterator = tf.data.make_initializable_iterator(batches)
         tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
         return iterator.get_next()
@@ -88,6 +90,19 @@ def test_log_lines(tmp_path, caplog):
     assert len(lines) == 3 and 'step 4: saved' in lines[2]
     assert 'step 2/4: loss 2.000 (confidence 2.000), learning rate 0.5, ' in lines[0]
     assert 'images/s' in lines[0] and lines[1].endswith('0:00:00 left')
+
+
+def test_boxes_without_an_anchor_are_counted(tmp_path, caplog):
+    with caplog.at_level('INFO', 'ssd'):
+        run = Run(tmp_path, [3., 2., 1., 0.], num_unmatched=(0, 5, 2), max_number_of_steps=3,
+                  log_every_n_steps=2)
+        for _ in range(3):
+            run()
+    explanation, first_line, last_line, _ = caplog.messages
+    assert explanation.startswith('b.jpg has more ground-truth boxes than the net has anchors, 5 ')
+    assert first_line.startswith('step 2/3: ')
+    assert first_line.endswith(', 14 boxes without an anchor')
+    assert last_line.endswith(', 7 boxes without an anchor')
 
 
 def test_status_line_replaces_log_lines_on_a_terminal(tmp_path, caplog, monkeypatch):

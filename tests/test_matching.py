@@ -82,18 +82,50 @@ def test_bipartite_match_is_greedy_by_overlap():
     np.testing.assert_array_equal(matched, oracle.bipartite_match(overlaps))
 
 
-def test_bipartite_match_equals_the_oracle_on_random_overlaps_with_ties():
+# With the defaults, these few boxes are matched by their best anchors, in one chunk of pairs.
+@pytest.mark.parametrize('few_boxes, pairs_at_once', [(64, 1 << 15), (0, 1 << 15), (0, 7)])
+def test_bipartite_match_equals_the_oracle_on_random_overlaps_with_ties(
+        monkeypatch, few_boxes, pairs_at_once):
+    monkeypatch.setattr(matching, '_FEW_BOXES', few_boxes)
+    monkeypatch.setattr(matching, '_PAIRS_AT_ONCE', pairs_at_once)
     rng = np.random.RandomState(0)
     overlaps = tf.placeholder(tf.float32, [None, None])
     matched = matching.bipartite_match(overlaps)
     with tf.Session() as session:
         for case in range(200):
-            num_boxes = rng.randint(1, 9)
-            values = np.float32(rng.randint(0, 5 if case % 2 else 1000,
-                                            [num_boxes, num_boxes + rng.randint(0, 20)]))
+            num_boxes, num_anchors = rng.randint(1, 12), rng.randint(1, 25)   # also too few anchors
+            values = np.float32(rng.randint(0, 5 if case % 2 else 1000, [num_boxes, num_anchors]))
+            values[:, rng.rand(num_anchors) < .3] = 0
             values /= 1000
             np.testing.assert_array_equal(session.run(matched, {overlaps: values}),
                                           oracle.bipartite_match(values))
+
+
+def test_more_boxes_than_anchors():
+    # Overlaps: 1 (box 2, anchor 0), 0.16 (boxes 0 and 3, anchor 3), 0.04 (boxes 1 and 4, anchor 0).
+    # Boxes 1, 3 and 4 do not overlap the two remaining anchors; 1 and 3 get them, in order.
+    targets = Matcher()([[.7, .6, .9, .8], [.1, .1, .2, .2], [0, 0, .5, .5], [.7, .6, .9, .8],
+                         [0, 0, .1, .1]], [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(targets.labels, [3, 2, 4, 1])
+    assert targets.num_unmatched == 1 and targets.num_well_matched == 1
+
+
+@pytest.mark.parametrize('num_boxes', [1000, 3000])
+def test_many_boxes_in_a_corner(num_boxes):
+    """More boxes than anchors: every anchor is matched, and no ground truth twice."""
+    rng = np.random.RandomState(0)
+    grid = np.stack(np.meshgrid(np.arange(.025, 1, .05), np.arange(.025, 1, .05)), -1)
+    anchors = np.concatenate([grid.reshape(-1, 2), np.full([400, 2], .1)], 1)
+    corner = rng.uniform(0, .2, [num_boxes, 2])
+    boxes = np.concatenate([corner, corner + rng.uniform(.01, .05, [num_boxes, 2])], 1)
+    matcher = Matcher()
+    targets = matcher(boxes, np.arange(num_boxes) + 1, anchors)
+    assert targets.num_unmatched == num_boxes - 400
+    assert len(set(targets.labels)) == 400 and targets.labels.min() > 0
+    overlaps = oracle.pairwise_iou(boxes[:300], anchors)
+    with tf.Session() as session:
+        np.testing.assert_array_equal(session.run(matching.bipartite_match(tf.constant(overlaps))),
+                                      oracle.bipartite_match(overlaps))
 
 
 def random_case(rng):

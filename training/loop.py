@@ -32,7 +32,8 @@ class TrainStep:
             options: `training.options.RunOptions`. Training is endless if max_number_of_steps is
                 None.
             train_op: `training.graph.TrainOp`.
-            batch: name -> tensor of this process; 'filename' is [B] string.
+            batch: name -> tensor of this process; 'filename' is [B] string, 'num_unmatched' [B]
+                int32.
             write_batch: function (folder, name -> array) that writes a batch for inspection.
             saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
             signals: `StopSignals`.
@@ -45,12 +46,14 @@ class TrainStep:
         num_stop_requests, = group.sum([self._stop_request])
         self._fetches = {
             'parts': train_op.loss_parts, 'learning_rate': train_op.learning_rate,
-            'filenames': batch['filename'], 'num_stop_requests': num_stop_requests}
+            'filenames': batch['filename'], 'num_unmatched': batch['num_unmatched'],
+            'num_stop_requests': num_stop_requests}
         self._checkpoint_path = os.path.join(options.train_dir, 'model.ckpt')
         self._save_timer = _Timer(options.save_interval_secs)
         self._summary_timer = _Timer(options.save_summaries_secs, due_at_start=True)
         self._status_timer = _Timer(_STATUS_SECS, due_at_start=True)
         self._speed = _Speed(batch['filename'].shape[0] * group.num_processes)
+        self._unmatched = _UnmatchedBoxes()
         self._step = None
         # The processes of a group stop together, so that none reports that it lost another.
         self._may_exit_at_once = group.num_processes == 1
@@ -75,6 +78,7 @@ class TrainStep:
         self._signals.nothing_to_save = False
         self._signals.step_secs = time.monotonic() - start
         self._speed.count(self._step)
+        self._unmatched.count(values['num_unmatched'], values['filenames'])
         if not math.isfinite(values['loss']):
             self._fail_not_finite(values, sess, global_step)
         if 'summary' in values:
@@ -158,7 +162,8 @@ class TrainStep:
         parts = ' '.join(f'{name} {value:.3f}' for name, value in values['parts'].items())
         return ', '.join([f'{self._progress()}: loss {values["loss"]:.3f} ({parts})',
                           f'learning rate {values["learning_rate"]:.2g}',
-                          *self._images_per_second(), *self._time_left()])
+                          *self._images_per_second(), *self._time_left(),
+                          *self._unmatched.since_last_line()])
 
     def _status(self, values):
         """Return the status line, the most important first: a narrow terminal cuts the end."""
@@ -186,8 +191,7 @@ class TrainStep:
 
     def _fail_not_finite(self, values, sess, global_step):
         parts = ', '.join(f'{name} {value:g}' for name, value in values['parts'].items())
-        names = ', '.join(sorted({name.decode(errors='replace') or '(record without a file name)'
-                                  for name in values['filenames']}))
+        names = ', '.join(sorted(set(map(_readable_name, values['filenames']))))
         raise UserError(
             f'step {self._step}: the loss is not finite ({parts}). Images of the batch: {names}; '
             f'{self._write_failed_batch(sess, global_step)}; {self._last_good_checkpoint()}. '
@@ -230,6 +234,33 @@ class _Timer:
             return False
         self._next = now + self._seconds
         return True
+
+
+def _readable_name(filename):
+    """Return the file name of a record (bytes) as text."""
+    return filename.decode(errors='replace') or '(record without a file name)'
+
+
+class _UnmatchedBoxes:
+    """Counter of ground truths without an anchor, in images with more of them than anchors."""
+
+    def __init__(self):
+        self._since_last_line, self._explained = 0, False
+
+    def count(self, num_unmatched, filenames):
+        """Count those of a batch, both [B]; log the first image."""
+        self._since_last_line += num_unmatched.sum()
+        if num_unmatched.any() and not self._explained:
+            self._explained = True
+            log.info('%s has more ground-truth boxes than the net has anchors, %d too many. The '
+                     'net does not learn these; log lines count them. Choose a net with more '
+                     'anchors, or cut the image into parts',
+                     _readable_name(filenames[num_unmatched.argmax()]), num_unmatched.max())
+
+    def since_last_line(self):
+        """Return ['24 boxes without an anchor'] and start again, or [] if there are none."""
+        number, self._since_last_line = self._since_last_line, 0
+        return [f'{number} boxes without an anchor'] if number else []
 
 
 class _Speed:
