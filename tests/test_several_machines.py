@@ -18,6 +18,7 @@ from shapes_run import checkpoint_values, write_shapes
 
 import scripts
 from benchmarks.worker_processes import find_worker_pid
+from deployment import network_isolation
 from run_folder import run_lock
 
 pytestmark = pytest.mark.slow
@@ -192,6 +193,12 @@ def test_different_flags_are_reported(data, tmp_path):
                f'processes with the same configuration')
     assert first.returncode == second.returncode == 2
     assert message in output and message in second.stderr
+    warning = (f'warning: the ports of --worker_hosts accept connections from all networks, and '
+               f'whoever connects can read and write files as you; a firewall rule for each '
+               f'machine (with ip6tables, too): iptables -I INPUT -p tcp -m multiport --dports '
+               f'{ports[0]}:{ports[1]} ! -i lo -j DROP\n')
+    assert (warning in output) != network_isolation.is_isolated()
+    assert 'warning' not in second.stdout
     assert not (tmp_path / 'a').exists() and not (tmp_path / 'b').exists()
 
 
