@@ -44,6 +44,7 @@ def test_begin_locks_the_folder_and_writes_the_configuration_on_request(tmp_path
                   'num_classes': 3, 'class_names': ['cat', 'dog']},
         'flags': {'seed': 0, 'momentum': .9},
         'data': {'name': 'pets', 'split': 'train', 'pictures': 7, 'fingerprint': 'ab12'},
+        'augmentation': 'zoom_out, random_crop, horizontal_flip, photometric_distortion',
         'global_batch': 48}
 
 
