@@ -318,7 +318,7 @@ def main():
     import tf_utils
     from datasets import broken_records
     from run_folder import open_folder, saved_checkpoints
-    from training import graph, loop, run_start, stop_signals
+    from training import file_limit, graph, loop, run_start, stop_signals
     from visualization import batches
 
     options = TrainOptions.from_flags(FLAGS)
@@ -358,7 +358,7 @@ def main():
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
     with lock, broken_records.report_broken_records(dataset, _BROKEN_RECORDS_ADVICE), \
-         stop_signals.StopSignals() as signals:
+         file_limit.report_large_files(options.train_dir), stop_signals.StopSignals() as signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)
         # Without a logdir, slim accepts neither a saver nor a summary_op.

@@ -179,6 +179,15 @@ def test_a_non_finite_loss_stops_the_run_and_writes_the_batch(records, tmp_path)
     assert not list(tmp_path.glob('model.ckpt-*'))
 
 
+def test_a_limit_of_the_file_size_is_reported(records, tmp_path):
+    """The first large file is the graph, for which the supervisor hides the error."""
+    done = scripts.run(*train_command(records, tmp_path), preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)))
+    assert done.returncode == 2 and done.stderr == (
+        f'error: a file in {tmp_path} would exceed the largest size. Raise the limit (ulimit -f), '
+        f'or write to another file system\n')
+
+
 def test_a_full_disk_leaves_the_previous_checkpoint(records, tmp_path):
     """Limit the file size: with Adam and averages, the checkpoint is the largest file of a run."""
     # The process with the limit is not forked, so it does not know the net of the other tests.

@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.log import log
 from datasets import broken_records
 from run_folder import saved_checkpoints
+from training import file_limit
 from visualization import summary_ops
 
 _STATUS_SECS = 1   # between two updates of the status line on a terminal
@@ -83,8 +84,9 @@ class TrainStep:
             self._fail_not_finite(values, sess, global_step)
         if 'summary' in values:
             self._saver.check_folder(sess, self._step)
-            writer.add_summary(values['summary'], self._step)
-            writer.add_summary(self._speed.summary(), self._step)
+            with file_limit.report_large_files(self._options.train_dir):
+                writer.add_summary(values['summary'], self._step)
+                writer.add_summary(self._speed.summary(), self._step)
         if values['num_stop_requests'] and not self._signals.received:
             self._signals.received = signal.SIGTERM   # another process received it
         stop = (self._is_last_step() or values['num_stop_requests'] > 0
