@@ -127,9 +127,14 @@ class WorkerGroup:
 
 
 def _stop_with_launcher(launcher_pid):
-    """Let the kernel send SIGTERM to this new worker when the launcher ends, also by SIGKILL."""
+    """Let the kernel send SIGHUP to this new worker when the launcher ends, also by SIGKILL.
+
+    The kernel sends one for each thread of the launcher, and a second SIGTERM would end the worker
+    without saving.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)   # nohup ignores it in the launcher
     if sys.platform == 'linux':
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
         if os.getppid() != launcher_pid:   # the launcher has ended before the call
             os._exit(_STOPPED)
 

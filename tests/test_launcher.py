@@ -168,10 +168,14 @@ def test_stopped_worker_stops_the_training(launch):
     assert launcher.returncode == 143 and 'restarting' not in output
 
 
-def test_killed_launcher_stops_its_workers(launch, tmp_path):
-    """SIGKILL leaves the launcher no time to stop them: the kernel sends them a SIGTERM."""
-    command = 'trap "touch saved_$rank; exit" TERM; echo ready; for k in {1..99}; do sleep .1; done'
-    launcher, lines = launch([command, command], '--x'), []
+@pytest.mark.parametrize('action', [signal.SIG_DFL, signal.SIG_IGN])   # SIG_IGN: under nohup
+def test_killed_launcher_stops_its_workers(launch, tmp_path, action):
+    """SIGKILL leaves the launcher no time to stop them: the kernel sends them SIGHUP."""
+    command = ('trap "touch terminated" TERM; trap "touch saved_$rank; exit" HUP; echo ready; '
+               'for k in {1..99}; do sleep .1; done')
+    before, lines = signal.signal(signal.SIGHUP, action), []
+    launcher = launch([command, command], '--x')
+    signal.signal(signal.SIGHUP, before)
     while sum('ready' in line for line in lines) < 2:
         lines.append(launcher.stdout.readline())
     launcher.kill()
@@ -179,7 +183,7 @@ def test_killed_launcher_stops_its_workers(launch, tmp_path):
     end = time.monotonic() + 9
     while len(list(tmp_path.glob('saved_?'))) < 2 and time.monotonic() < end:
         time.sleep(.1)
-    assert len(list(tmp_path.glob('saved_?'))) == 2
+    assert len(list(tmp_path.glob('saved_?'))) == 2 and not (tmp_path / 'terminated').exists()
 
 
 @pytest.mark.parametrize('arguments, message', [
