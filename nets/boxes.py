@@ -27,8 +27,7 @@ def intersection(boxes_a, boxes_b, xp):
     a, b = boxes_a[:, None, :], boxes_b[None, :, :]
     height = xp.minimum(a[..., 2], b[..., 2]) - xp.maximum(a[..., 0], b[..., 0])
     width = xp.minimum(a[..., 3], b[..., 3]) - xp.maximum(a[..., 1], b[..., 1])
-    zero = xp.zeros_like(height)
-    return xp.maximum(height, zero) * xp.maximum(width, zero)
+    return xp.maximum(height, 0.) * xp.maximum(width, 0.)
 
 
 def iou(boxes_a, boxes_b, xp):

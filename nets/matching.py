@@ -8,7 +8,7 @@ from nets import box_coder
 from nets import boxes as box_lib
 
 _FEW_BOXES = 64           # up to here, it is faster to look for the best anchors of each box first
-_PAIRS_AT_ONCE = 1 << 15  # pairs in the cache
+_PAIRS_AT_ONCE = 1 << 12  # smaller chunks need more rounds, larger ones more time for a round
 
 
 class Targets(NamedTuple):
