@@ -38,6 +38,11 @@ flags.DEFINE_integer('save_summaries_secs', _DEFAULT.save_summaries_secs,
                      'Seconds between TensorBoard summaries.', lower_bound=1)
 flags.DEFINE_integer('save_interval_secs', _DEFAULT.save_interval_secs,
                      'Seconds between checkpoints.', lower_bound=1)
+flags.DEFINE_integer('precise_batch_norm_batches', _DEFAULT.precise_batch_norm_batches,
+                     'Number of training batches from which the moments of batch norm are '
+                     'estimated before each checkpoint. 0: save the moving moments, which lag '
+                     'behind the weights.',
+                     lower_bound=0)
 flags.DEFINE_integer('seed', _DEFAULT.seed,
                      'Random seed of initial weights, example order and augmentation.',
                      lower_bound=0)
@@ -317,7 +322,7 @@ def main():
 
     import tf_utils
     from datasets import broken_records
-    from run_folder import open_folder, saved_checkpoints
+    from run_folder import saved_checkpoints
     from training import file_limit, graph, loop, run_start, stop_signals
     from visualization import batches
 
@@ -340,25 +345,24 @@ def main():
 
     # 5. Clones: net and loss.
     clones = graph.create_clones(
-        options, params, dataset.num_classes, group.deployment, batch, normalizer)
+        options, params, dataset.num_classes, group.deployment, batch, normalizer, global_step)
 
     # 6. Learning rate, optimizer, train op.
     train_op = graph.create_train_op(options, params, dataset, group, clones, batch, global_step)
 
     # 7. Initial weights, configuration, Saver. The chief restores and broadcasts the variables.
     group.create_sync_ops()
+    signals = stop_signals.StopSignals()
     init_fn = saver = None
     if group.is_chief:
         saved_checkpoints.set_aside_broken_checkpoints(options.train_dir)
         init_fn = tf_utils.get_init_fn(options)
         write_config()
-        saver = saved_checkpoints.CheckpointSaver(
-            open_folder.OpenFolder(options.train_dir, write_config),
-            max_to_keep=5, keep_checkpoint_every_n_hours=1.)
+        saver = run_start.create_saver(options, clones, group, signals, write_config)
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
     with lock, broken_records.report_broken_records(dataset, _BROKEN_RECORDS_ADVICE), \
-         file_limit.report_large_files(options.train_dir), stop_signals.StopSignals() as signals:
+         file_limit.report_large_files(options.train_dir), signals:
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)
         # Without a logdir, slim accepts neither a saver nor a summary_op.

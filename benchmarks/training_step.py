@@ -22,6 +22,6 @@ def training_step(params, dataset, options):
         global_step = tf.train.get_or_create_global_step()
     batch, normalizer = graph.input_batch(options, params, dataset, group, global_step)
     clones = graph.create_clones(options, params, dataset.num_classes, deployment, batch,
-                                 normalizer)
+                                 normalizer, global_step)
     train_op = graph.create_train_op(options, params, dataset, group, clones, batch, global_step)
     return train_op.train_tensor, group.session_config

@@ -1,9 +1,26 @@
 """Layers that tf-slim lacks, or that tf-slim 1.1 breaks on current TensorFlow."""
 import copy
 import zlib
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+
+# Graph collection of the `BatchMoments` of all batch norm layers in training mode.
+BATCH_MOMENTS = 'batch_moments'
+
+
+class BatchMoments(NamedTuple):
+    """Moments of the batch in one batch norm layer, and the moving moments that follow them."""
+    moving_mean: object       # variable [C]
+    moving_variance: object   # variable [C]
+    mean: tf.Tensor           # [C] float32
+    variance: tf.Tensor       # [C] float32, biased: the mean squared distance from the mean
+
+    @property
+    def name(self):
+        """The name of `mean`, by which `tf.get_collection` selects a scope."""
+        return self.mean.name
 
 
 def seeded_getter(seed):
@@ -60,18 +77,32 @@ def l2_regularizer(weight_decay):
     return regularize
 
 
+def warmed_up_decay(num_updates, decay=.99):
+    """Return the decay of moving moments after a number of updates: min(decay, n / (n + 9)).
+
+    It is 0 at the first update, so the initial moments 0 and 1 leave no trace, and grows so that
+    the moments follow about the last tenth of the batches while the weights change fast.
+
+    Args:
+        num_updates: [] integer tensor, n.
+        decay: upper bound, reached at update 891 if it is 0.99.
+    """
+    n = tf.cast(num_updates, tf.float32)
+    return tf.minimum(decay, n / (n + 9))
+
+
 @slim.add_arg_scope
 def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scope='BatchNorm'):
     """Apply batch normalization with tf-slim's variable names.
 
     The variables are gamma, beta, moving_mean and moving_variance. In training, the updates of the
-    moving moments are added to `tf.GraphKeys.UPDATE_OPS`.
+    moving moments are added to `tf.GraphKeys.UPDATE_OPS`, and a `BatchMoments` to `BATCH_MOMENTS`.
 
     Args:
         inputs: [B, H, W, C].
         is_training: whether to normalize with the moments of the batch, not the moving moments.
-        decay: of the moving moments. 0.99 follows the batches within some hundred steps; tf-slim's
-            0.9997 needs ten thousand.
+        decay: of the moving moments, a float or [] float32. 0.99 follows the batches within
+            some hundred steps; tf-slim's 0.9997 needs ten thousand.
         epsilon: added to the variance; the default is tf-slim's for MobileNet.
         replicas: `deployment.collectives.Replicas` to compute the moments of the batch over the
             inputs of all clones, or None to use those of this clone.
@@ -91,13 +122,17 @@ def batch_norm(inputs, is_training, decay=.99, epsilon=.001, replicas=None, scop
         if not is_training:
             return tf.nn.fused_batch_norm(inputs, gamma, beta, moving_mean, moving_variance,
                                           epsilon=epsilon, is_training=False)[0]
-        if replicas is None or replicas.num_replicas == 1:
+        num_replicas = replicas.num_replicas if replicas else 1
+        if num_replicas == 1:
             outputs, mean, variance = tf.nn.fused_batch_norm(inputs, gamma, beta, epsilon=epsilon)
         else:
             outputs, mean, variance = _batch_norm_over(replicas, inputs, gamma, beta, epsilon)
         for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
             tf.add_to_collection(tf.GraphKeys.UPDATE_OPS,
                                  tf.assign_sub(moving, (moving - batch) * (1 - decay)))
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1] * num_replicas, tf.float32)
+        tf.add_to_collection(BATCH_MOMENTS, BatchMoments(
+            moving_mean, moving_variance, mean, variance * (count - 1) / count))
         return outputs
 
 

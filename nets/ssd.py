@@ -21,6 +21,7 @@ class BuildOptions(NamedTuple):
     seed: int = 0                      # initial weights depend only on it and on variable names
     precision: tf.DType = tf.float32   # of convolutions; variables and predictions are float32
     replicas: object = None            # `collectives.Replicas` that share batch norm moments
+    batch_norm_decay: object = .99     # of the moving moments, a float or [] float32
 
 
 def normalize(images, params):
@@ -50,7 +51,8 @@ def build(images, params, num_classes, is_training, options=BuildOptions()):
          tf.variable_scope(scope(), custom_getter=layers.precision_getter(options.precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d], weights_regularizer=regularizer,
                         weights_initializer=tf.glorot_uniform_initializer()), \
-         slim.arg_scope([layers.batch_norm], is_training=is_training, replicas=options.replicas):
+         slim.arg_scope([layers.batch_norm], is_training=is_training,
+                        decay=options.batch_norm_decay, replicas=options.replicas):
         end_points = _BACKBONES[params.backbone](tf.cast(images, options.precision), params)
         return _prediction_layers(end_points, params, num_classes)
 

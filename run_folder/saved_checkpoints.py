@@ -276,20 +276,31 @@ def _rename_broken(reasons):
 class CheckpointSaver(tf.train.Saver):
     """A Saver that writes each step once and never writes non-finite weights."""
 
-    def __init__(self, folder=None, **kwargs):
+    def __init__(self, folder=None, prepare=lambda _: None, derived=(), var_list=None, **kwargs):
         """Create the saver and its finiteness check; call this when all variables exist.
 
         Args:
             folder: `OpenFolder` of the checkpoints, or None for a folder that stays in place.
-            **kwargs: arguments of `tf.train.Saver`.
+            prepare: function (session), called before a checkpoint is written.
+            derived: variables besides the global ones to save, set by `prepare`. They are not
+                restored, so checkpoints without them can be resumed.
+            var_list: variables to save and restore; None: all global variables.
+            **kwargs: further arguments of `tf.train.Saver`.
         """
-        super().__init__(save_relative_paths=True, **kwargs)
+        var_list = var_list or tf.global_variables()
+        variables = [*var_list, *derived]
+        super().__init__(variables, save_relative_paths=True, **kwargs)
+        self._prepare, self._restorer = prepare, tf.train.Saver(var_list) if derived else super()
         self._folder = folder
         with tf.name_scope('checkpoint_is_finite'):
             self._is_finite = tf.reduce_all(tf.stack([tf.constant(True)] + [
-                tf.reduce_all(tf.is_finite(variable)) for variable in tf.global_variables()
+                tf.reduce_all(tf.is_finite(variable)) for variable in variables
                 if variable.dtype.base_dtype.is_floating]))
         self._last_step = None
+
+    def restore(self, sess, save_path):
+        """Restore all saved variables except the derived ones."""
+        self._restorer.restore(sess, save_path)
 
     def mark_as_saved(self, step):
         """Tell the saver that a checkpoint of this step exists, so that `save` skips the step."""
@@ -336,6 +347,7 @@ class CheckpointSaver(tf.train.Saver):
 
     def _write(self, sess, save_path, step, **kwargs):
         """Write a checkpoint and log its path; see `save`."""
+        self._prepare(sess)
         if not sess.run(self._is_finite):
             raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and '
                             f'the last one is kept. Lower the learning rate, or check the '

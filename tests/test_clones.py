@@ -63,7 +63,8 @@ class Run:
                 global_step = tf.train.get_or_create_global_step()
             batch = {name: tf.constant(value) for name, value in global_batch().items()}
             normalizer = ssd_model.loss_normalizer(batch, num_clones)
-            clones = graph.create_clones(options, NANO, 3, deployment, batch, normalizer)
+            clones = graph.create_clones(options, NANO, 3, deployment, batch, normalizer,
+                                         global_step)
             train_op = graph.create_train_op(
                 options, NANO, DATASET, group, clones, batch, global_step)
             self.num_updates = sum('Apply' in op.type for op in self._graph.get_operations())

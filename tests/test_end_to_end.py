@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 import tiny_net
 from PIL import Image
 from shapes_run import checkpoint_values, write_shapes
+from voc_folder import box_xml, write_voc
 
 import scripts
 from datasets import shapes
@@ -17,7 +18,8 @@ from datasets import shapes
 pytestmark = pytest.mark.slow
 CONVERT, TRAIN, EVALUATE = 'tf_convert_data.py', 'train_ssd_network.py', 'eval_ssd_network.py'
 PREDICT, IMPORT = 'predict_ssd_network.py', 'checkpoints/import_weights.py'
-NET = ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=2']
+NET = ['--model_name=ssd_160_mobilenet_v1_025', '--batch_size=4', '--log_every_n_steps=2',
+       '--precise_batch_norm_batches=2']
 TINY = f'--model_name={tiny_net.NAME}'
 
 
@@ -170,6 +172,18 @@ def test_resumed_run_equals_uninterrupted_run(data, trained, tmp_path):
     assert (tmp_path / 'config.json').read_text() == config
 
 
+def test_a_net_detects_the_only_image_that_it_was_trained_on(tmp_path):
+    """The moments of batch norm fit the weights in the middle of a training."""
+    write_voc(tmp_path / 'voc', {'1': box_xml()})
+    scripts.succeed(CONVERT, f'--dataset_dir={tmp_path}/voc', f'--output_dir={tmp_path}/records')
+    train(tmp_path, tmp_path / 'run', '--preprocessing_name=plain', '--optimizer=adam',
+          '--opt_epsilon=1e-8', '--batch_size=2', '--max_number_of_steps=60')
+    scripts.succeed(EVALUATE, f'--checkpoint_path={tmp_path}/run',
+                    f'--dataset_dir={tmp_path}/records', '--dataset_split_name=train')
+    result = json.loads((tmp_path / 'run/eval_train/result.json').read_text())
+    assert result['mAP']['VOC07'] == 1
+
+
 def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):
     output = train(
         data, tmp_path, '--max_number_of_steps=2', f'--checkpoint_path={trained[0]}',
@@ -181,9 +195,10 @@ def test_fine_tuning_from_a_checkpoint(data, trained, tmp_path):
     frozen = 'MobilenetV1/Conv2d_5_pointwise/weights'
     np.testing.assert_array_equal(before[f'{frozen}/ExponentialMovingAverage'], after[frozen])
     assert (before[frozen] != after[frozen]).any()
-    for name in after:
-        if name.endswith(('moving_mean', 'moving_variance')):
-            np.testing.assert_array_equal(before[name], after[name])
+    moments = [name for name in after if name.endswith(('moving_mean', 'moving_variance'))]
+    assert len(moments) == 2 * (27 + 6)
+    for name in moments:   # those of the averaged weights, and frozen
+        np.testing.assert_array_equal(before[f'{name}/ExponentialMovingAverage'], after[name])
     head = 'ssd_160_mobilenet_v1_025/block14_box/conv_cls/weights'
     assert (before[head] != after[head]).any()
 

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 import tensorflow.compat.v1 as tf
 
+from deployment import collectives
 from nets import layers
 
 
@@ -21,6 +23,30 @@ def test_batch_norm_in_training_uses_and_averages_the_moments_of_the_batch():
     np.testing.assert_allclose(variables['BatchNorm/moving_mean'], .2, rtol=1e-5)
     np.testing.assert_allclose(variables['BatchNorm/moving_variance'], .9 + .2, rtol=1e-5)
     assert variables['BatchNorm/gamma'] == 1 and variables['BatchNorm/beta'] == 0
+
+
+def test_decay_of_moving_moments_starts_at_zero(evaluate):
+    decays = evaluate([layers.warmed_up_decay(n) for n in (0, 1, 9, 891, 892, 10 ** 6)])
+    np.testing.assert_allclose(decays, [0, .1, .5, .99, .99, .99], rtol=1e-6)
+
+
+def test_first_batch_replaces_the_initial_moments():
+    inputs = tf.constant(np.float32([1, 3]).reshape(2, 1, 1, 1))   # mean 2, unbiased variance 2
+    layers.batch_norm(inputs, True, decay=layers.warmed_up_decay(0))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        moments = {v.op.name: session.run(v)[0] for v in tf.global_variables()}
+    assert moments['BatchNorm/moving_mean'] == 2
+    assert moments['BatchNorm/moving_variance'] == pytest.approx(2)
+
+
+@pytest.mark.parametrize('replicas', [None, collectives.Replicas(1)])
+def test_batch_moments_are_biased(evaluate, replicas):
+    inputs = tf.constant(np.float32([1, 3]).reshape(2, 1, 1, 1))
+    layers.batch_norm(inputs, True, replicas=replicas)
+    moments, = tf.get_collection(layers.BATCH_MOMENTS)
+    assert evaluate([moments.mean[0], moments.variance[0]]) == [2, pytest.approx(1)]
 
 
 def test_batch_norm_in_inference_uses_the_moving_moments(evaluate):

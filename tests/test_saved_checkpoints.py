@@ -321,3 +321,26 @@ def test_nothing_is_printed_for_a_list_that_names_a_missing_checkpoint(tmp_path,
     write_list(tmp_path, tmp_path / 'model.ckpt-9')
     assert set_aside(tmp_path) is None
     assert capfd.readouterr() == ('', '')
+
+
+def test_derived_variables_are_prepared_and_saved_but_not_restored(session, tmp_path):
+    derived = tf.Variable(0., collections=[tf.GraphKeys.LOCAL_VARIABLES], name='derived')
+    session.run([tf.global_variables_initializer(), derived.initializer])
+    tf.train.Saver().save(session, str(tmp_path / 'old.ckpt'))   # without the derived variable
+    saver = saved_checkpoints.CheckpointSaver(
+        prepare=lambda sess: derived.load(3., sess), derived=[derived])
+    prefix = saver.save(session, str(tmp_path / 'model.ckpt'), global_step=1)
+    assert tf.train.load_variable(prefix, 'derived') == 3
+    derived.load(5., session)
+    for path in (prefix, str(tmp_path / 'old.ckpt')):
+        saver.restore(session, path)
+        assert session.run(derived) == 5
+
+
+def test_a_step_that_is_already_saved_is_not_prepared(session, tmp_path):
+    prepared = []
+    session.run(tf.global_variables_initializer())
+    saver = saved_checkpoints.CheckpointSaver(prepare=prepared.append)
+    for _ in range(2):
+        saver.save(session, str(tmp_path / 'model.ckpt'), global_step=1)
+    assert prepared == [session]

@@ -95,7 +95,7 @@ def test_moving_averages_are_restored_on_request(folder, use_averages):
         trained_model.make_restore_fn(model, use_averages)(session)
         values = {v.op.name: session.run(v) for v in tf.model_variables()}
     assert (abs(values['MobilenetV1/Conv2d_0/weights']).max() == 0) == use_averages
-    # Moving moments have no average.
+    # The checkpoint has no moments of the averaged weights.
     assert values['MobilenetV1/Conv2d_0/BatchNorm/moving_variance'].min() == 1
 
 

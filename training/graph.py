@@ -11,7 +11,7 @@ import tf_utils
 from datasets import input_pipeline
 from deployment import collectives, model_deploy
 from nets import anchors as anchors_lib
-from nets import losses, ssd, ssd_model, ssd_params
+from nets import layers, losses, ssd, ssd_model, ssd_params
 from preprocessing import preprocessing_factory
 from visualization import batches, board
 
@@ -49,7 +49,7 @@ def input_batch(options, params, dataset, group, global_step):
         return batch, ssd_model.loss_normalizer(batch, deployment.num_replicas, group.sum)
 
 
-def create_clones(options, params, num_classes, deployment, batch, normalizer):
+def create_clones(options, params, num_classes, deployment, batch, normalizer, global_step):
     """Build the net and its loss on each clone's share of the batch; return a list of `Clone`.
 
     With options.gradient_accumulation_steps each clone takes its share in that many parts.
@@ -60,6 +60,7 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer):
         num_classes: C, background included.
         deployment: `DeploymentConfig`.
         batch, normalizer: as returned by `input_batch`.
+        global_step: variable, the number of updates of the moving moments of batch norm.
     """
     with tf.device(deployment.inputs_device()):
         shares = ssd_model.split_batch(batch, deployment.num_clones)
@@ -69,12 +70,14 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer):
                 share, options.gradient_accumulation_steps)] for share in shares]
     replicas = collectives.Replicas(deployment.num_replicas, options.collective_timeout_secs) \
         if options.sync_batch_norm else None
+    with tf.device(deployment.variables_device()):
+        batch_norm_decay = layers.warmed_up_decay(global_step)
     model_fn = ssd_model.clone_fn(
         params, num_classes,
         losses.LossOptions(options.negative_ratio, options.loss_alpha, options.label_smoothing,
                            options.min_negatives_per_image),
         ssd.BuildOptions(options.weight_decay, options.seed, tf.as_dtype(options.precision),
-                         replicas),
+                         replicas, batch_norm_decay),
         options.freeze_batch_norm, options.xla)
     return model_deploy.create_clones(
         deployment, model_fn, inputs, functools.partial(tf_utils.get_variables_to_train, options))

@@ -98,6 +98,7 @@ class TrainStep:
             self._end(sess)
         elif self._save_timer.is_due():
             self._save(sess)
+            self._save_timer.restart()   # so that slow saves do not follow each other
         return values['loss'], stop
 
     def _begin(self, sess, global_step):
@@ -231,11 +232,14 @@ class _Timer:
 
     def is_due(self):
         """Return whether the interval is over; if so, start the next one."""
-        now = time.monotonic()
-        if now < self._next:
+        if time.monotonic() < self._next:
             return False
-        self._next = now + self._seconds
+        self.restart()
         return True
+
+    def restart(self):
+        """Start an interval now."""
+        self._next = time.monotonic() + self._seconds
 
 
 def _readable_name(filename):

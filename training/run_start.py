@@ -12,8 +12,8 @@ from common.text import counted
 from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
-from run_folder import code_fingerprint, run_config, run_lock
-from training import schedule_flags
+from run_folder import code_fingerprint, open_folder, run_config, run_lock, saved_checkpoints
+from training import batch_norm_moments, schedule_flags
 
 # Flags whose values may differ between the processes of a run.
 PROCESS_FLAGS = frozenset((
@@ -107,6 +107,27 @@ def lock_and_log(options, flags, params, dataset, group):
         log.info('the pretrained checkpoint was trained with %s; its prediction layers may not '
                  'fit', difference)
     return lock, functools.partial(run_config.write, options.train_dir, config)
+
+
+def create_saver(options, clones, group, signals, write_config):
+    """Return the `CheckpointSaver` of a run; call this when all variables exist.
+
+    It keeps the last 5 checkpoints and one per hour. Before each checkpoint, it estimates the
+    moments of batch norm, except after a stop signal.
+
+    Args:
+        options: `TrainOptions`.
+        clones: list of `model_deploy.Clone`.
+        group: `ProcessGroup`.
+        signals: `StopSignals`.
+        write_config: Function of `lock_and_log`, called if the train_dir was deleted.
+    """
+    moments = batch_norm_moments.MomentEstimator(
+        clones, batch_norm_moments.num_batches(options, group),
+        is_stopping=lambda: signals.received is not None)
+    return saved_checkpoints.CheckpointSaver(
+        open_folder.OpenFolder(options.train_dir, write_config), moments.update,
+        moments.averaged_moments, max_to_keep=5, keep_checkpoint_every_n_hours=1.)
 
 
 def _config(options, flags, params, dataset, deployment):
