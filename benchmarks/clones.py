@@ -1,7 +1,7 @@
 r"""Time training steps of the same global batch with one and with several clones on the CPU.
 
 python -m benchmarks.clones [--model_name=ssd_300_vgg] [--global_batch=8] [--num_clones=1,2,4] \
-    [--steps=5]
+    [--steps=5] [--sync_batch_norm]
 
 The clones run on logical CPU devices and share the cores. The time that several clones take beyond
 that of one is their overhead: smaller convolutions, splitting the batch, summing gradients. The
@@ -21,6 +21,7 @@ flags.DEFINE_integer('global_batch', 8, 'Number of images per step, of all clone
                      lower_bound=1)
 flags.DEFINE_list('num_clones', ['1', '2', '4'],
                   'Comma-separated numbers of clones. Each is compared with the first.')
+flags.DEFINE_bool('sync_batch_norm', False, 'Compute batch norm moments over all clones.')
 flags.DEFINE_integer('steps', 5, 'Number of timed steps, of which the median is printed.',
                      lower_bound=1)
 
@@ -39,7 +40,8 @@ def make_step(params, dataset, num_clones):
 
     from benchmarks.training_step import training_step
     from training.options import TrainOptions
-    options = TrainOptions(batch_size=FLAGS.global_batch // num_clones, num_clones=num_clones)
+    options = TrainOptions(batch_size=FLAGS.global_batch // num_clones, num_clones=num_clones,
+                           sync_batch_norm=FLAGS.sync_batch_norm)
     with tf.Graph().as_default() as graph:
         train_tensor, config = training_step(params, dataset, options)
         session = tf.Session(graph=graph, config=config)
