@@ -17,7 +17,8 @@ def training_step(params, dataset, options):
     from deployment import model_deploy, process_group
     from training import graph
     deployment = model_deploy.make_deployment_config(options.num_clones, True, 0)
-    group = process_group.ProcessGroup(deployment, model_deploy.session_config(deployment))
+    config = model_deploy.session_config(deployment, xla=options.xla)
+    group = process_group.ProcessGroup(deployment, config)
     with tf.device(deployment.variables_device()):
         global_step = tf.train.get_or_create_global_step()
     batch, normalizer = graph.input_batch(options, params, dataset, group, global_step)

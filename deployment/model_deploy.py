@@ -121,19 +121,25 @@ def create_clones(deployment, model_fn, inputs, variables_fn=None):
     return clones
 
 
-def session_config(deployment, gpu_memory_fraction=1., allow_growth=False):
+def session_config(deployment, gpu_memory_fraction=1., allow_growth=False, xla=False):
     """Return the ConfigProto of a session: soft placement, GPU memory, one logical CPU per clone.
 
     Args:
         deployment: `DeploymentConfig`.
         gpu_memory_fraction: share of each GPU's memory that the process may use, in (0, 1].
         allow_growth: whether GPU memory is allocated on demand instead of at the start.
+        xla: whether a part of the graph is compiled with XLA. Grappler then fuses no convolutions,
+            which would put them outside of the compiled part.
     """
     num_cpus = deployment.num_clones if deployment.device_type == 'CPU' else 1
     gpu_options = tf.GPUOptions(
         per_process_gpu_memory_fraction=gpu_memory_fraction, allow_growth=allow_growth)
-    return tf.ConfigProto(log_device_placement=False, allow_soft_placement=True,
-                          device_count={'CPU': num_cpus}, gpu_options=gpu_options)
+    config = tf.ConfigProto(log_device_placement=False, allow_soft_placement=True,
+                            device_count={'CPU': num_cpus}, gpu_options=gpu_options)
+    if xla:
+        rewrite_options = config.graph_options.rewrite_options
+        rewrite_options.remapping = rewrite_options.OFF
+    return config
 
 
 def inference_session_config(gpu_memory_fraction):

@@ -57,7 +57,7 @@ class Run:
             'learning_rate_decay_type': 'fixed', **options})
         with tf.Graph().as_default() as self._graph:
             deployment = model_deploy.make_deployment_config(num_clones, True, 0)
-            config = model_deploy.session_config(deployment)
+            config = model_deploy.session_config(deployment, xla=options.xla)
             group = process_group.ProcessGroup(deployment, config)
             with tf.device(deployment.variables_device()):
                 global_step = tf.train.get_or_create_global_step()

@@ -57,6 +57,8 @@ def test_session_config():
     assert config.gpu_options.per_process_gpu_memory_fraction == pytest.approx(.8)
     assert config.device_count['CPU'] == 3 and not config.gpu_options.allow_growth
     assert model_deploy.session_config(deployment, 1., True).gpu_options.allow_growth
+    rewrites = model_deploy.session_config(deployment, xla=True).graph_options.rewrite_options
+    assert rewrites.remapping == rewrites.OFF
 
 
 def create_clones(num_clones):

@@ -40,7 +40,7 @@ def deploy(options):
     deployment = model_deploy.make_deployment_config(
         options.num_clones, options.clone_on_cpu, num_gpus, cluster)
     session_config = model_deploy.session_config(
-        deployment, options.gpu_memory_fraction, options.allow_growth)
+        deployment, options.gpu_memory_fraction, options.allow_growth, options.xla)
     return process_group.ProcessGroup(
         deployment, session_config, options.collective_timeout_secs, options.gradient_precision)
 
