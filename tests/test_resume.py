@@ -18,6 +18,8 @@ import scripts
 
 pytestmark = pytest.mark.slow
 STEPS = 400   # some seconds
+# Processes that are not forked, such as those with a limit, do not know the net of the other tests.
+NET_OF_NEW_PROCESSES = '--model_name=ssd_300_mobilenet_v1_050'
 
 
 @pytest.fixture(scope='module')
@@ -181,7 +183,8 @@ def test_a_non_finite_loss_stops_the_run_and_writes_the_batch(records, tmp_path)
 
 def test_a_limit_of_the_file_size_is_reported(records, tmp_path):
     """The first large file is the graph, for which the supervisor hides the error."""
-    done = scripts.run(*train_command(records, tmp_path), preexec_fn=lambda: resource.setrlimit(
+    command = train_command(records, tmp_path, NET_OF_NEW_PROCESSES)
+    done = scripts.run(*command, preexec_fn=lambda: resource.setrlimit(
         resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)))
     assert done.returncode == 2 and done.stderr == (
         f'error: a file in {tmp_path} would exceed the largest size. Raise the limit (ulimit -f), '
@@ -190,9 +193,8 @@ def test_a_limit_of_the_file_size_is_reported(records, tmp_path):
 
 def test_a_full_disk_leaves_the_previous_checkpoint(records, tmp_path):
     """Limit the file size: with Adam and averages, the checkpoint is the largest file of a run."""
-    # The process with the limit is not forked, so it does not know the net of the other tests.
     command = train_command(records, tmp_path, '--optimizer=adam', '--moving_average_decay=0.9',
-                            '--model_name=ssd_160_mobilenet_v1_025')
+                            NET_OF_NEW_PROCESSES)
     scripts.succeed(*command, '--max_number_of_steps=1')
     size = max(path.stat().st_size for path in tmp_path.glob('model.ckpt-1.data*'))
     limits = (size - 1, resource.RLIM_INFINITY)

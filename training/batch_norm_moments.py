@@ -117,8 +117,10 @@ class MomentEstimator:
                 batches += session.run(self._fetches)
                 if self._is_stopping():
                     return None
-        except broken_records.INPUT_ERRORS:   # training reports it when it reaches the record
-            return None
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            if not broken_records.is_input_error(error):
+                raise
+            return None   # training reports it when it reaches the record
         return [value for layer in zip(*batches, strict=True)
                 for value in population_moments(*zip(*layer, strict=True))]
 
