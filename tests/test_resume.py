@@ -17,7 +17,7 @@ from small_checkpoints import write_checkpoints
 import scripts
 
 pytestmark = pytest.mark.slow
-STEPS = 400   # some seconds
+STEPS = 200   # some seconds
 # Processes that are not forked, such as those with a limit, do not know the net of the other tests.
 NET_OF_NEW_PROCESSES = '--model_name=ssd_300_mobilenet_v1_050'
 
@@ -37,7 +37,8 @@ def records_copy(records, tmp_path):
 def train_command(records_dir, train_dir, *arguments):
     return ['train_ssd_network.py', f'--dataset_dir={records_dir}', f'--train_dir={train_dir}',
             f'--model_name={tiny_net.NAME}', '--batch_size=4', '--log_every_n_steps=1',
-            f'--max_number_of_steps={STEPS}', *arguments]
+            f'--max_number_of_steps={STEPS}',
+            '--precise_batch_norm_batches=2', *arguments]
 
 
 def logged_step(line):

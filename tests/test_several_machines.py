@@ -35,7 +35,7 @@ def data(tmp_path_factory):
 def arguments(data, train_dir, *flags):
     return [f'--dataset_dir={data}', f'--train_dir={train_dir}', f'--model_name={tiny_net.NAME}',
             '--log_every_n_steps=1', '--clone_on_cpu', '--learning_rate=0.0005',
-            '--collective_timeout_secs=60', *flags]
+            '--collective_timeout_secs=60', '--precise_batch_norm_batches=2', *flags]
 
 
 def free_ports(count):
