@@ -371,9 +371,8 @@ def main():
         slim.learning.train(
             train_op.train_tensor, **output, train_step_fn=step, train_step_kwargs={},
             master=group.master, is_chief=True,   # `group` coordinates the processes, not slim
-            init_fn=init_fn,
-            number_of_steps=options.max_number_of_steps, session_config=group.session_config,
-            save_summaries_secs=0, save_interval_secs=0)
+            init_fn=init_fn, number_of_steps=options.max_number_of_steps,
+            session_config=group.session_config, save_summaries_secs=0, save_interval_secs=0)
         return signals.exit_code()
 
 
