@@ -14,13 +14,12 @@ from absl import flags
 from cli import app
 from cli.flag_help import flag_group
 from common.errors import UserError
-from common.log import log
 from deployment import cluster as cluster_lib
 from nets import anchors as anchors_lib
 from nets import nets_factory
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
-from training import schedule_flags
+from training import flag_checks
 from training.options import TrainOptions
 
 FLAGS = flags.FLAGS
@@ -231,9 +230,6 @@ flags.DEFINE_bool('ignore_missing_vars', _DEFAULT.ignore_missing_vars,
 _ALIASES = {'train_model_dir': 'train_dir', 'pre_trained_model': 'checkpoint_path'}
 for alias, flag_name in _ALIASES.items():
     flags.DEFINE_alias(alias, flag_name)
-# Flags that only select what is restored from --checkpoint_path.
-_CHECKPOINT_FLAGS = ('checkpoint_model_scope', 'checkpoint_moving_averages',
-                     'checkpoint_exclude_scopes', 'ignore_missing_vars')
 _BROKEN_RECORDS_ADVICE = 'Convert the data again, or skip them with --max_broken_records={count}'
 
 
@@ -276,7 +272,7 @@ def check_flags():
     if FLAGS.optimizer == 'ftrl' and FLAGS.checkpoint_path:
         raise UserError('FTRL overwrites the restored weights at the first step. Choose another '
                         '--optimizer, or leave out --checkpoint_path')
-    schedule_flags.check(FLAGS, {flag.name for flag in own_flags() if flag.present})
+    flag_checks.check(FLAGS, {flag.name for flag in own_flags() if flag.present})
     check_batch_norm(params)
     resumes = bool(checkpoint_files.list_checkpoints(FLAGS.train_dir))
     if cluster.is_chief and not resumes:
@@ -290,9 +286,6 @@ def check_pretrained_weights():
     if FLAGS.freeze_batch_norm and not path:
         raise UserError('--freeze_batch_norm needs learned moments. Pass --checkpoint_path')
     if not path:
-        for flag in _CHECKPOINT_FLAGS:
-            if getattr(FLAGS, flag):
-                log.warning('--%s has no effect without --checkpoint_path', flag)
         return
     if os.path.isdir(path) and not (
             os.path.exists(os.path.join(path, 'checkpoint'))   # may list other folders

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from common.errors import UserError, op_error_message
 from common.log import log
+from common.text import counted
 from run_folder import checkpoint_files
 
 # `tf.train.ExponentialMovingAverage` appends this to the name of a variable.
@@ -250,8 +251,8 @@ def _correct_checkpoint_list(folder, latest=None):
     if names == list(map(os.path.basename, listed)) and not others:
         return
     if others:
-        log.info('the checkpoint list of %s named %d checkpoints of other folders, such as %s; '
-                 'they are neither used nor changed', folder, len(others), others[-1])
+        log.info('the checkpoint list of %s named %s of other folders, such as %s; they are '
+                 'neither used nor changed', folder, counted(len(others), 'checkpoint'), others[-1])
     if names:
         write_checkpoint_list(folder, names)
         return

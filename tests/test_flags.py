@@ -77,14 +77,6 @@ def test_frozen_batch_norm_needs_a_checkpoint(tmp_path):
     assert 'needs learned moments. Pass --checkpoint_path' in error
 
 
-def test_flags_without_effect_are_named(tmp_path):
-    output = scripts.run(TRAIN, f'--train_dir={tmp_path}/run', f'--dataset_dir={tmp_path}',
-                         '--checkpoint_exclude_scopes=block8', '--ignore_missing_vars').stdout
-    assert output.splitlines()[:2] == [
-        '--checkpoint_exclude_scopes has no effect without --checkpoint_path',
-        '--ignore_missing_vars has no effect without --checkpoint_path']
-
-
 def test_flag_aliases_of_public_scripts(tmp_path):
     error = scripts.rejection(TRAIN, f'--train_model_dir={tmp_path}/run',
                               f'--dataset_dir={tmp_path}', '--pre_trained_model=/no/model')

@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 from cli import console
 from common.errors import UserError
 from common.log import log
+from common.text import counted
 from datasets import broken_records
 from run_folder import saved_checkpoints
 from training import file_limit
@@ -266,7 +267,7 @@ class _UnmatchedBoxes:
     def since_last_line(self):
         """Return ['24 boxes without an anchor'] and start again, or [] if there are none."""
         number, self._since_last_line = self._since_last_line, 0
-        return [f'{number} boxes without an anchor'] if number else []
+        return [f'{counted(number, "box")} without an anchor'] if number else []
 
 
 class _Speed:

@@ -13,7 +13,7 @@ from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
 from run_folder import code_fingerprint, open_folder, run_config, run_lock, saved_checkpoints
-from training import batch_norm_moments, schedule_flags
+from training import batch_norm_moments, flag_checks
 
 # Flags whose values may differ between the processes of a run.
 PROCESS_FLAGS = frozenset((
@@ -160,5 +160,5 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
     given_flags = [flag for flag in flags if flag.present]
     log.info('flags      %s', ' '.join(flag.serialize() for flag in given_flags))
     log.info('all flags  %s', os.path.join(options.train_dir, run_config.CONFIG_FILE))
-    for remark in schedule_flags.remarks(options, {flag.name for flag in given_flags}):
+    for remark in flag_checks.remarks(options, {flag.name for flag in given_flags}):
         log.info(remark)

@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import UserError
-from training import schedule_flags
+from training import flag_checks
 from training.options import TrainOptions
 
 
@@ -20,7 +20,7 @@ def call(function, **flags):
       'end_learning_rate_per_image': 1e-5}, 'does not. Pass --learning_rate_per_image instead')])
 def test_contradicting_flags_fail(flags, message):
     with pytest.raises(UserError, match=message):
-        call(schedule_flags.check, **flags)
+        call(flag_checks.check, **flags)
 
 
 @pytest.mark.parametrize('flags', [
@@ -29,12 +29,12 @@ def test_contradicting_flags_fail(flags, message):
     {'learning_rate_decay_type': 'polynomial', 'max_number_of_steps': 9,
      'learning_rate_per_image': 1e-4, 'end_learning_rate_per_image': 1e-5}])
 def test_consistent_flags(flags):
-    assert call(schedule_flags.check, **flags) is None
-    assert call(schedule_flags.remarks, **flags) == []
+    assert call(flag_checks.check, **flags) is None
+    assert call(flag_checks.remarks, **flags) == []
 
 
 def test_remark_on_the_decay_factor_of_public_scripts():
-    remark, = call(schedule_flags.remarks, learning_rate_decay_factor=.94)
+    remark, = call(flag_checks.remarks, learning_rate_decay_factor=.94)
     assert remark == (
         '--learning_rate_decay_factor=0.94 multiplies the learning rate at the steps 80000 and '
         '100000. In other public SSD scripts it does so every --num_epochs_per_decay epochs; pass '
@@ -42,12 +42,20 @@ def test_remark_on_the_decay_factor_of_public_scripts():
     for flags in ({'learning_rate_decay_type': 'piecewise'},
                   {'learning_rate_decay_type': 'exponential'},
                   {'learning_rate_boundaries': ('5',)}):
-        assert call(schedule_flags.remarks, learning_rate_decay_factor=.94, **flags) == []
+        assert call(flag_checks.remarks, learning_rate_decay_factor=.94, **flags) == []
 
 
 def test_remarks_on_flags_without_effect():
-    assert call(schedule_flags.remarks, num_epochs_per_decay=2., end_learning_rate=1e-5) == [
+    assert call(flag_checks.remarks, num_epochs_per_decay=2., end_learning_rate=1e-5) == [
         '--num_epochs_per_decay has no effect with --learning_rate_decay_type=piecewise',
         '--end_learning_rate has no effect with --learning_rate_decay_type=piecewise']
-    assert call(schedule_flags.remarks, learning_rate=.1, learning_rate_per_image=.01) == [
+    assert call(flag_checks.remarks, learning_rate=.1, learning_rate_per_image=.01) == [
         '--learning_rate has no effect with --learning_rate_per_image']
+
+
+def test_flags_of_a_missing_checkpoint_are_named():
+    flags = {'checkpoint_exclude_scopes': 'block8', 'ignore_missing_vars': True}
+    assert call(flag_checks.remarks, **flags) == [
+        '--checkpoint_exclude_scopes has no effect without --checkpoint_path',
+        '--ignore_missing_vars has no effect without --checkpoint_path']
+    assert call(flag_checks.remarks, checkpoint_path='a.npz', **flags) == []

@@ -1,4 +1,4 @@
-"""Checks of the flags of the learning rate. Importing this module does not load TensorFlow."""
+"""Flags that contradict each other or have no effect. Importing this does not load TensorFlow."""
 from common.errors import UserError
 
 # Flag -> values of --learning_rate_decay_type with which it has an effect.
@@ -9,6 +9,9 @@ _SCHEDULES_OF_FLAG = {
     'end_learning_rate': ('polynomial',),
     'end_learning_rate_per_image': ('polynomial',),
 }
+# Flags that select what is restored from --checkpoint_path.
+_CHECKPOINT_FLAGS = ('checkpoint_model_scope', 'checkpoint_moving_averages',
+                     'checkpoint_exclude_scopes', 'ignore_missing_vars')
 
 
 def check(options, given_flags):
@@ -42,11 +45,19 @@ def check(options, given_flags):
 
 
 def remarks(options, given_flags):
-    """Return sentences about flags that do not do what one may expect; see `check`."""
+    """Return sentences about flags that have no effect, or not that of other public scripts.
+
+    Args:
+        options: `TrainOptions`.
+        given_flags: set of the names of all flags that were passed.
+    """
     schedule = options.learning_rate_decay_type
     sentences = [f'--{flag} has no effect with --learning_rate_decay_type={schedule}'
                  for flag, schedules in _SCHEDULES_OF_FLAG.items()
                  if flag in given_flags and schedule not in schedules]
+    if not options.checkpoint_path:
+        sentences += [f'--{flag} has no effect without --checkpoint_path'
+                      for flag in _CHECKPOINT_FLAGS if flag in given_flags]
     if 'learning_rate' in given_flags and options.learning_rate_per_image is not None:
         sentences.append('--learning_rate has no effect with --learning_rate_per_image')
     # Other public SSD scripts have no piecewise decay.
