@@ -149,14 +149,16 @@ def _write_error(error):
 
 def _os_error_message(error):
     message = f'{error.filename}: {error.strerror}' if error.filename else str(error)
-    return f'{message}. {_write_error(error)[1]}' if _write_error(error) else message
+    write_error = _write_error(error)
+    return f'{message}. {write_error[1]}' if write_error else message
 
 
 def _runtime_error_message(error):
     import tensorflow.compat.v1 as tf
     message = op_error_message(error) if isinstance(error, tf.errors.OpError) else str(error)
-    if _write_error(error):
-        problem, remedy = _write_error(error)
+    write_error = _write_error(error)
+    if write_error:
+        problem, remedy = write_error
         return f'{problem} ({message}). {remedy}'
     if isinstance(error, tf.errors.ResourceExhaustedError) and 'space' not in message:
         message = f'out of memory ({message[:500]}). Pass a smaller --batch_size'

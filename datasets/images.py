@@ -151,7 +151,7 @@ def _open(content, path):
 
 
 def _keep(content, image):
-    """Return the content of a JPEG after checking that it decodes."""
+    """Return a JPEG as `EncodedImage` with its own bytes, after checking that it decodes."""
     # Decode at the smallest scale. This still reads all bytes and so detects truncated files.
     height, width = image.height, image.width
     image.draft(image.mode, (1, 1))
