@@ -17,6 +17,7 @@ from common.errors import UserError
 from deployment import cluster as cluster_lib
 from nets import anchors as anchors_lib
 from nets import nets_factory
+from nets.backbones import BACKBONES
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
 from training import flag_checks
@@ -300,7 +301,7 @@ def check_pretrained_weights():
 def check_batch_norm(params):
     """Raise UserError if the batch norm flags do not fit the net or each other."""
     for flag in ('freeze_batch_norm', 'sync_batch_norm'):
-        if getattr(FLAGS, flag) and params.backbone == 'vgg_16':
+        if getattr(FLAGS, flag) and not BACKBONES[params.backbone].batch_norm:
             raise UserError(f'{params.name} has no batch norm. Leave out --{flag}')
     if FLAGS.freeze_batch_norm and FLAGS.sync_batch_norm:
         raise UserError('frozen batch norm computes no moments to synchronize. Pass only one of '

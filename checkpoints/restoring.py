@@ -9,8 +9,8 @@ import tf_slim as slim
 from checkpoints import sources, weight_formats
 from checkpoints.scopes import is_under
 from common.errors import UserError
-from nets import mobilenet_v1
-from nets.ssd_params import NETS, backbone_scopes
+from nets import backbones, layers
+from nets.net_table import NETS
 
 # Why a variable keeps its initial value.
 MISSING, SHAPE_MISMATCH, EXCLUDED = 'not in the checkpoint', 'another shape', 'excluded'
@@ -236,7 +236,7 @@ def _has_another_width(plan, model_name):
 
 def _in_backbone(names, model_name):
     """Return those of the variable names that belong to the backbone."""
-    scopes = backbone_scopes(NETS[model_name]) if model_name in NETS else []
+    scopes = backbones.scopes_of(NETS[model_name]) if model_name in NETS else []
     return [name for name in names if any(is_under(name, scope) for scope in scopes)]
 
 
@@ -270,7 +270,7 @@ def _nets_with_depth(depth):
     Returns '' if no net has this width.
     """
     names = [name for name, params in NETS.items() if params.backbone == 'mobilenet_v1'
-             and mobilenet_v1.scaled_depth(32, params.depth_multiplier) == depth]
+             and layers.scaled_depth(32, params.depth_multiplier) == depth]
     return f'; nets of this width: {", ".join(names)}' if names else ''
 
 

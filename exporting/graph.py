@@ -16,7 +16,7 @@ import contextlib
 import tensorflow.compat.v1 as tf
 
 from datasets import dataset_info
-from nets import anchors, box_coder, ssd
+from nets import anchors, box_coder, post_processing, ssd
 from preprocessing import ssd_preprocessing
 from run_folder import trained_model
 
@@ -104,4 +104,4 @@ def predict(images, job):
     predictions = ssd.build(ssd.normalize(images, params), params, len(all_class_names(job.model)),
                             is_training=False)
     boxes = box_coder.decode(predictions.offsets, anchors.net_anchors(params), params.variances)
-    return boxes, tf.nn.softmax(predictions.logits)[..., 1:]
+    return boxes, post_processing.class_scores(predictions.logits, params.scores)

@@ -73,10 +73,14 @@ def kmeans(values, centers, lower_bounds):
 
 
 def _preset_layers(params):
-    """Return the values of each layer of the preset."""
-    return [np.array([size, *([] if next_size is None else [np.sqrt(size * next_size)]), *ratios])
-            for (size, next_size), ratios in zip(params.anchor_sizes, params.anchor_ratios,
-                                                 strict=True)]
+    """Return the values of each layer of the preset: size, sides of second squares, ratios."""
+    return [np.array([np.sqrt(np.prod(shapes[0])), *[h for h, w in shapes[1:] if h == w][:1],
+                      *_ratios(shapes)]) for shapes in params.anchor_shapes]
+
+
+def _ratios(shapes):
+    """Return the aspect ratios of the shapes that are not squares."""
+    return [w / h for h, w in shapes if h != w]
 
 
 def _cluster_layers(sizes, params, min_sizes):
@@ -98,7 +102,7 @@ def _cluster_layers(sizes, params, min_sizes):
     nearest = np.argmin(np.abs(log_sizes[:, None] - centers), axis=1)
     layers = []
     for layer, preset in enumerate(_preset_layers(params)):
-        num_ratios = len(params.anchor_ratios[layer])
+        num_ratios = len(_ratios(params.anchor_shapes[layer]))
         preset_size, preset_second, ratios = _split(preset, num_ratios)
         layer_ratios = log_ratios[nearest == layer]
         if len(layer_ratios) > num_ratios:
@@ -126,7 +130,7 @@ def _climb(layers, grids, params, threshold):
     Returns:
         (score, list of (values, number of ratios) of each layer).
     """
-    counts = list(map(len, params.anchor_ratios))
+    counts = [len(_ratios(shapes)) for shapes in params.anchor_shapes]
     layers = [_round(values, count, params.image_size)
               for values, count in zip(layers, counts, strict=True)]
     overlaps = [coverage.best_grid_overlaps(_shapes(*layer), grid)

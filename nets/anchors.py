@@ -22,12 +22,6 @@ def anchor_shapes(size, next_size, ratios):
     return np.array(shapes)
 
 
-def shapes_by_layer(params):
-    """Return `anchor_shapes` of each feature layer: a list of [n, 2] arrays in pixels."""
-    return [anchor_shapes(*sizes, ratios) for sizes, ratios in
-            zip(params.anchor_sizes, params.anchor_ratios, strict=True)]
-
-
 def layer_anchors(image_size, cells, step, shapes):
     """Return the anchors of one layer.
 
@@ -43,7 +37,7 @@ def layer_anchors(image_size, cells, step, shapes):
     centers = (np.arange(cells) + .5) * step
     cy, cx = np.meshgrid(centers, centers, indexing='ij')
     centers = np.repeat(np.stack([cy, cx], -1).reshape(-1, 1, 2), len(shapes), axis=1)
-    shapes = np.broadcast_to(shapes, centers.shape)
+    shapes = np.broadcast_to(np.array(shapes), centers.shape)
     return np.concatenate([centers, shapes], -1).reshape(-1, 4) / image_size
 
 
@@ -51,12 +45,15 @@ def anchors_by_layer(params):
     """Return `layer_anchors` of each feature layer: a list of [n, 4] arrays."""
     return [layer_anchors(params.image_size, cells, step, shapes)
             for cells, step, shapes in zip(
-                feature_sizes(params), step_sizes(params), shapes_by_layer(params), strict=True)]
+                feature_sizes(params), step_sizes(params), params.anchor_shapes, strict=True)]
 
 
 def net_anchors(params):
     """Return all anchors, layers in the order of `feat_layers`: [A, 4] float32 `[cy, cx, h, w]`."""
-    return np.concatenate(anchors_by_layer(params)).astype(np.float32)
+    anchors = np.concatenate(anchors_by_layer(params))
+    if params.clip_anchors:
+        anchors = np.clip(anchors, 0, 1)
+    return anchors.astype(np.float32)
 
 
 def describe(params):
@@ -67,7 +64,7 @@ def describe(params):
     total = 0
     for layer, cells, count, shapes in zip(
             params.feat_layers, feature_sizes(params), anchors_per_cell(params),
-            shapes_by_layer(params), strict=True):
+            params.anchor_shapes, strict=True):
         sizes = ' '.join(f'{h:.0f}x{w:.0f}' for h, w in shapes)
         in_layer = cells * cells * count
         lines.append(f'{layer:22}{f"{cells}x{cells}":>8}{count:>10}{in_layer:>9}  {sizes}')

@@ -93,7 +93,7 @@ def suggest_anchors(boxes, params, threshold=.5, max_suggestions=3):
 
 def _candidates(boxes, params, threshold):
     """Yield (layer, shape [2], matches [M] bool) of each candidate anchor."""
-    layer_sizes = np.array([size for size, _ in params.anchor_sizes])
+    layer_sizes = np.sqrt([np.prod(shapes[0]) for shapes in params.anchor_shapes])
     grids = [place_on_grid(boxes, step, params.image_size) for step in step_sizes(params)]
     num_sizes = np.log(params.image_size / _MIN_SIZE) / np.log(_SIZE_FACTOR)
     for size in _MIN_SIZE * _SIZE_FACTOR ** np.arange(num_sizes):

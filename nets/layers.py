@@ -10,6 +10,18 @@ import tf_slim as slim
 BATCH_MOMENTS = 'batch_moments'
 
 
+_MIN_DEPTH = 8
+
+
+def hard_swish(inputs):
+    """Return x * relu6(x + 3) / 6 (Howard et al., MobileNetV3, arXiv 1905.02244, section 5.2)."""
+    return inputs * tf.nn.relu6(inputs + 3) / 6
+
+
+# Names in `SSDParams` -> functions.
+ACTIVATIONS = {'relu': tf.nn.relu, 'relu6': tf.nn.relu6, 'hard_swish': hard_swish}
+
+
 class BatchMoments(NamedTuple):
     """Moments of the batch in one batch norm layer, and the moving moments that follow them."""
     moving_mean: object       # variable [C]
@@ -172,3 +184,28 @@ def l2_normalization(inputs, initial_scale, scope='L2Normalization'):
 def pad(inputs, cells):
     """Pad inputs [B, H, W, C] with `cells` zeros on each side, as Caffe pads."""
     return tf.pad(inputs, [[0, 0], [cells, cells], [cells, cells], [0, 0]]) if cells else inputs
+
+
+def pad_for(inputs, kernel, stride, padding):
+    """Pad inputs [B, H, W, C] for a convolution, unless TensorFlow pads them as wanted.
+
+    TensorFlow's 'SAME' pads an even size before a layer of stride 2 at the end only; Caffe and
+    PyTorch pad both sides. Without a stride, both are the same.
+
+    Args:
+        inputs: [B, H, W, C].
+        kernel: odd kernel size.
+        stride: stride of the convolution.
+        padding: 'SAME' or 'symmetric'.
+
+    Returns:
+        The inputs, and the padding to pass to the convolution.
+    """
+    if padding == 'SAME' or stride == 1:
+        return inputs, 'SAME'
+    return pad(inputs, kernel // 2), 'VALID'
+
+
+def scaled_depth(depth, multiplier):
+    """Return the number of channels under a depth multiplier, at least 8 (as in tf-slim)."""
+    return max(int(depth * multiplier), _MIN_DEPTH)

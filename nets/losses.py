@@ -17,6 +17,7 @@ class LossOptions(NamedTuple):
     label_smoothing: float = 0.    # probability mass spread evenly over all classes
     # Hard negatives of an image with few or no matched anchors. The paper has no such minimum.
     min_negatives_per_image: int = 0
+    scores: str = 'softmax'        # 'sigmoid': one cross-entropy per class but the background
 
 
 def smooth_l1(x):
@@ -50,6 +51,26 @@ def hard_negatives(losses, negatives, count):
     return (larger | first_equal) & (count > 0)[:, None]
 
 
+def _background_losses(logits, scores):
+    """Return the confidence loss of each anchor [B, A] if it is background."""
+    if scores == 'sigmoid':
+        return tf.reduce_sum(tf.nn.softplus(logits[..., 1:]), -1)
+    return tf.maximum(tf.reduce_logsumexp(logits, axis=-1) - logits[..., 0], 0.)
+
+
+def _cross_entropy(logits, labels, options):
+    """Return the confidence losses [...] of anchors with logits [S, C] and labels [S]."""
+    num_classes = logits.shape[-1]
+    targets = tf.one_hot(labels, num_classes)
+    if options.label_smoothing:
+        targets = (targets * (1 - options.label_smoothing)
+                   + options.label_smoothing / float(num_classes))
+    if options.scores == 'sigmoid':
+        return tf.nn.sigmoid_cross_entropy_with_logits(
+            labels=targets[..., 1:], logits=logits[..., 1:])
+    return tf.nn.softmax_cross_entropy_with_logits_v2(labels=targets, logits=logits)
+
+
 def ssd_losses(logits, offsets, labels, target_offsets, normalizer, options=LossOptions()):
     """Compute the loss of one clone: sums over its images divided by `normalizer`.
 
@@ -64,22 +85,16 @@ def ssd_losses(logits, offsets, labels, target_offsets, normalizer, options=Loss
     Returns:
         `Losses`.
     """
-    num_classes = logits.shape[-1]
     positives = labels > 0
     num_positives = tf.reduce_sum(tf.cast(positives, tf.float32), axis=1)
 
-    log_sum = tf.reduce_logsumexp(logits, axis=-1)
-    background_losses = tf.stop_gradient(tf.maximum(log_sum - logits[..., 0], 0.))
+    background_losses = tf.stop_gradient(_background_losses(logits, options.scores))
     num_negatives = tf.maximum(tf.cast(options.negative_ratio * num_positives, tf.int32),
                                options.min_negatives_per_image)
     negatives = hard_negatives(background_losses, ~positives, num_negatives)
     selected = tf.where(positives | negatives)   # few anchors; only they need a full cross-entropy
-    targets = tf.one_hot(tf.gather_nd(labels, selected), num_classes)
-    if options.label_smoothing:
-        targets = (targets * (1 - options.label_smoothing)
-                   + options.label_smoothing / float(num_classes))
-    confidence = tf.reduce_sum(tf.nn.softmax_cross_entropy_with_logits_v2(
-        labels=targets, logits=tf.gather_nd(logits, selected)))
+    confidence = tf.reduce_sum(_cross_entropy(
+        tf.gather_nd(logits, selected), tf.gather_nd(labels, selected), options))
 
     matched = tf.where(positives)
     distances = smooth_l1(tf.gather_nd(offsets, matched) - tf.gather_nd(target_offsets, matched))

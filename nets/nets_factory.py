@@ -2,26 +2,80 @@
 import difflib
 
 from common.errors import UserError
-from nets import anchor_presets, ssd_params
+from nets import anchor_presets
+from nets.net_table import NETS
+from nets.ssd_params import ExtraBlock
+
+# Fields that another program's net of the same backbone may have otherwise than ours.
+_VARIABLE_FIELDS = (
+    'image_size', 'depth_multiplier', 'extra_blocks', 'feat_layers', 'normalizations', 'variances',
+    'mean', 'scale', 'heads', 'padding', 'activation', 'extra_activation', 'separable_extra',
+    'linear_extra', 'scores')
 
 
 def names():
     """Return the names of all nets, sorted."""
-    return sorted(ssd_params.NETS)
+    return sorted(NETS)
 
 
-def get_params(name, anchor_preset='voc'):
+def get_params(name, anchor_preset='voc', differences=None):
     """Return the `SSDParams` of a net with the anchors of a preset.
 
     Args:
         name: one of `names()`.
         anchor_preset: a preset, sizes or a file: see `anchor_presets.canonical_text`.
+        differences: fields in which the net differs from the table, see `differences_from_table`.
 
     Raises:
-        UserError: If the name or the preset is invalid.
+        UserError: If the name, the preset or a field is invalid.
     """
-    if name not in ssd_params.NETS:
+    if name not in NETS:
         matches = difflib.get_close_matches(name, names(), n=1)
         hint = f' Did you mean {matches[0]}?' if matches else ''
         raise UserError(f"unknown net '{name}'.{hint} Choose one of {', '.join(names())}")
-    return anchor_presets.with_preset(ssd_params.NETS[name], anchor_preset)
+    params = NETS[name]._replace(**_from_json(name, differences or {}))
+    return anchor_presets.with_preset(params, anchor_preset)
+
+
+def differences_from_table(params):
+    """Return the fields in which a net differs from the table, as values of JSON; anchors excluded.
+
+    They are kept with a checkpoint, so that a net that another program has trained is rebuilt as it
+    was: {'image_size': 512, 'extra_activation': 'relu6'}.
+    """
+    return {field: _to_json(getattr(params, field)) for field in _VARIABLE_FIELDS
+            if getattr(params, field) != getattr(NETS[params.name], field)}
+
+
+def _to_json(value):
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _from_json(name, differences):
+    """Return fields of `SSDParams` from the values of `differences_from_table`."""
+    values = {}
+    for field, value in differences.items():
+        ours = getattr(NETS[name], field) if field in _VARIABLE_FIELDS else None
+        if field == 'extra_blocks':
+            value = [ExtraBlock(*row) if _has_length(row, len(ExtraBlock._fields)) else None
+                     for row in (value if isinstance(value, list) else [None])]
+            value = None if None in value else value
+        value = tuple(value) if isinstance(value, list) else value
+        if ours is None or not _is_like(value, ours):
+            raise UserError(f'{field}={differences[field]!r} is not a property of a net. Restore '
+                            f'the config.json of the checkpoint')
+        values[field] = value
+    return values
+
+
+def _has_length(row, length):
+    return isinstance(row, list) and len(row) == length
+
+
+def _is_like(value, ours):
+    """Return whether a value has the type of ours; whole numbers may stand for others."""
+    if isinstance(ours, bool) or isinstance(value, bool):
+        return type(value) is type(ours)
+    if isinstance(ours, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(ours))

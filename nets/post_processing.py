@@ -22,24 +22,40 @@ class Detections(NamedTuple):
     count: tf.Tensor    # [B] int32, number of detections without padding
 
 
-def select_classes(logits, labels):
+def class_scores(logits, function):
+    """Return the scores [B, A, C - 1] of the classes after the background.
+
+    Args:
+        logits: [B, A, C] float32.
+        function: 'softmax', or 'sigmoid', which ignores the background.
+    """
+    if function == 'sigmoid':
+        return tf.sigmoid(logits[..., 1:])
+    return tf.nn.softmax(logits)[..., 1:]
+
+
+def select_classes(logits, labels, function='softmax'):
     """Merge all classes but the given ones into the background.
 
-    The probabilities of the selected classes do not change.
+    The scores of the selected classes do not change.
 
     Args:
         logits: [B, A, C] float32.
         labels: n labels, above 0.
+        function: 'softmax' or 'sigmoid', see `class_scores`.
 
     Returns:
         Logits [B, A, 1 + n]: the background, then the classes in the order of `labels`.
     """
+    if function == 'sigmoid':
+        return tf.gather(logits, [0, *labels], axis=-1)
     merged = [label for label in range(logits.shape[-1]) if label not in labels]
     background = tf.reduce_logsumexp(tf.gather(logits, merged, axis=-1), -1, keepdims=True)
     return tf.concat([background, tf.gather(logits, labels, axis=-1)], -1)
 
 
-def detect(logits, offsets, anchors, variances, options=PostProcessingOptions()):
+def detect(logits, offsets, anchors, variances, options=PostProcessingOptions(),
+           function='softmax'):
     """Decode, select and suppress the predictions of a batch.
 
     Per class: keep the `select_top_k` highest scores above `select_threshold`, then apply
@@ -52,12 +68,13 @@ def detect(logits, offsets, anchors, variances, options=PostProcessingOptions())
         anchors: [A, 4] float32 `[cy, cx, h, w]`.
         variances: divisors of the offsets.
         options: `PostProcessingOptions`.
+        function: 'softmax' or 'sigmoid', see `class_scores`.
 
     Returns:
         `Detections` with K = min(keep_top_k, (C - 1) * min(select_top_k, keep_top_k, A)).
     """
     num_selected = min(options.select_top_k, len(anchors))
-    scores = tf.transpose(tf.nn.softmax(logits)[..., 1:], [0, 2, 1])   # [B, C - 1, A]
+    scores = tf.transpose(class_scores(logits, function), [0, 2, 1])   # [B, C - 1, A]
     # top_k is fast on zeros, and a trained net scores almost all boxes below the threshold.
     scores = tf.where_v2(scores > options.select_threshold, scores, 0.)
     scores, indices = tf.nn.top_k(scores, num_selected)                # [B, C - 1, S]

@@ -1,10 +1,13 @@
 """Build the network that an `SSDParams` table defines."""
+import importlib
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from nets import layers, mobilenet_v1, vgg
+from nets import layers
+from nets.backbones import BACKBONES
+from nets.heads import HEADS
 from nets.ssd_params import anchors_per_cell, feature_sizes
 
 
@@ -53,62 +56,71 @@ def build(images, params, num_classes, is_training, options=BuildOptions()):
                         weights_initializer=tf.glorot_uniform_initializer()), \
          slim.arg_scope([layers.batch_norm], is_training=is_training,
                         decay=options.batch_norm_decay, replicas=options.replicas):
-        end_points = _BACKBONES[params.backbone](tf.cast(images, options.precision), params)
+        end_points = _feature_layers(tf.cast(images, options.precision), params)
         return _prediction_layers(end_points, params, num_classes)
 
 
-def _vgg(images, params):
-    with tf.variable_scope(params.name):
-        end_points = vgg.vgg_16(images)
-        return _extra_layers(end_points, params)
-
-
-def _mobilenet(images, params):
-    # The depthwise kernels, 9 weights per channel, have no weight decay. With glorot_uniform they
-    # would start far too small, so all layers use tf-slim's initializer for MobileNet.
-    with slim.arg_scope([slim.conv2d, slim.separable_conv2d],
-                        weights_initializer=tf.truncated_normal_initializer(stddev=.09),
-                        normalizer_fn=layers.batch_norm), \
-         slim.arg_scope([slim.separable_conv2d], weights_regularizer=None):
-        end_points = mobilenet_v1.mobilenet_v1(images, params.depth_multiplier)
+def _feature_layers(images, params):
+    """Build the backbone and the extra layers; return all end points."""
+    backbone = BACKBONES[params.backbone]
+    module = importlib.import_module(backbone.module)
+    with module.arg_scope():
+        if backbone.has_own_scope:
+            end_points = module.build(images, params)
+            with tf.variable_scope(params.name):
+                return _extra_layers(end_points, params)
         with tf.variable_scope(params.name):
-            return _extra_layers(end_points, params)
-
-
-_BACKBONES = {'vgg_16': _vgg, 'mobilenet_v1': _mobilenet}
+            return _extra_layers(module.build(images, params), params)
 
 
 def _extra_layers(end_points, params):
     """Add the extra feature layers after the last backbone layer; return all end points."""
     net = next(reversed(end_points.values()))
+    activation = layers.ACTIVATIONS[params.extra_activation]
     for block in params.extra_blocks:
-        squeeze, depth = (mobilenet_v1.scaled_depth(depth, params.depth_multiplier)
+        squeeze, depth = (layers.scaled_depth(depth, params.depth_multiplier)
                           for depth in (block.squeeze, block.depth))
-        with tf.variable_scope(block.name):
+        with tf.variable_scope(block.name), \
+             slim.arg_scope([slim.conv2d, slim.separable_conv2d], activation_fn=activation):
             net = slim.conv2d(net, squeeze, [1, 1], scope='conv1x1')
-            net = slim.conv2d(layers.pad(net, block.pad), depth, [block.kernel] * 2,
-                              stride=block.stride, padding='VALID',
-                              scope=f'conv{block.kernel}x{block.kernel}')
+            net = _shrinking_conv(net, block, depth, params)
         end_points[block.name] = net
     return end_points
 
 
+def _shrinking_conv(net, block, depth, params):
+    """Build the second convolution of an extra block, or its depthwise and pointwise parts."""
+    name, kernel = f'conv{block.kernel}x{block.kernel}', [block.kernel] * 2
+    padding = 'SAME' if block.pad == 'SAME' else 'VALID'
+    if block.pad != 'SAME':
+        net = layers.pad(net, block.pad)
+    last = {'activation_fn': None} if params.linear_extra else {}
+    if not params.separable_extra:
+        return slim.conv2d(net, depth, kernel, stride=block.stride, padding=padding, scope=name,
+                           **last)
+    net = slim.separable_conv2d(net, None, kernel, depth_multiplier=1, stride=block.stride,
+                                padding=padding, scope=f'{name}_depthwise')
+    return slim.conv2d(net, depth, [1, 1], scope=f'{name}_pointwise', **last)
+
+
 def _prediction_layers(end_points, params, num_classes):
-    """Add the 3x3 convolutions that predict offsets and classes of the anchors of each layer."""
+    """Add the layers that predict offsets and classes of the anchors of each feature layer."""
     logits, offsets = [], []
-    for layer, cells, num_anchors, initial_scale in zip(
+    module = importlib.import_module(BACKBONES[params.backbone].module)
+    heads = params.heads or ('conv3x3',) * len(params.feat_layers)
+    for layer, cells, num_anchors, initial_scale, head in zip(
             params.feat_layers, feature_sizes(params), anchors_per_cell(params),
-            params.normalizations, strict=True):
+            params.normalizations, heads, strict=True):
         net = end_points[layer]
         net.shape[1:3].assert_is_compatible_with([cells, cells])
-        with tf.variable_scope(f'{params.name}/{layer}_box'), \
-             slim.arg_scope([slim.conv2d], activation_fn=None):
+        with tf.variable_scope(f'{params.name}/{layer}_box'):
             if initial_scale is not None:
                 net = layers.l2_normalization(net, initial_scale)
-            offsets.append(_per_anchor(
-                slim.conv2d(net, num_anchors * 4, [3, 3], scope='conv_loc'), 4))
-            logits.append(_per_anchor(
-                slim.conv2d(net, num_anchors * num_classes, [3, 3], scope='conv_cls'), num_classes))
+            for tensors, depth, scope in ((offsets, 4, 'conv_loc'),
+                                          (logits, num_classes, 'conv_cls')):
+                tensors.append(_per_anchor(
+                    HEADS[head](net, num_anchors * depth, scope, params.extra_activation,
+                                module.arg_scope), depth))
     logits, offsets = (tf.cast(tf.concat(tensors, 1), tf.float32) for tensors in (logits, offsets))
     return Predictions(logits, offsets, end_points)
 

@@ -2,6 +2,7 @@
 import os
 
 from nets import anchors, coverage
+from nets.backbones import BACKBONES
 from run_folder import run_config
 
 _MAX_POOR_MAP = .05
@@ -32,7 +33,7 @@ def likely_reasons(model, result, max_score, boxes):
         reasons.append(f'the checkpoint was trained for {model.step} steps only: train longer')
     if flags and not flags.get('checkpoint_path'):
         advice = 'pass pretrained weights as --checkpoint_path'
-        if model.params.backbone != 'vgg_16' and flags.get('optimizer') != 'adam':
+        if BACKBONES[model.params.backbone].batch_norm and flags.get('optimizer') != 'adam':
             advice += ', or train with --optimizer=adam'
         reasons.append(f'{model.params.name} was trained from random weights: {advice}')
     min_score = result['confusion']['min_score']

@@ -7,7 +7,7 @@ from run_folder import checkpoint_files
 
 CONFIG_FILE, LOG_FILE = 'config.json', 'train.log'
 # The weights in the folder depend on these fields: another value needs another folder.
-_MODEL_FIELDS = ('model_name', 'num_classes', 'anchor_preset', 'class_names')
+_MODEL_FIELDS = ('model_name', 'net', 'num_classes', 'anchor_preset', 'class_names')
 
 
 def read(folder):
@@ -82,7 +82,8 @@ def changes_since_last_run(folder, config):
 
     Args:
         folder: the train_dir.
-        config: a dict of 'model': {'model_name', 'num_classes', 'anchor_preset', 'class_names'},
+        config: a dict of 'model': {'model_name', 'net' (fields in which it differs from the
+            table of nets; missing if none), 'num_classes', 'anchor_preset', 'class_names'},
             'flags': {name: value}, 'data': {'name', 'split', 'pictures' (number of images),
             'fingerprint'}, 'augmentation': names of its parts, and 'global_batch': images per step.
 
@@ -97,9 +98,10 @@ def changes_since_last_run(folder, config):
     if not old:
         return []
     for name in _MODEL_FIELDS:
-        if old['model'][name] != config['model'][name]:
-            raise UserError(f'{folder} was trained with {name} {old["model"][name]}, not '
-                            f'{config["model"][name]}. Choose another --train_dir, and pass this '
+        old_value, new_value = (model['model'].get(name, {}) for model in (old, config))
+        if old_value != new_value:
+            raise UserError(f'{folder} was trained with {name} {old_value}, not '
+                            f'{new_value}. Choose another --train_dir, and pass this '
                             f'one as --checkpoint_path to start from its weights')
     return _changes(old, config)
 
@@ -140,7 +142,7 @@ def _is_ours(config):
     model = config['model']
     names = [model.get('model_name', ''), model.get('anchor_preset', '')]
     class_names = model.get('class_names', [])
-    return isinstance(class_names, list) and all(
+    return isinstance(class_names, list) and isinstance(model.get('net', {}), dict) and all(
         isinstance(name, str) for name in names + class_names)
 
 

@@ -67,7 +67,8 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
         raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, '
                         f'which would describe its net. Pass {flags}')
-    params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'])
+    params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
+                                     config.get('net'))
     return Model(prefix, params, resolved['class_names'])
 
 
@@ -106,10 +107,10 @@ def detect(images, model, labels=None, options=post_processing.PostProcessingOpt
     with tf.device('/device:CPU:0'):   # NMS is many small ops
         logits = predictions.logits
         if labels:
-            logits = post_processing.select_classes(logits, labels)
+            logits = post_processing.select_classes(logits, labels, model.params.scores)
         detections = post_processing.detect(
             logits, predictions.offsets, anchors.net_anchors(model.params),
-            model.params.variances, options)
+            model.params.variances, options, model.params.scores)
         if labels:   # back from positions in `labels` to labels of the net
             detections = detections._replace(labels=tf.gather([0, *labels], detections.labels))
         return detections

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from common.errors import UserError
@@ -8,24 +9,24 @@ SIZES = '25,154 105,150 150,195 195,240 240,285 285,300'   # canonical, of six l
 
 def test_named_presets_differ_and_carry_their_name():
     voc, coco = (nets_factory.get_params('ssd_300_vgg', preset) for preset in ('voc', 'coco'))
-    assert voc.anchor_sizes[0] == (30, 60) and voc.anchor_sizes[-1] == (264, 315)
-    assert coco.anchor_sizes[0] == (21, 45) and coco.anchor_sizes[-1] == (261, 315)
+    assert voc.anchor_shapes[0][:2] == ((30, 30), (np.sqrt(30 * 60),) * 2)
+    assert coco.anchor_shapes[-1][:2] == ((261, 261), (np.sqrt(261 * 315),) * 2)
     assert (voc.anchor_preset, coco.anchor_preset) == ('voc', 'coco')
 
 
 def test_every_net_has_every_named_preset():
-    for name in ssd_params.NETS:
+    for name in nets_factory.names():
         for preset in anchor_presets.NAMES:
             params = nets_factory.get_params(name, preset)
-            assert len(params.anchor_sizes) == len(params.feat_layers)
+            assert len(params.anchor_shapes) == len(params.feat_layers)
 
 
 def test_sizes_without_ratios_keep_the_ratios_of_the_net():
     default = nets_factory.get_params('ssd_300_mobilenet_v1')
     custom = nets_factory.get_params('ssd_300_mobilenet_v1', SIZES)
-    assert custom.anchor_sizes == (
-        (25, 154), (105, 150), (150, 195), (195, 240), (240, 285), (285, 300))
-    assert custom.anchor_ratios == default.anchor_ratios and custom.anchor_preset == SIZES
+    assert custom.anchor_preset == SIZES and custom.anchor_shapes[1] == default.anchor_shapes[1]
+    assert custom.anchor_shapes[0][:3] == (
+        (25, 25), (np.sqrt(25 * 154),) * 2, (25 / np.sqrt(2), 25 * np.sqrt(2)))
     # By default, the first layer has no second square.
     assert ssd_params.anchors_per_cell(default) == [3, 6, 6, 6, 6, 6]
     assert ssd_params.anchors_per_cell(custom) == [4, 6, 6, 6, 6, 6]
@@ -34,9 +35,21 @@ def test_sizes_without_ratios_keep_the_ratios_of_the_net():
 def test_custom_ratios_and_layers_without_second_square():
     params = nets_factory.get_params('ssd_300_mobilenet_v1',
                                      '25:3,1/3,.5 105: 150 195 240 285')
-    assert params.anchor_sizes[:2] == ((25, None), (105, None))
-    assert params.anchor_ratios[:3] == ((3, 1 / 3, .5), (), (2, .5, 3, 1 / 3))
+    root = np.sqrt(3)
+    np.testing.assert_allclose(params.anchor_shapes[0], [
+        [25, 25], [25 / root, 25 * root], [25 * root, 25 / root],
+        [25 * np.sqrt(2), 25 / np.sqrt(2)]])
+    assert params.anchor_shapes[1] == ((105, 105),)
     assert ssd_params.anchors_per_cell(params) == [4, 1, 5, 5, 5, 5]
+
+
+def test_all_shapes_with_steps_and_clipping():
+    text = '15x15,30x30 105:@16 20x40.5@17.5 195 240 285 clip'
+    assert anchor_presets.canonical_text(f' {text.replace("15x15", "15.0x1.5e1")}') == text
+    params = nets_factory.get_params('ssd_300_mobilenet_v1', text)
+    assert params.anchor_shapes[:3] == (((15, 15), (30, 30)), ((105, 105),), ((20, 40.5),))
+    assert params.anchor_steps == (None, 16, 17.5, None, None, None) and params.clip_anchors
+    assert not nets_factory.get_params('ssd_300_mobilenet_v1', text[:-5]).clip_anchors
 
 
 def test_file_and_text_have_the_same_canonical_text(tmp_path):
@@ -56,7 +69,8 @@ def test_canonical_text_does_not_depend_on_the_number_format():
 @pytest.mark.parametrize('word', [
     '0.1,0.2', '30,60,90', '-30', '30,', '30,x', 'x', '30:0', '30:1/0', '30:-2', '30:x', '30:2,,3',
     'inf', 'nan', '1e400', '10001', '30,1e308', '30:1e-400', '30:101', '30:1e400',
-    '30:1e999999999', '30:2E0'])
+    '30:1e999999999', '30:2E0', '30x', '30x40x50', '30x40,20', '30x0', '30@', '30@0', '30@inf',
+    '30x40:2', '@16'])
 def test_invalid_entries_are_rejected(word, tmp_path):
     (tmp_path / 'sizes').write_text(f'30,60 {word}')
     with pytest.raises(UserError, match='sizes: .* is not a valid entry'):

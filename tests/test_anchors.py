@@ -42,6 +42,18 @@ def test_mobilenet_cells_divide_the_image_evenly():
     np.testing.assert_allclose(first[3 * 20, :2], [1.5 / 19, 1.5 / 19], rtol=1e-6)   # row 1, col 1
 
 
+def test_clipped_centers_and_sides():
+    text = '30 60 111 162 213 264:2,1/2'
+    plain, clipped = (anchors.net_anchors(nets_factory.get_params('ssd_300_vgg', preset))
+                      for preset in (text, f'{text} clip'))
+    # The last cell of block8, 10 cells of 32 pixels, and the rectangles of 264 pixels on block11.
+    last_of_block8 = -1 - 3 - 3 * 3 * 3 - 5 * 5 * 5
+    np.testing.assert_allclose(plain[last_of_block8, :2], 304 / 300)
+    np.testing.assert_allclose(clipped[last_of_block8, :2], 1)
+    np.testing.assert_allclose(plain[-2], [.5, .5, .88 / np.sqrt(2), .88 * np.sqrt(2)], rtol=1e-6)
+    np.testing.assert_allclose(clipped[-2], [.5, .5, .88 / np.sqrt(2), 1], rtol=1e-6)
+
+
 def test_ssd_512_has_a_seventh_feature_layer():
     params = nets_factory.get_params('ssd_512_vgg')
     assert params.feat_layers[-1] == 'block12'

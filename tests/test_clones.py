@@ -9,16 +9,18 @@ import tensorflow.compat.v1 as tf
 import tf_utils
 from datasets.dataset_factory import Dataset
 from deployment import model_deploy, process_group
-from nets import anchors, mobilenet_v1, nets_factory, ssd_model, ssd_params
+from nets import anchor_presets, anchors, mobilenet_v1, ssd_model
+from nets.backbones import BACKBONES
+from nets.net_table import NETS
 from training import graph
 from training.options import TrainOptions
 
 STEPS = 20
 # A MobileNet of two blocks on images of 32 pixels, with anchors on feature maps of 8 and 4 cells.
-NANO = nets_factory.get_params('ssd_160_mobilenet_v1_025')._replace(
+NANO = anchor_presets.with_preset(NETS['ssd_160_mobilenet_v1_025']._replace(
     image_size=32, extra_blocks=(), feat_layers=('Conv2d_1_pointwise', 'Conv2d_2_pointwise'),
-    anchor_sizes=((6., 10.), (14., 20.)), anchor_ratios=((2., .5), (2., .5)),
-    anchor_steps=(None, None), normalizations=(None, None))
+    anchor_ratios=((2., .5), (2., .5)), anchor_steps=(None, None), normalizations=(None, None)),
+    '6,10 14,20')
 DATASET = Dataset('noise', 'train', [], [np.arange(12)], ['cat', 'dog'], '')
 # Two of twelve images have boxes: with two to four clones, the first clone has all matched anchors.
 BOXES = [[[.1, .1, .5, .5], [.4, .3, .9, .8]], [[.2, .5, .6, .9]], *[[]] * 10]
@@ -28,8 +30,8 @@ BOXES = [[[.1, .1, .5, .5], [.4, .3, .9, .8]], [[.2, .5, .6, .9]], *[[]] * 10]
 def nano(monkeypatch):
     """The backbone of the nano net."""
     monkeypatch.setattr(mobilenet_v1, 'BLOCKS', ((2, 64), (2, 128)))
-    monkeypatch.setitem(ssd_params.BACKBONES, 'mobilenet_v1',
-                        {'Conv2d_1_pointwise': 2, 'Conv2d_2_pointwise': 3})
+    monkeypatch.setitem(BACKBONES, 'mobilenet_v1', BACKBONES['mobilenet_v1']._replace(
+        halvings={'Conv2d_1_pointwise': 2, 'Conv2d_2_pointwise': 3}))
 
 
 @functools.cache   # the targets of twelve images are two thirds of the ops of a run

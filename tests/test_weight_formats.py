@@ -3,7 +3,7 @@ import pytest
 
 from checkpoints import weight_formats
 from checkpoints.sources import WeightSource
-from nets.ssd_params import NETS
+from nets.net_table import NETS
 
 VGG = NETS['ssd_300_vgg']
 FIRST = 'conv1/conv1_1'

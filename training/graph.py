@@ -11,7 +11,7 @@ import tf_utils
 from datasets import input_pipeline
 from deployment import collectives, model_deploy
 from nets import anchors as anchors_lib
-from nets import layers, losses, ssd, ssd_model, ssd_params
+from nets import backbones, layers, losses, ssd, ssd_model
 from preprocessing import preprocessing_factory
 from visualization import batches, board
 
@@ -75,7 +75,7 @@ def create_clones(options, params, num_classes, deployment, batch, normalizer, g
     model_fn = ssd_model.clone_fn(
         params, num_classes,
         losses.LossOptions(options.negative_ratio, options.loss_alpha, options.label_smoothing,
-                           options.min_negatives_per_image),
+                           options.min_negatives_per_image, params.scores),
         ssd.BuildOptions(options.weight_decay, options.seed, tf.as_dtype(options.precision),
                          replicas, batch_norm_decay),
         options.freeze_batch_norm, options.xla)
@@ -108,7 +108,7 @@ def create_train_op(options, params, dataset, group, clones, batch, global_step)
     learning_rate = tf_utils.configure_learning_rate(
         options, deployment.num_replicas, dataset.num_examples, global_step)
     optimizer = tf_utils.configure_optimizer(
-        options, learning_rate, ssd_params.backbone_scopes(params))
+        options, learning_rate, backbones.scopes_of(params))
     draw = functools.partial(batches.draw_example, class_names=dataset.class_names)
     summaries = board.training_summaries(loss_parts, learning_rate, batch, draw)
     with tf.device(deployment.variables_device()):

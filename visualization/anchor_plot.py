@@ -3,7 +3,6 @@ import numpy as np
 
 from common.errors import UserError
 from common.files import add_path_to_errors
-from nets import anchors
 from visualization import plotting
 
 _MAX_POINTS = 3000   # boxes in the plot of shapes
@@ -33,7 +32,7 @@ def draw(path, boxes, nets, overlaps):
                      ylabel='share of the boxes', xlim=(0, 1), ylim=(0, 1))
     for params, net_overlaps, marker, name in zip(
             nets, overlaps, 'ox', ('before', 'after'), strict=True):
-        shapes = np.concatenate(anchors.shapes_by_layer(params))
+        shapes = np.concatenate(params.anchor_shapes)
         line, = shape_axes.plot(shapes[:, 1], shapes[:, 0], marker, fillstyle='none',
                                 label=f'anchors {name}')
         shares = 1 - np.arange(len(net_overlaps)) / len(net_overlaps)
