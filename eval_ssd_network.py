@@ -139,11 +139,11 @@ def open_network(model, dataset):
     import tensorflow.compat.v1 as tf
     from tqdm import tqdm
 
+    from checkpoints import trained_model
     from datasets import broken_records, input_pipeline
     from deployment import model_deploy
     from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
-    from run_folder import trained_model
 
     with tf.device('/device:CPU:0'):
         batch = input_pipeline.evaluation_batches(
@@ -214,7 +214,8 @@ def watch(dataset):
     """Evaluate the checkpoints of a training as they are written, until the training ends."""
     import tensorflow.compat.v1 as tf
 
-    from run_folder import trained_model, watching
+    from checkpoints import trained_model
+    from run_folder import watching
     train_dir = os.path.normpath(FLAGS.checkpoint_path)
     eval_dir = FLAGS.eval_dir or os.path.join(train_dir, f'eval_{dataset.split}')
     evaluated_on = {'data': f'{dataset.name} {dataset.split} {dataset.fingerprint}',
@@ -251,14 +252,16 @@ def main():
     """Evaluate one checkpoint, or with --watch all checkpoints of a training."""
     import tensorflow.compat.v1 as tf
 
+    from checkpoints import trained_model
     from datasets import dataset_factory, ground_truth
-    from run_folder import poor_results, trained_model
+    from run_folder import poor_results
     dataset = dataset_factory.get_dataset(
         FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir, FLAGS.num_classes)
     if FLAGS.watch:
         return watch(dataset)
     model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name,
-                                        FLAGS.anchor_preset, dataset.class_names)
+                                        FLAGS.anchor_preset, default_class_names=dataset.class_names)
+    dataset, classes = common_classes.restrict(dataset, model.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(
         os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
     files.make_output_folder(eval_dir, 'eval_dir')

@@ -121,9 +121,9 @@ def write_labels(class_names):
 
 def main():
     """Resolve the net of the checkpoint and write it in each format."""
+    from checkpoints import trained_model
     from datasets import dataset_info
     from nets.post_processing import PostProcessingOptions
-    from run_folder import trained_model
 
     class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name,

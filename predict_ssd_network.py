@@ -172,9 +172,9 @@ def build_net(model, labels):
     """
     import tensorflow.compat.v1 as tf
 
+    from checkpoints import trained_model
     from nets.post_processing import PostProcessingOptions
     from preprocessing import ssd_preprocessing
-    from run_folder import trained_model
     size = model.params.image_size
     encoded = tf.placeholder(tf.string, [None])
     pixels = tf.placeholder(tf.uint8, [None, None, None, 3])
@@ -314,8 +314,8 @@ def predict_video(detect, reader, path, output_path, class_names, throughput):
 
 def resolve_model():
     """Return the `Model` of the checkpoint, and the labels of --classes, None for all."""
+    from checkpoints import trained_model
     from datasets import dataset_info
-    from run_folder import trained_model
     class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name,
                                         FLAGS.anchor_preset, class_names)
@@ -335,8 +335,8 @@ def main(arguments):
     """
     import tensorflow.compat.v1 as tf
 
+    from checkpoints import trained_model
     from deployment import model_deploy
-    from run_folder import trained_model
 
     model, labels = resolve_model()
     image_paths, video_paths = find_inputs(arguments)

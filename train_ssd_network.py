@@ -83,6 +83,8 @@ flags.DEFINE_string('anchor_preset', _DEFAULT.anchor_preset,
                     "checkpoints), a file with one entry s,s' per feature layer, or its content. "
                     'Default: those of the checkpoint in train_dir, else voc.')
 flags.DEFINE_bool('print_anchors', False, 'Print the anchors of the net per layer and exit.')
+flags.DEFINE_bool('print_model', False, 'Print the layers of the net with shapes, parameters and '
+                  'multiply-adds, and exit.')
 
 flag_group('Data')
 flags.DEFINE_string('dataset_dir', _DEFAULT.dataset_dir,
@@ -231,6 +233,7 @@ flags.DEFINE_bool('ignore_missing_vars', _DEFAULT.ignore_missing_vars,
 _ALIASES = {'train_model_dir': 'train_dir', 'pre_trained_model': 'checkpoint_path'}
 for alias, flag_name in _ALIASES.items():
     flags.DEFINE_alias(alias, flag_name)
+_VOC_CLASSES = 21   # of --print_model without --num_classes
 _BROKEN_RECORDS_ADVICE = 'Convert the data again, or skip them with --max_broken_records={count}'
 
 
@@ -254,10 +257,14 @@ def net_params():
 
 
 def check_flags():
-    """Check the flags before TensorFlow is loaded; print the anchors if --print_anchors."""
+    """Check the flags before TensorFlow is loaded; print what --print_anchors or _model asks."""
     params = net_params()
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
+        return 0
+    if FLAGS.print_model:
+        from nets import layer_table
+        print(layer_table.describe(params, FLAGS.num_classes or _VOC_CLASSES))
         return 0
     app.require_flags(FLAGS, 'train_dir', 'dataset_dir')
     cluster = cluster_lib.resolve_cluster(FLAGS.worker_hosts, FLAGS.task_index, os.environ)

@@ -51,9 +51,9 @@ def predict(job, encoded_images):
     """
     import tensorflow.compat.v1 as tf
 
+    from checkpoints import trained_model
     from exporting import graph
     from preprocessing import ssd_preprocessing
-    from run_folder import trained_model
     with graph.new_session() as session:
         encoded = tf.placeholder(tf.string, [None])
         resized = ssd_preprocessing.resize_for_eval(encoded, job.model.params.image_size)
@@ -120,9 +120,9 @@ def format_cells(references, candidates, min_score):
 def main():
     """Run the checkpoint, then each exported net, and print a row per format."""
     from benchmarks import runtimes
+    from checkpoints import trained_model
     from datasets import images, input_pipeline
     from nets.post_processing import PostProcessingOptions
-    from run_folder import trained_model
     model = trained_model.resolve_model(FLAGS.checkpoint_path)
     job = exporters.ExportJob(model, True, PostProcessingOptions())
     encoded = [images.read_upright(path).encoded for path in images.expand_paths(FLAGS.images)]

@@ -57,8 +57,8 @@ def export(folder, model_name):
     import numpy as np
 
     from benchmarks import noisy_images
+    from checkpoints import trained_model
     from nets.post_processing import PostProcessingOptions
-    from run_folder import trained_model
     params = nets_factory.get_params(model_name)
     model = trained_model.Model(write_checkpoint(folder, params), params, _CLASS_NAMES)
     calibration_images = [noisy_images.encode_noise(np.random.RandomState(0))]

@@ -1,8 +1,8 @@
 """Frozen graph: one GraphDef with the weights as constants, for TF1 programs in C++, Java or Go."""
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from exporting import graph
-from run_folder import trained_model
 
 
 def export(path, job):

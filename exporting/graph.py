@@ -15,10 +15,10 @@ import contextlib
 
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from datasets import dataset_info
 from nets import anchors, box_coder, post_processing, ssd
 from preprocessing import ssd_preprocessing
-from run_folder import trained_model
 
 OUTPUT_NAMES = ('boxes', 'scores', 'classes', 'count')   # of all formats
 

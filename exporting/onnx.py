@@ -3,10 +3,10 @@ import json
 
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from exporting import frozen_graph, graph, onnx_resize
 from nets import post_processing
 from preprocessing import ssd_preprocessing
-from run_folder import trained_model
 
 _OPSET = 17
 _INPUT = 'images'

@@ -3,9 +3,9 @@ import os
 
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from datasets import dataset_info
 from exporting import graph
-from run_folder import trained_model
 
 _EXTRA_ASSETS = 'assets.extra'   # the folder for files that the graph does not read
 

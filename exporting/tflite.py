@@ -7,11 +7,11 @@ import zipfile
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from common.native_stderr import suppress_native_stderr
 from datasets import dataset_info
 from exporting import graph
 from nets import post_processing
-from run_folder import trained_model
 
 # Boxes are clipped to this range before suppression. The image is [0, 1]; of a box that reaches
 # further, next to nothing is inside the image.

@@ -1,5 +1,6 @@
 """Look up nets by name."""
 import difflib
+import re
 
 from common.errors import UserError
 from nets import anchor_presets
@@ -30,11 +31,27 @@ def get_params(name, anchor_preset='voc', differences=None):
         UserError: If the name, the preset or a field is invalid.
     """
     if name not in NETS:
-        matches = difflib.get_close_matches(name, names(), n=1)
+        matches = _similar_names(name)
         hint = f' Did you mean {matches[0]}?' if matches else ''
         raise UserError(f"unknown net '{name}'.{hint} Choose one of {', '.join(names())}")
     params = NETS[name]._replace(**_from_json(name, differences or {}))
     return anchor_presets.with_preset(params, anchor_preset)
+
+
+def _similar_names(name):
+    """Return the names that a user may mean, the most similar first.
+
+    The order of the words does not matter: ssd_vgg_300 means ssd_300_vgg.
+    """
+    by_words = {' '.join(_words(known)): known for known in reversed(names())}
+    matches = difflib.get_close_matches(' '.join(_words(name)), by_words, n=3, cutoff=.4)
+    return [by_words[match] for match in matches]
+
+
+def _words(name):
+    """Return the sorted words and numbers of a name: ['300', 'ssd', 'vgg'] of 'SSD300-VGG16'."""
+    width = re.sub(r'0\.(\d+)', lambda match: f'0{match[1]:0<2}', name.lower())   # 0.5 -> 050
+    return sorted(re.findall(r'v\d+|[a-z]+?(?=v\d|[^a-z]|$)|\d+', width))
 
 
 def differences_from_table(params):

@@ -5,10 +5,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from benchmarks import agreement
+from checkpoints import trained_model
 from exporting.exporters import ExportJob
 from nets import nets_factory, ssd
 from nets.post_processing import PostProcessingOptions
-from run_folder import trained_model
 
 MODEL = {'model_name': 'ssd_300_mobilenet_v1_025', 'anchor_preset': 'voc',
          'class_names': ['RBC', 'WBC', 'Platelets']}

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from nets import nets_factory
-from run_folder import trained_model
 
 NAME = 'ssd_160_mobilenet_v1_025'
 _GAMMA = 3.5   # random weights shrink the activations of each layer; this keeps logits at about 4

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from common.errors import UserError
 from nets import anchor_presets, anchors, nets_factory, ssd_params
 
 
@@ -63,8 +62,3 @@ def test_ssd_512_has_a_seventh_feature_layer():
 def test_description_has_layers_and_total():
     text = anchors.describe(nets_factory.get_params('ssd_300_vgg'))
     assert '38x38' in text and '5776' in text and text.endswith('8732')
-
-
-def test_unknown_net_suggests_a_similar_name():
-    with pytest.raises(UserError, match="unknown net 'ssd_300_vg'.* Did you mean ssd_300_vgg?"):
-        nets_factory.get_params('ssd_300_vg')

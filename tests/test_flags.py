@@ -101,6 +101,12 @@ def test_print_anchors_exits_without_training():
     assert '64x64' in output and output.strip().endswith('24564')
 
 
+def test_print_model_exits_without_training():
+    output = scripts.succeed(TRAIN, '--print_model', '--model_name=ssd_160_mobilenet_v1_025',
+                             '--num_classes=4')
+    assert 'with 4 classes (background included)' in output and 'block14/conv1x1' in output
+
+
 def test_conversion_rejects_invalid_flags(tmp_path):
     voc = write_voc(tmp_path / 'voc', {'one': box_xml('cat')})
     (tmp_path / 'classes.txt').write_text('dog')

@@ -53,4 +53,5 @@ def test_every_option_is_a_flag_with_the_same_default():
                'print(sorted(flags ^ fields))\n')
     done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True,
                           check=True)
-    assert done.stdout.strip() == "['pre_trained_model', 'print_anchors', 'train_model_dir']"
+    assert done.stdout.strip() == (
+        "['pre_trained_model', 'print_anchors', 'print_model', 'train_model_dir']")

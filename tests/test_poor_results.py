@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from checkpoints.trained_model import Model
 from nets import nets_factory
 from run_folder import poor_results
-from run_folder.trained_model import Model
 
 LARGE, TINY = [.2, .2, .8, .8], [.5, .5, .51, .51]
 TRAINED = {'checkpoint_path': 'vgg_16.ckpt', 'optimizer': 'momentum'}

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from checkpoints import trained_model
 from common.errors import UserError
 from nets import anchors, nets_factory, ssd
 from nets.post_processing import Detections, PostProcessingOptions
-from run_folder import trained_model
 
 MODEL = {'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc',
          'class_names': ['cat', 'dog']}
