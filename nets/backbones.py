@@ -24,6 +24,9 @@ BACKBONES = {
     'mobilenet_v1': Backbone('nets.mobilenet_v1', {'Conv2d_11_pointwise': 4,
                                                    'Conv2d_13_pointwise': 5},
                              ('MobilenetV1',), True, True),
+    'mobilenet_v2': Backbone('nets.mobilenet_v2', {'expanded_conv_5': 3, 'expanded_conv_12': 4,
+                                                   'expanded_conv_13_expand': 4, 'Conv_1': 5},
+                             ('MobilenetV2',), True, True),
 }
 
 

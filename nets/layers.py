@@ -209,3 +209,9 @@ def pad_for(inputs, kernel, stride, padding):
 def scaled_depth(depth, multiplier):
     """Return the number of channels under a depth multiplier, at least 8 (as in tf-slim)."""
     return max(int(depth * multiplier), _MIN_DEPTH)
+
+
+def divisible_depth(depth):
+    """Round a number of channels to a multiple of 8, but not below 90% of it (as in tf-slim)."""
+    rounded = max(int(depth + 4) // 8 * 8, _MIN_DEPTH)
+    return rounded if rounded >= .9 * depth else rounded + 8

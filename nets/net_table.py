@@ -1,11 +1,13 @@
 """The table of nets.
 
 Sources: the SSD paper (Liu et al., arXiv 1512.02325, section 3) and its released models for the
-VGG nets and all aspect ratios; Howard et al., MobileNets, arXiv 1704.04861, for the MobileNet nets.
+VGG nets and all aspect ratios; Howard et al., MobileNets, arXiv 1704.04861, for the MobileNet v1
+nets; Sandler et al., arXiv 1801.04381, section 6.2, for SSDLite; TensorFlow's Object Detection API
+for the extra layers of the MobileNet v2 nets.
 
 Anchor sizes of VGG are those of the released models. MobileNet: paper eq. 4 with s_max 0.95, and
 s_min 0.2 for VOC or 0.15 for COCO. Its finest feature map has stride 16 and no anchor of size
-sqrt(s_k * s_k+1), so that the 300 nets have 1,917 anchors.
+sqrt(s_k * s_k+1), so that the 300 nets have 1,917 anchors and the 512 net 5,118.
 """
 from nets.ssd_params import ExtraBlock, SSDParams
 
@@ -73,14 +75,34 @@ _SSD_160_MOBILENET_V1_025 = _SSD_300_MOBILENET_V1._replace(
                     'coco': _chained(24., 56., 88., 120., 152., 160.)},
     anchor_ratios=(_RATIOS_3,) * 5, anchor_steps=(None,) * 5, normalizations=(None,) * 5)
 
+_SSD_512_MOBILENET_V1 = _SSD_300_MOBILENET_V1._replace(
+    name='ssd_512_mobilenet_v1', image_size=512,
+    anchor_presets={
+        'voc': ((102.4, None), *_chained(179.2, 256., 332.8, 409.6, 486.4, 512.)),
+        'coco': ((76.8, None), *_chained(158.72, 240.64, 322.56, 404.48, 486.4, 512.))})
 
-def _with_multiplier(name, multiplier):
-    return _SSD_300_MOBILENET_V1._replace(name=name, depth_multiplier=multiplier)
+# Extra blocks as in the Object Detection API, so that its detectors differ in few fields.
+_SSD_300_MOBILENET_V2 = _SSD_300_MOBILENET_V1._replace(
+    name='ssd_300_mobilenet_v2', backbone='mobilenet_v2',
+    extra_blocks=tuple(
+        block._replace(name=f'block{index}', pad='SAME')
+        for index, block in enumerate(_SSD_300_MOBILENET_V1.extra_blocks, 19)),
+    feat_layers=('expanded_conv_13_expand', 'Conv_1', 'block19', 'block20', 'block21', 'block22'),
+    extra_activation='relu6')
+
+_SSDLITE_300_MOBILENET_V2 = _SSD_300_MOBILENET_V2._replace(
+    name='ssdlite_300_mobilenet_v2', heads=('separable',) * 6, separable_extra=True)
+
+
+def _widths(params, *multipliers):
+    """Return a net and its copies of other widths, with names that end in _075 for width 0.75."""
+    return (params, *(params._replace(name=f'{params.name}_{100 * multiplier:03.0f}',
+                                      depth_multiplier=multiplier) for multiplier in multipliers))
 
 
 NETS = {params.name: params for params in (
-    _SSD_300_VGG, _SSD_512_VGG, _SSD_300_MOBILENET_V1,
-    _with_multiplier('ssd_300_mobilenet_v1_075', .75),
-    _with_multiplier('ssd_300_mobilenet_v1_050', .5),
-    _with_multiplier('ssd_300_mobilenet_v1_025', .25),
-    _SSD_160_MOBILENET_V1_025)}
+    _SSD_300_VGG, _SSD_512_VGG,
+    *_widths(_SSD_300_MOBILENET_V1, .75, .5, .25),
+    _SSD_160_MOBILENET_V1_025, _SSD_512_MOBILENET_V1,
+    *_widths(_SSD_300_MOBILENET_V2, .75, .5, .35),
+    *_widths(_SSDLITE_300_MOBILENET_V2, .75, .5, .35))}
