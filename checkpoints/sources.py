@@ -1,22 +1,21 @@
 """Read weights from files of different formats through one interface: names, shapes, arrays."""
+import contextlib
 import functools
-import math
 import os
-import tarfile
-import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from checkpoints import caffe
+from checkpoints.readers import (
+    caffe,
+    frozen_graph,
+    keras_file,
+    npz,
+    safetensors,
+    tfjs,
+    torch_file,
+)
 from common.errors import UserError
-from run_folder import saved_checkpoints
-
-# A file may declare at most _MAX_EXPANSION times its size as its weights, or _MIN_MEMORY_LIMIT
-# bytes. Trained weights hardly compress; deflate reaches a factor of 1,000 for zeros.
-_MAX_EXPANSION, _MIN_MEMORY_LIMIT = 16, 1 << 28
-_FLOAT_BYTES = 4
+from run_folder import checkpoint_files, saved_checkpoints
 
 
 class WeightSource(NamedTuple):
@@ -43,12 +42,33 @@ def with_moving_averages(source):
     return source._replace(read=read)
 
 
+class Reader(NamedTuple):
+    """One container of weights."""
+    title: str
+    extensions: tuple      # lower case
+    read_arrays: Callable  # path -> {variable name: `StoredArray`}
+    starts: tuple = ()     # first bytes of such files; for files with other extensions
+
+
+READERS = (
+    Reader('.npz file of arrays', ('.npz',), npz.read_arrays),
+    Reader('PyTorch file', ('.pth', '.pt', '.pth.tar', '.pt.tar'), torch_file.read_arrays,
+           (torch_file.ZIP_START, torch_file.LEGACY_START)),
+    Reader('safetensors file', ('.safetensors',), safetensors.read_arrays),
+    Reader('Keras file', ('.h5', '.hdf5', '.keras'), keras_file.read_arrays, (keras_file.START,)),
+    Reader('frozen graph', ('.pb',), frozen_graph.read_arrays),
+    Reader('TensorFlow.js model', ('model.json', 'weights_manifest.json'), tfjs.read_arrays),
+    Reader('Caffe model', ('.caffemodel',), caffe.read_arrays))
+_ARCHIVE_EXTENSIONS = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')
+_EXTENSIONS = [extension for reader in READERS for extension in reader.extensions]
+
+
 def open_source(path):
     """Open the weights at a path.
 
     Args:
         path: a TensorFlow checkpoint (a prefix, one of its files, or a folder: its latest
-            checkpoint), or a file with an extension of `_READERS`.
+            checkpoint), a file of one of `READERS`, or a folder with one such file.
 
     Returns:
         A `WeightSource`.
@@ -56,131 +76,97 @@ def open_source(path):
     Raises:
         UserError: If the path does not exist, is not a regular file, or cannot be read.
     """
+    reader = _reader_of(path)
+    if reader:
+        return _open_file(reader, path)
     if path.lower().endswith(_ARCHIVE_EXTENSIONS) and os.path.isfile(path):
         raise UserError(f'{path} is an archive. Unpack it, and pass the checkpoint in it')
-    read_arrays = _READERS.get(os.path.splitext(path)[1].lower())
-    if read_arrays and not os.path.isdir(path):
-        if not os.path.exists(path):
-            raise UserError(f'there is no checkpoint {path}. Correct the path')
-        if not os.path.isfile(path):   # a pipe or device may never end
-            raise UserError(f'{path} is not a regular file. Copy its content to a file')
-        try:
-            arrays = read_arrays(path)
-        except UserError:
-            raise
-        except Exception as error:   # parsers raise anything for damaged files
-            first_line = str(error).partition('\n')[0] or type(error).__name__
-            raise UserError(f'{path} is not a complete {_TITLES[read_arrays]} ({first_line}). '
-                            f'Download or export it again') from error
-        shapes = {name: list(array.shape) for name, array in arrays.items()}
-        return WeightSource(path, shapes, arrays.__getitem__)
     try:
-        prefix = saved_checkpoints.find_checkpoint(path)
-        return WeightSource(prefix, saved_checkpoints.read_shapes(prefix),
-                            functools.partial(saved_checkpoints.read_variable, prefix))
+        return _open_checkpoint(saved_checkpoints.find_checkpoint(path))
     except UserError as error:
+        if os.path.isdir(path):
+            return _open_folder(path, error)
         is_checkpoint_file = path.endswith(('.index', '.meta')) or '.data-' in path
         if os.path.isfile(path) and not is_checkpoint_file:
             raise UserError(f'{path} is not a TensorFlow checkpoint; files of other formats must '
-                            f'have the extension {", ".join(_READERS)}') from error
+                            f'have the extension {", ".join(_EXTENSIONS)}') from error
         raise
 
 
-def _check_memory(path, num_bytes):
-    """Check the size that a file declares for its weights, before memory is taken for it.
+def _reader_of(path):
+    """Return the `Reader` for a path, by its extension or else its first bytes; None if unknown.
 
-    Raises:
-        UserError: If the file declares a much larger size than its own, as no real weights do.
+    Folders have none, and no file is opened that is not a regular one.
     """
-    if num_bytes > max(_MAX_EXPANSION * os.path.getsize(path), _MIN_MEMORY_LIMIT):
-        raise UserError(f'{path} declares {num_bytes:,} bytes of weights, but has only '
-                        f'{os.path.getsize(path):,} bytes itself. Download or export it again')
+    name = os.path.basename(path).lower()
+    if os.path.isdir(path):
+        return None
+    by_extension = next((reader for reader in READERS if name.endswith(reader.extensions)), None)
+    if by_extension or not os.path.isfile(path) or name.endswith(_ARCHIVE_EXTENSIONS):
+        return by_extension
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(16)
+    except OSError:
+        return None   # the caller reports it
+    return next((reader for reader in READERS if reader.starts and start.startswith(reader.starts)),
+                None)
 
 
-def _read_npz(path):
-    """Read the numeric arrays of an .npz file; a name 'conv/kernel:0' becomes 'conv/kernel'."""
-    _check_zip(path)
-    with np.load(path, allow_pickle=False) as file:
-        for member in file.zip.namelist():
-            with file.zip.open(member) as stream:
-                _check_array_header(stream, file.zip.getinfo(member).file_size)
-        arrays = {name.removesuffix(':0'): file[name] for name in file.files}
-    return {name: array for name, array in arrays.items() if array.dtype.kind in 'fiu'}
+def _open_checkpoint(prefix):
+    return WeightSource(prefix, saved_checkpoints.read_shapes(prefix),
+                        functools.partial(saved_checkpoints.read_variable, prefix))
 
 
-def _check_zip(path):
-    """Check the declared sizes of the files in a zip archive.
-
-    Raises:
-        UserError: If they need too much memory, or a compression that np.savez does not use: its
-            decompressor may take memory of a size that the file chooses.
-    """
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    _check_memory(path, sum(member.file_size for member in members))
-    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-           for member in members):
-        raise UserError(f'{path} is compressed with an unsupported method. Export it again')
-
-
-def _check_array_header(stream, num_bytes):
-    """Check that an array of an .npz file has the size that its header declares.
+def _open_folder(folder, error):
+    """Open the variables of a SavedModel, or the only file of weights in a folder.
 
     Args:
-        stream: the array's file in the archive.
-        num_bytes: its size.
+        folder: a folder without TensorFlow checkpoints.
+        error: the `UserError` that says so.
 
     Raises:
-        ValueError: If the sizes differ.
+        UserError: If there is no such file, or several.
     """
-    version = np.lib.format.read_magic(stream)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0,
-                   (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, _, dtype = read_header(stream)
-    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != num_bytes - stream.tell():
-        raise ValueError(f'an array of shape {shape} has {num_bytes} bytes')
+    names = sorted(name for name in os.listdir(folder)
+                   if name.lower().endswith(tuple(_EXTENSIONS))
+                   and os.path.isfile(os.path.join(folder, name)))
+    variables = os.path.join(folder, 'variables')
+    if checkpoint_files.list_any_checkpoints(variables):
+        return _open_checkpoint(saved_checkpoints.find_checkpoint(variables))
+    if len(names) > 1:
+        raise UserError(f'the folder {folder} holds several files of weights. Pass one of '
+                        f'{", ".join(names)}') from error
+    if not names:
+        raise error
+    return open_source(os.path.join(folder, names[0]))
 
 
-def _read_torch(path):
-    """Read the tensors of a PyTorch file: a state dict, or a dict that holds one."""
+def _open_file(reader, path):
+    """Open a file with its `Reader`."""
+    if not os.path.exists(path):
+        raise UserError(f'there is no checkpoint {path}. Correct the path')
+    if not os.path.isfile(path):   # a pipe or device may never end
+        raise UserError(f'{path} is not a regular file. Copy its content to a file')
+    with _convert_errors(reader, path):
+        arrays = reader.read_arrays(path)
+    if not arrays:
+        raise UserError(f'{path} is a {reader.title} without weights. Pass a file of a trained net')
+
+    def read(name):
+        with _convert_errors(reader, path):
+            return arrays[name].read()
+    return WeightSource(path, {name: list(array.shape) for name, array in arrays.items()}, read)
+
+
+@contextlib.contextmanager
+def _convert_errors(reader, path):
+    """Raise UserError for all errors of a parser, which may raise anything for damaged files."""
     try:
-        import torch
-    except ImportError as error:
-        raise UserError(f'{path} needs PyTorch to be read. Run pip install torch, or save the '
-                        f'weights as .npz on a machine with PyTorch') from error
-    if zipfile.is_zipfile(path):
-        _check_zip(path)
-    elif _is_tar(path):   # PyTorch before 2.6 runs code from such files (CVE-2025-32434)
-        raise UserError(f'{path} has the tar format of the first versions of PyTorch. Save its '
-                        f'state_dict with a newer one')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:   # unpickling may raise anything
-        first_line = str(error).partition('\n')[0]
-        raise UserError(f'{path} holds no plain weights that PyTorch can read ({first_line}). Save '
-                        f'its state_dict') from error
-    for key in ('state_dict', 'model'):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    items = content.items() if isinstance(content, dict) else ()
-    tensors = {name.removeprefix('module.'): tensor for name, tensor in items
-               if isinstance(name, str) and isinstance(tensor, torch.Tensor)}
-    # A tensor with stride 0 repeats values without storing them.
-    _check_memory(path, sum(tensor.numel() for tensor in tensors.values()) * _FLOAT_BYTES)
-    return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
-
-
-def _is_tar(path):
-    try:
-        tarfile.open(path, 'r:').close()   # without decompression
-    except tarfile.TarError:
-        return False
-    return True
-
-
-# Extension -> function (path) that returns a dict: variable name -> array.
-_READERS = {'.npz': _read_npz, '.pth': _read_torch, '.pt': _read_torch,
-            '.caffemodel': caffe.read_weights}
-_TITLES = {_read_npz: '.npz file of arrays', _read_torch: 'PyTorch file',
-           caffe.read_weights: 'Caffe model'}
-_ARCHIVE_EXTENSIONS = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        first_line = str(error).partition('\n')[0] or type(error).__name__
+        raise UserError(f'{path} is not a complete {reader.title} ({first_line}). '
+                        f'Download or export it again') from error

@@ -2,7 +2,7 @@ import caffe_writer
 import numpy as np
 import pytest
 
-from checkpoints import caffe
+from checkpoints.readers import caffe
 from common.errors import UserError
 
 
@@ -12,7 +12,7 @@ def test_blobs_are_read_by_layer(tmp_path, is_old_format):
     bias = np.array([5., -1.5], np.float32)
     path = tmp_path / 'net.caffemodel'
     path.write_bytes(caffe_writer.net({'data': [], 'conv1_1': [kernel, bias]}, is_old_format))
-    arrays = caffe.read_weights(str(path))
+    arrays = {name: array.read() for name, array in caffe.read_arrays(str(path)).items()}
     assert list(arrays) == ['conv1_1/blob_0', 'conv1_1/blob_1']
     np.testing.assert_array_equal(arrays['conv1_1/blob_0'], kernel)
     np.testing.assert_array_equal(arrays['conv1_1/blob_1'].reshape(-1), bias)
@@ -27,7 +27,7 @@ def test_blobs_are_read_by_layer(tmp_path, is_old_format):
 def test_invalid_files_are_rejected(tmp_path, content, message):
     (tmp_path / 'net.caffemodel').write_bytes(content)
     with pytest.raises(UserError, match=message):
-        caffe.read_weights(str(tmp_path / 'net.caffemodel'))
+        caffe.read_arrays(str(tmp_path / 'net.caffemodel'))
 
 
 def test_a_blob_with_the_wrong_number_of_values_is_rejected(tmp_path):
@@ -35,7 +35,7 @@ def test_a_blob_with_the_wrong_number_of_values_is_rejected(tmp_path):
     content = content.replace(b'\n\x01\x03', b'\n\x01\x04')   # dim: 3 -> 4
     (tmp_path / 'net.caffemodel').write_bytes(content)
     with pytest.raises(UserError, match=r'layer a has 12 bytes of weights for the shape \[4\]'):
-        caffe.read_weights(str(tmp_path / 'net.caffemodel'))
+        caffe.read_arrays(str(tmp_path / 'net.caffemodel'))
 
 
 def write_blob(path, dims, **data):
@@ -55,4 +55,4 @@ def write_blob(path, dims, **data):
     ([1 << 40, 1 << 40], {}, r'has 0 bytes of weights for the shape \[1099511627776, ')])
 def test_declared_shapes_are_checked(tmp_path, dims, data, message):
     with pytest.raises(UserError, match=message):
-        caffe.read_weights(write_blob(tmp_path / 'net.caffemodel', dims, **data))
+        caffe.read_arrays(write_blob(tmp_path / 'net.caffemodel', dims, **data))

@@ -1,8 +1,5 @@
 import io
 import os
-import sys
-import tarfile
-import types
 import zipfile
 
 import caffe_writer
@@ -11,6 +8,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from checkpoints import sources
+from checkpoints.readers import stored_arrays
 from common.errors import UserError
 
 
@@ -51,86 +49,6 @@ def test_caffemodel(tmp_path):
     assert sources.open_source(str(path)).shapes == {'fc6/blob_0': [2, 3, 1, 1]}
 
 
-def test_the_error_without_pytorch_names_two_remedies(tmp_path, monkeypatch):
-    (tmp_path / 'w.pth').write_bytes(b'')
-    monkeypatch.setitem(sys.modules, 'torch', None)   # as if not installed
-    message = 'needs PyTorch to be read. Run pip install torch, or save the weights as .npz'
-    with pytest.raises(UserError, match=message):
-        sources.open_source(str(tmp_path / 'w.pth'))
-
-
-class Tensor(np.ndarray):
-    """Stand-in for a tensor of PyTorch, which is too large to install for a test."""
-
-    def detach(self):
-        return self
-
-    def numel(self):
-        return self.size
-
-    def float(self):
-        return self.astype(np.float32)
-
-    def numpy(self):
-        return np.asarray(self)
-
-
-@pytest.mark.parametrize('wrap', [
-    lambda weights: weights,
-    lambda weights: {'state_dict': weights, 'epoch': 3},
-    lambda weights: {'model': weights}])
-def test_pytorch_state_dicts_and_their_wrappers(tmp_path, monkeypatch, wrap):
-    weights = {'module.features.0.weight': np.ones((2, 3)).view(Tensor), 'note': 'text'}
-    load_arguments = {}
-
-    def load(_, **arguments):
-        load_arguments.update(arguments)
-        return wrap(weights)
-    monkeypatch.setitem(sys.modules, 'torch', types.SimpleNamespace(Tensor=Tensor, load=load))
-    (tmp_path / 'w.pth').write_bytes(b'')
-    assert sources.open_source(str(tmp_path / 'w.pth')).shapes == {'features.0.weight': [2, 3]}
-    # weights_only: no code of the file is run.
-    assert load_arguments == {'map_location': 'cpu', 'weights_only': True}
-
-
-def test_a_file_written_by_pytorch(tmp_path):
-    torch = pytest.importorskip('torch', reason='PyTorch is optional and not installed')
-    torch.save({'features.0.weight': torch.ones(2, 3).half()}, tmp_path / 'w.pth')
-    source = sources.open_source(str(tmp_path / 'w.pth'))
-    np.testing.assert_array_equal(source.read('features.0.weight'), np.ones((2, 3)))
-
-
-def test_a_tensor_that_repeats_values_without_storing_them_is_rejected(tmp_path, monkeypatch):
-    weights = {'a': np.broadcast_to(np.float32(1), [1 << 20, 1 << 10]).view(Tensor)}
-    torch = types.SimpleNamespace(Tensor=Tensor, load=lambda *_, **__: weights)
-    monkeypatch.setitem(sys.modules, 'torch', torch)
-    (tmp_path / 'w.pth').write_bytes(b'12345')
-    message = 'declares 4,294,967,296 bytes of weights, but has only 5 bytes'
-    with pytest.raises(UserError, match=message):
-        sources.open_source(str(tmp_path / 'w.pth'))
-
-
-def test_pytorch_files_that_may_hold_code_are_rejected_before_pytorch_reads_them(
-        tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'torch', types.SimpleNamespace())
-    tarfile.open(tmp_path / 'w.pth', 'w').close()
-    with pytest.raises(UserError, match='has the tar format of the first versions of PyTorch'):
-        sources.open_source(str(tmp_path / 'w.pth'))
-
-
-@pytest.mark.parametrize('is_zip', [True, False])
-def test_no_code_of_a_pytorch_file_is_run(tmp_path, is_zip):
-    torch = pytest.importorskip('torch', reason='PyTorch is optional and not installed')
-
-    class MakeFolder:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / 'made by the file'),)
-    torch.save({'a': MakeFolder()}, tmp_path / 'w.pth', _use_new_zipfile_serialization=is_zip)
-    with pytest.raises(UserError, match='holds no plain weights that PyTorch can read'):
-        sources.open_source(str(tmp_path / 'w.pth'))
-    assert os.listdir(tmp_path) == ['w.pth']
-
-
 @pytest.mark.parametrize('name, content, message', [
     ('missing.npz', None, 'there is no checkpoint'),
     ('missing.ckpt', None, 'there is no checkpoint'),
@@ -139,7 +57,8 @@ def test_no_code_of_a_pytorch_file_is_run(tmp_path, is_zip):
     ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive. Unpack it, and pass the checkpoint'),
     ('a[1].ckpt', None, r'cannot read checkpoints from a path with brackets or backslashes, '
                         r"such as '.*a\[1\].ckpt'"),
-    ('w.h5', b'\x89HDF', 'w.h5 is not a TensorFlow checkpoint; files of other .* .npz, .pth'),
+    ('w.onnx', b'\x08\x07', 'w.onnx is not a TensorFlow checkpoint; files of other formats must have '
+                             'the extension .npz, .pth, .pt, .* .h5, .hdf5, .keras, .pb, .*json'),
     ('folder', 'folder', 'holds no TensorFlow checkpoint')])
 def test_paths_that_cannot_be_opened_raise_a_user_error(tmp_path, name, content, message):
     if content == 'folder':
@@ -200,7 +119,7 @@ def test_npz_files_that_expand_are_rejected(tmp_path, monkeypatch):
     """10,128 bytes are compressed to about 200."""
     path = write_npz(tmp_path / 'w.npz', array_file((10000,), 10000), zipfile.ZIP_DEFLATED)
     assert sources.open_source(path).shapes == {'a': [10000]}
-    monkeypatch.setattr(sources, '_MIN_MEMORY_LIMIT', 0)
+    monkeypatch.setattr(stored_arrays, '_MIN_MEMORY_LIMIT', 0)
     with pytest.raises(UserError, match='declares 10,128 bytes of weights, but has only 2'):
         sources.open_source(path)
     write_npz(path, array_file((5,), 5), zipfile.ZIP_LZMA)
@@ -208,21 +127,21 @@ def test_npz_files_that_expand_are_rejected(tmp_path, monkeypatch):
         sources.open_source(path)
 
 
-@pytest.mark.parametrize('extension', ['npz', 'pth', 'caffemodel'])
+@pytest.mark.parametrize('extension', [
+    extension for reader in sources.READERS for extension in reader.extensions])
 def test_pipes_and_devices_are_not_read(tmp_path, extension):
-    os.mkfifo(tmp_path / f'pipe.{extension}')   # opening it would wait for a writer
-    (tmp_path / f'device.{extension}').symlink_to('/dev/zero')
+    os.mkfifo(tmp_path / f'pipe{extension}')   # opening it would wait for a writer
+    (tmp_path / f'device{extension}').symlink_to('/dev/zero')
     for name in ('pipe', 'device'):
         with pytest.raises(UserError, match='is not a regular file. Copy its content to a file'):
-            sources.open_source(str(tmp_path / f'{name}.{extension}'))
+            sources.open_source(str(tmp_path / f'{name}{extension}'))
 
 
 def test_any_error_of_a_parser_is_one_line(tmp_path, monkeypatch):
     def read(_):
         raise MemoryError('too large\nfor this machine')
     (tmp_path / 'w.npz').write_bytes(b'')
-    monkeypatch.setitem(sources._READERS, '.npz', read)
-    monkeypatch.setitem(sources._TITLES, read, 'file')
+    monkeypatch.setattr(sources, 'READERS', [sources.Reader('file', ('.npz',), read)])
     with pytest.raises(UserError, match=r'w.npz is not a complete file \(too large\). Download'):
         sources.open_source(str(tmp_path / 'w.npz'))
 

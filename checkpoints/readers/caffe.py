@@ -4,6 +4,7 @@ import math
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
+from checkpoints.readers.stored_arrays import in_memory
 from common.errors import UserError
 
 # Message -> field -> (number, type) in BVLC's caffe.proto. A type that names a message is repeated.
@@ -44,16 +45,16 @@ def _net_parameter_class():
         pool.FindMessageTypeByName('caffe_weights.NetParameter'))
 
 
-def read_weights(path):
+def read_arrays(path):
     """Read all weights of a .caffemodel file.
 
     Args:
         path: the file, of the current or the V1 layer format.
 
     Returns:
-        A dict '<layer>/blob_<n>' -> float32 array. Kernels are [out, in, kh, kw], those of dense
-        layers [out, in]; before 2014 Caffe wrote dense kernels as [1, 1, out, in] and biases as
-        [1, 1, 1, out]. The first layer of VGG expects BGR.
+        A dict: '<layer>/blob_<n>' -> `StoredArray` of float32. Kernels are [out, in, kh, kw], those
+        of dense layers [out, in]; before 2014 Caffe wrote dense kernels as [1, 1, out, in] and
+        biases as [1, 1, 1, out]. The first layer of VGG expects BGR.
 
     Raises:
         UserError: If the file is damaged, is not a Caffe model or holds no weights.
@@ -65,7 +66,7 @@ def read_weights(path):
     except message.DecodeError as error:
         raise UserError(f'{path} is not a complete Caffe model ({error}). Download it again') \
             from error
-    arrays = {f'{layer.name}/blob_{n}': _to_array(blob, path, layer.name)
+    arrays = {f'{layer.name}/blob_{n}': in_memory(_to_array(blob, path, layer.name))
               for layer in [*net.layers, *net.layer] for n, blob in enumerate(layer.blobs)}
     if not arrays:
         raise UserError(f'{path} is not a Caffe model, or holds no weights. Pass a .caffemodel '

@@ -1,0 +1,1 @@
+"""Files of weights: one module per container, each with `read_arrays(path)`."""

@@ -1,0 +1,90 @@
+"""Read TensorFlow.js models: a JSON manifest of the weights, and binary files beside it."""
+import math
+import os
+
+import numpy as np
+
+from checkpoints.readers import json_text, keras_names, stored_arrays
+from checkpoints.readers.stored_arrays import Region, StoredArray
+from common.errors import UserError
+
+_DTYPES = {'float32': '<f4', 'float16': '<f2', 'int32': '<i4', 'uint8': 'u1', 'uint16': '<u2',
+           'bool': 'u1', 'complex64': '<c8'}
+
+
+def read_arrays(path):
+    """Read the float weights of a manifest, or of a model.json with a manifest.
+
+    Returns:
+        A dict: name -> `StoredArray` of float32. Quantized values are min + scale * integer.
+        Integers, which are constants of a graph, are left out.
+
+    Raises:
+        UserError: If a file of weights is missing or not in the folder of the manifest.
+        Exception: Of any type, if a file is damaged.
+    """
+    with open(path, 'rb') as file:
+        manifest = json_text.parse(file.read(json_text.MAX_BYTES + 1))
+    groups = manifest['weightsManifest'] if isinstance(manifest, dict) else manifest
+    arrays = {}
+    for group in groups:
+        files = [_weights_file(path, name) for name in group['paths']]
+        position = 0
+        for entry in group['weights']:
+            dtype, shape, num_bytes = _layout(entry)
+            if entry['dtype'] == 'float32':
+                regions = _regions(files, position, num_bytes)
+                arrays[entry['name']] = StoredArray(shape, _reader(entry, regions, dtype, shape))
+            position += num_bytes
+        total = sum(size for _, size in files)
+        if position != total:
+            raise ValueError(f'it declares {position:,} bytes of weights; its files have {total:,}')
+    return keras_names.canonical_names(arrays)
+
+
+def _weights_file(manifest_path, name):
+    """Return the path and the size of a file of weights.
+
+    Raises:
+        UserError: If it is missing, not a regular file, or not beside the manifest.
+    """
+    if not isinstance(name, str) or name in ('', '.', '..') or set(name) & {'/', '\\', '\0'}:
+        raise UserError(f'{manifest_path} names {name!r}, which is not a file in its folder. Put '
+                        f'the files of weights beside it, and correct the name')
+    path = os.path.join(os.path.dirname(manifest_path), name)
+    if not os.path.isfile(path):
+        raise UserError(f'{manifest_path} needs the file {name} beside it, which is missing. Copy '
+                        f'or download it, too')
+    return path, os.path.getsize(path)
+
+
+def _layout(entry):
+    """Return the dtype in the file, the shape and the number of bytes of an entry."""
+    shape = stored_arrays.check_shape(entry['shape'])
+    dtype = np.dtype(_DTYPES[entry.get('quantization', entry)['dtype']])
+    return dtype, shape, math.prod(shape) * dtype.itemsize
+
+
+def _regions(files, start, num_bytes):
+    """Return the `Region`s of a range of bytes of the files one after another."""
+    regions, offset = [], 0
+    for path, size in files:
+        first, last = max(start - offset, 0), min(start + num_bytes - offset, size)
+        if first < last:
+            regions.append(Region(path, first, last - first))
+        offset += size
+    return regions
+
+
+def _reader(entry, regions, dtype, shape):
+    """Return the function that reads and dequantizes an entry."""
+    scale = entry.get('quantization', {}).get('scale', 1)
+    minimum = entry.get('quantization', {}).get('min', 0)
+
+    def read():
+        content = b''.join(map(stored_arrays.read_region, regions))
+        values = stored_arrays.decode(content, dtype).reshape(shape)
+        if dtype.kind == 'u':
+            values = (minimum + scale * values.astype(np.float64)).astype(np.float32)
+        return values
+    return read
