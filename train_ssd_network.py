@@ -20,7 +20,7 @@ from nets import nets_factory
 from nets.backbones import BACKBONES
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
-from training import flag_checks
+from training import flag_checks, recipes
 from training.options import TrainOptions
 
 FLAGS = flags.FLAGS
@@ -29,6 +29,11 @@ _DEFAULT = TrainOptions()
 flag_group('Run and deployment')
 flags.DEFINE_string('train_dir', _DEFAULT.train_dir,
                     'Folder for checkpoints, TensorBoard files, the configuration and the log.')
+flags.DEFINE_enum('recipe', _DEFAULT.recipe, list(recipes.RECIPES),
+                  "Defaults of other flags, which flags on the command line override: paper (the "
+                  "paper's and those of public SSD scripts, for long trainings of VGG), or strong "
+                  "(Adam with a linear decay over max_number_of_steps, for your own data). "
+                  "docs/training.md lists the values.")
 flags.DEFINE_integer('max_number_of_steps', _DEFAULT.max_number_of_steps,
                      'Last training step. Without it, training runs until it is stopped.',
                      lower_bound=1)
@@ -257,7 +262,11 @@ def net_params():
 
 
 def check_flags():
-    """Check the flags before TensorFlow is loaded; print what --print_anchors or _model asks."""
+    """Check the flags before TensorFlow is loaded; print what --print_anchors or _model asks.
+
+    The recipe is applied first, so that all checks see the values of the run.
+    """
+    recipes.apply(FLAGS)
     params = net_params()
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))

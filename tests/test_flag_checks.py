@@ -33,6 +33,15 @@ def test_consistent_flags(flags):
     assert call(flag_checks.remarks, **flags) == []
 
 
+def test_the_recipe_is_named_if_it_set_the_schedule():
+    options = TrainOptions(recipe='strong', learning_rate_decay_type='polynomial')
+    with pytest.raises(UserError, match='^--learning_rate_decay_type=polynomial of --recipe=strong '
+                                        'reaches its end .* Pass --max_number_of_steps'):
+        flag_checks.check(options, {'recipe'})
+    with pytest.raises(UserError, match='^--learning_rate_decay_type=polynomial reaches its end'):
+        flag_checks.check(options, {'recipe', 'learning_rate_decay_type'})
+
+
 def test_remark_on_the_decay_factor_of_public_scripts():
     remark, = call(flag_checks.remarks, learning_rate_decay_factor=.94)
     assert remark == (

@@ -27,6 +27,9 @@ TRAIN = 'train_ssd_network.py'
     ('--learning_rate_decay_type=cosine',
      'should be one of <fixed|exponential|polynomial|piecewise>'),
     ('--learning_rate_boundaries=20,10', '20,10 is not a list of increasing step numbers'),
+    ('--recipe=best', 'should be one of <paper|strong>'),
+    ('--recipe=strong', '=polynomial of --recipe=strong reaches its end ... Pass '
+                        '--max_number_of_steps'),
     ('--learning_rate_decay_type=polynomial', 'Pass --max_number_of_steps, or'),
     ('--learning_rate_boundaries=soon', 'is not a list of increasing step numbers'),
     ('--model_name=ssd_300_vg', "'ssd_300_vg' ... Did you mean ssd_300_vgg"),

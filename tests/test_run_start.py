@@ -10,7 +10,7 @@ from datasets.dataset_factory import Dataset
 from deployment import model_deploy, process_group
 from nets import nets_factory
 from run_folder import run_lock
-from training import run_start
+from training import recipes, run_start
 from training.options import TrainOptions
 
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
@@ -60,6 +60,18 @@ def test_begin_logs_the_run_and_what_changed(tmp_path, caplog):
                  'batch      8 images x 3 accumulation steps x 2 clones',
                  'flags      --seed=1', 'changed since the last run: seed: 0 -> 1'):
         assert line in caplog.messages
+
+
+def test_begin_logs_the_flags_of_the_recipe(tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(recipes.RECIPES, 'strong', {'momentum': .9, 'seed': 5})
+    with caplog.at_level('INFO', 'ssd'):
+        begin(tmp_path / 'strong', recipe='strong')[0].close()
+    assert 'flags      --seed=0' in caplog.messages
+    assert 'recipe     --momentum=0.9' in caplog.messages   # the seed was passed
+    caplog.clear()
+    with caplog.at_level('INFO', 'ssd'):
+        begin(tmp_path / 'paper')[0].close()
+    assert not any(message.startswith('recipe') for message in caplog.messages)
 
 
 def test_begin_fails_if_the_folder_holds_another_net(tmp_path):

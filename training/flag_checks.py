@@ -18,7 +18,7 @@ def check(options, given_flags):
     """Check that the flags of the learning rate do not contradict each other.
 
     Args:
-        options: `LearningRateOptions` and max_number_of_steps.
+        options: `LearningRateOptions`, recipe and max_number_of_steps.
         given_flags: set of the names of all flags that were passed.
 
     Raises:
@@ -32,9 +32,11 @@ def check(options, given_flags):
     if options.learning_rate_decay_type != 'polynomial':
         return
     if options.max_number_of_steps is None and options.num_epochs_per_decay is None:
-        raise UserError('--learning_rate_decay_type=polynomial reaches its end at the last step, '
-                        'which is not known. Pass --max_number_of_steps, or --num_epochs_per_decay '
-                        'for the epochs of the whole decay')
+        source = '' if 'learning_rate_decay_type' in given_flags \
+            else f' of --recipe={options.recipe}'
+        raise UserError(f'--learning_rate_decay_type=polynomial{source} reaches its end at the '
+                        f'last step, which is not known. Pass --max_number_of_steps, or '
+                        f'--num_epochs_per_decay for the epochs of the whole decay')
     is_scaled = options.learning_rate_per_image is not None
     if is_scaled and 'end_learning_rate' in given_flags:
         raise UserError('--learning_rate_per_image scales with the batch, --end_learning_rate does '

@@ -14,6 +14,7 @@ from preprocessing.augmentation import Augmentation
 class RunOptions:
     """The run folder, and how often the loop logs and saves."""
     train_dir: str = None
+    recipe: str = 'paper'
     max_number_of_steps: int = None
     log_every_n_steps: int = 10
     save_summaries_secs: int = 60

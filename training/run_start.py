@@ -13,13 +13,14 @@ from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
 from run_folder import code_fingerprint, open_folder, run_config, run_lock, saved_checkpoints
-from training import batch_norm_moments, flag_checks
+from training import batch_norm_moments, flag_checks, recipes
 
-# Flags whose values may differ between the processes of a run.
+# Flags whose values may differ between the processes of a run. The flags that a recipe sets are
+# compared themselves.
 PROCESS_FLAGS = frozenset((
-    'task_index', 'train_dir', 'dataset_dir', 'checkpoint_path', 'anchor_preset', 'num_readers',
-    'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs', 'save_interval_secs',
-    'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
+    'recipe', 'task_index', 'train_dir', 'dataset_dir', 'checkpoint_path', 'anchor_preset',
+    'num_readers', 'num_preprocessing_threads', 'log_every_n_steps', 'save_summaries_secs',
+    'save_interval_secs', 'gpu_memory_fraction', 'allow_growth', 'collective_timeout_secs'))
 
 
 def deploy(options):
@@ -159,6 +160,8 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
     log.info('devices    %s', deployment)
     given_flags = [flag for flag in flags if flag.present]
     log.info('flags      %s', ' '.join(flag.serialize() for flag in given_flags))
+    if recipe_flags := recipes.flags_in_effect(options.recipe, flags):
+        log.info('recipe     %s', ' '.join(flag.serialize() for flag in recipe_flags))
     log.info('all flags  %s', os.path.join(options.train_dir, run_config.CONFIG_FILE))
     for remark in flag_checks.remarks(options, {flag.name for flag in given_flags}):
         log.info(remark)
