@@ -20,8 +20,8 @@ from cli.flag_help import flag_group
 from common import files
 from common.errors import UserError
 from common.log import log
-from common.text import counted
-from metrics import evaluated_image, submission
+from common.text import counted, one_line
+from metrics import common_classes, evaluated_image, submission
 from metrics.evaluation import Evaluation
 from nets import anchor_presets
 from run_folder import checkpoint_files
@@ -124,13 +124,26 @@ def check_flags():
                             f'{FLAGS.checkpoint_path} is a checkpoint. Pass its folder')
 
 
+def resolve_model(checkpoint_path, dataset):
+    """Return the `Model` of a checkpoint; without class names of its own, it has the dataset's."""
+    from checkpoints import trained_model
+    model = trained_model.resolve_model(checkpoint_path, FLAGS.model_name, FLAGS.anchor_preset,
+                                        default_class_names=dataset.class_names)
+    if model.class_names != dataset.class_names:
+        names = common_classes.find(model.class_names, dataset.class_names).names
+        log.info('the detector has other classes than the dataset; evaluating %s: %s',
+                 counted(len(names), 'common class'), one_line(', '.join(names)))
+    return model
+
+
 @contextlib.contextmanager
-def open_network(model, dataset):
+def open_network(model, dataset, classes):
     """Build the net and its input, and open a session that evaluates checkpoints.
 
     Args:
         model: `trained_model.Model`.
         dataset: `Dataset` of the split.
+        classes: `CommonClasses` to evaluate.
 
     Yields:
         A function (checkpoint prefix, `Evaluation`) that restores the checkpoint and adds every
@@ -167,7 +180,7 @@ def open_network(model, dataset):
             for _ in range(num_batches):
                 batch_truth, batch_detections = session.run([ground_truth, detections])
                 for image in evaluated_image.split_batch(batch_truth, batch_detections):
-                    evaluation.add(image)
+                    evaluation.add(classes.select(image))
                 progress.update(len(batch_detections.count))
 
     with broken_records.report_broken_records(dataset), tf.Session(config=config) as session:
@@ -214,7 +227,6 @@ def watch(dataset):
     """Evaluate the checkpoints of a training as they are written, until the training ends."""
     import tensorflow.compat.v1 as tf
 
-    from checkpoints import trained_model
     from run_folder import watching
     train_dir = os.path.normpath(FLAGS.checkpoint_path)
     eval_dir = FLAGS.eval_dir or os.path.join(train_dir, f'eval_{dataset.split}')
@@ -230,19 +242,19 @@ def watch(dataset):
         for prefix, candidate in watcher.checkpoints():
             if evaluate is None:   # the net is known once the first checkpoint is written
                 files.make_output_folder(eval_dir, 'eval_dir')
-                model = trained_model.resolve_model(train_dir, FLAGS.model_name,
-                                                    FLAGS.anchor_preset, dataset.class_names)
+                model = resolve_model(train_dir, dataset)
+                evaluated, classes = common_classes.restrict(dataset, model.class_names)
                 evaluate = stack.enter_context(
-                    open_network(model._replace(checkpoint=candidate), dataset))
+                    open_network(model._replace(checkpoint=candidate), dataset, classes))
                 writer = stack.enter_context(tf.summary.FileWriter(eval_dir))
-            evaluation = new_evaluation(dataset)
+            evaluation = new_evaluation(evaluated)
             evaluate(candidate, evaluation)
             if not evaluation.has_ground_truth():
                 raise UserError(f'{dataset.name} {dataset.split} has no ground truth, so its '
                                 'checkpoints cannot be compared. Pass another '
                                 '--dataset_split_name')
-            result = write_results(evaluation, model._replace(checkpoint=prefix), dataset, eval_dir,
-                                   writer)
+            result = write_results(evaluation, model._replace(checkpoint=prefix), evaluated,
+                                   eval_dir, writer)
             watcher.add_result(candidate, result['step'], result['mAP'], COCO=result['COCO'])
         log.info('%s', watcher.best_summary())
     log.info('results written to %s', eval_dir)
@@ -252,29 +264,27 @@ def main():
     """Evaluate one checkpoint, or with --watch all checkpoints of a training."""
     import tensorflow.compat.v1 as tf
 
-    from checkpoints import trained_model
     from datasets import dataset_factory, ground_truth
     from run_folder import poor_results
     dataset = dataset_factory.get_dataset(
         FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir, FLAGS.num_classes)
     if FLAGS.watch:
         return watch(dataset)
-    model = trained_model.resolve_model(FLAGS.checkpoint_path, FLAGS.model_name,
-                                        FLAGS.anchor_preset, default_class_names=dataset.class_names)
-    dataset, classes = common_classes.restrict(dataset, model.class_names)
+    model = resolve_model(FLAGS.checkpoint_path, dataset)
+    evaluated, classes = common_classes.restrict(dataset, model.class_names)
     eval_dir = FLAGS.eval_dir or os.path.join(
         os.path.dirname(model.checkpoint), f'eval_{dataset.split}')
     files.make_output_folder(eval_dir, 'eval_dir')
-    submissions = [submission.create(name, dataset, model.params.name)
+    submissions = [submission.create(name, evaluated, model.params.name)
                    for name in FLAGS.write_detections]
     log.info('evaluating %s on %s %s: %s', model.checkpoint, dataset.name, dataset.split,
              counted(dataset.num_examples, 'image'))
 
-    evaluation = new_evaluation(dataset, submissions)
-    with open_network(model, dataset) as evaluate:
+    evaluation = new_evaluation(evaluated, submissions)
+    with open_network(model, dataset, classes) as evaluate:
         evaluate(model.checkpoint, evaluation)
     with tf.summary.FileWriter(eval_dir) as writer:
-        result = write_results(evaluation, model, dataset, eval_dir, writer)
+        result = write_results(evaluation, model, evaluated, eval_dir, writer)
     for submission_metric in submissions:
         log.info('%s', submission_metric.write(os.path.join(eval_dir, 'detections')))
     for line in evaluation.report():

@@ -20,7 +20,7 @@ from nets import nets_factory
 from nets.backbones import BACKBONES
 from preprocessing import preprocessing_factory
 from run_folder import checkpoint_files, run_config
-from training import flag_checks, recipes
+from training import flag_checks, net_choice, recipes
 from training.options import TrainOptions
 
 FLAGS = flags.FLAGS
@@ -248,26 +248,14 @@ def own_flags():
             if flag.name not in _ALIASES]
 
 
-def net_params():
-    """Return the `SSDParams` of the net, with the anchors of train_dir unless flags name others."""
-    trained = run_config.model_of_train_dir(FLAGS.train_dir) if FLAGS.train_dir else {}
-    preset = trained.get('anchor_preset') if trained.get('model_name') == FLAGS.model_name else None
-    try:
-        return nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or preset or 'voc')
-    except UserError as error:
-        if preset and FLAGS.anchor_preset:
-            raise UserError(f'{error}. Leave out --anchor_preset to resume {FLAGS.train_dir} with '
-                            f'its own anchors') from error
-        raise
-
-
 def check_flags():
     """Check the flags before TensorFlow is loaded; print what --print_anchors or _model asks.
 
     The recipe is applied first, so that all checks see the values of the run.
     """
     recipes.apply(FLAGS)
-    params = net_params()
+    params = net_choice.choose(FLAGS)
+    FLAGS.set_default('model_name', params.name)
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
         return 0
@@ -347,7 +335,7 @@ def main():
     dataset = run_start.load_dataset(options)
 
     # 3. Net and anchors. From here on this run holds the lock of train_dir.
-    params = net_params()
+    params = net_choice.choose(FLAGS)
     lock, write_config = run_start.lock_and_log(options, own_flags(), params, dataset, group)
 
     # 4. Input batches.

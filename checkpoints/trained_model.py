@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from checkpoints import description, kinds, restoring
 from common.errors import UserError, op_error_message
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 from run_folder import checkpoint_files, run_config, saved_checkpoints
@@ -18,10 +19,11 @@ _CONTRADICTIONS = {
 
 
 class Model(NamedTuple):
-    """A checkpoint and the net whose weights it holds."""
-    checkpoint: str       # prefix
+    """A checkpoint or a weight file of another program, and the net whose weights it holds."""
+    checkpoint: str       # prefix, or path of the file
     params: object        # `SSDParams`
     class_names: list     # str; class_names[0] has label 1
+    source: object = None   # `WeightSource` of another program's file
 
     @property
     def step(self):
@@ -29,47 +31,56 @@ class Model(NamedTuple):
         return checkpoint_files.step_of(self.checkpoint)
 
 
-def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=None):
-    """Find a checkpoint and the net whose weights it holds.
+def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=None,
+                  default_class_names=None):
+    """Find a checkpoint or a detector of another program, and the net whose weights it holds.
 
-    The net is read from the configuration beside the checkpoint. Arguments must agree with it: a
-    net with other anchors or classes would run, but give wrong detections. For a checkpoint
-    without a configuration, all arguments are required.
+    The net is read from the configuration beside the checkpoint, or follows from the kind of the
+    file. Arguments must agree with it: a net with other anchors or classes would run, but give
+    wrong detections. For a checkpoint without a configuration, all arguments are required.
 
     Args:
-        checkpoint_path: a prefix, a file of the checkpoint, or a folder (its latest checkpoint).
+        checkpoint_path: a prefix, a file of the checkpoint, a folder (its latest checkpoint), or
+            a weight file of a detector of another program.
         model_name: a name in `nets_factory`.
         anchor_preset: a preset name, anchor sizes or a file: see `anchor_presets.canonical_text`.
         class_names: list of str without the background.
+        default_class_names: class names if neither the argument nor the weights name them.
 
     Returns:
         A `Model`.
 
     Raises:
-        UserError: If there is no checkpoint, an argument contradicts the configuration, or is
-            missing.
+        UserError: If there is no checkpoint, an argument contradicts the weights, or is missing.
     """
-    prefix = saved_checkpoints.find_checkpoint(checkpoint_path)
-    config = run_config.model_of_checkpoint(prefix)
+    source, known = description.describe_weights(checkpoint_path)
     anchor_preset = anchor_preset and anchor_presets.canonical_text(anchor_preset)
     arguments = {
         'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
     for name, value in arguments.items():
         noun, remedy = _CONTRADICTIONS[name]
-        if value and config and config.get(name) != value:
+        if value and known.get(name, value) != value:
             trained, passed = (', '.join(v) if isinstance(v, list) else v
-                               for v in (config.get(name), value))
-            raise UserError(f'{prefix} was trained with {noun} {trained}, not {passed}. {remedy}')
-    resolved = {name: value or config.get(name) for name, value in arguments.items()}
+                               for v in (known.get(name), value))
+            raise UserError(
+                f'{source.path} was trained with {noun} {trained}, not {passed}. {remedy}')
+    resolved = {name: value or known.get(name) for name, value in arguments.items()}
+    resolved['class_names'] = resolved['class_names'] or default_class_names
     missing = [name for name, value in resolved.items() if not value]
     if missing:
         flag_of = {'class_names': 'labels_file'}
         flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
-        raise UserError(f'{prefix} has no {run_config.CONFIG_FILE} of this project beside it, '
+        raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it, '
                         f'which would describe its net. Pass {flags}')
+    num_classes = len(resolved['class_names']) + 1
+    if known and num_classes != known['num_classes']:
+        raise UserError(f'{source.path} has {known["num_classes"] - 1} classes, but there are '
+                        f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
-                                     config.get('net'))
-    return Model(prefix, params, resolved['class_names'])
+                                     known.get('net'))
+    is_other_program = kinds.identify(source) is not None
+    return Model(source.path, params, resolved['class_names'],
+                 source if is_other_program else None)
 
 
 def labels_from_names(names, class_names):
@@ -131,6 +142,8 @@ def make_restore_fn(model, use_averages=True):
     Raises:
         UserError: If the checkpoint lacks a model variable, or has another shape for it.
     """
+    if model.source:
+        return _restore_fn_of_other_program(model)
     checkpoint_shapes = saved_checkpoints.read_shapes(model.checkpoint)
     variables = {}   # name in the checkpoint -> variable
     for variable in tf.model_variables():
@@ -160,4 +173,19 @@ def make_restore_fn(model, use_averages=True):
             raise UserError(f'{len(not_finite)} variables of the checkpoint {checkpoint} are not '
                             f'finite, such as {not_finite[0]}: its training diverged. Use an '
                             f'earlier checkpoint')
+    return restore
+
+
+def _restore_fn_of_other_program(model):
+    """Return the function of `make_restore_fn` for a file of another program."""
+    plan = restoring.make_plan(model.source, tf.model_variables(), model.params)
+    if plan.not_restored:
+        reason, ((variable, _), *_) = next(iter(plan.not_restored.items()))
+        raise UserError(f'{model.checkpoint} does not hold all of {model.params.name} with '
+                        f'{len(model.class_names)} classes: {variable.op.name} is {reason}. '
+                        f'Train from it with train_ssd_network.py first')
+    assign = restoring.make_init_fn(plan)
+
+    def restore(session, checkpoint=model.checkpoint):
+        assign(session)
     return restore

@@ -52,5 +52,23 @@ def find(detector_names, dataset_names):
                          detected_labels)
 
 
+def restrict(dataset, detector_names):
+    """Return a dataset with only the classes that a detector has, and the `CommonClasses`.
+
+    The result describes an evaluation; its records hold the labels of all classes.
+
+    Args:
+        dataset: `Dataset`.
+        detector_names: class names of the detector, label 1 first.
+
+    Raises:
+        UserError: If they have no class in common.
+    """
+    common = find(detector_names, dataset.class_names)
+    source_ids = dataset.source_ids and [
+        dataset.source_ids[dataset.class_names.index(name)] for name in common.names]
+    return dataset._replace(class_names=common.names, source_ids=source_ids), common
+
+
 def _first(names):
     return one_line(', '.join(names[:3]) + (', …' if len(names) > 3 else ''))

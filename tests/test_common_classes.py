@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from datasets.dataset_factory import Dataset
 from metrics import common_classes
 from metrics.evaluated_image import EvaluatedImage
 
@@ -25,6 +26,16 @@ def test_other_classes_are_left_out_of_an_image():
     assert selected.difficult.tolist() == [False, False] and selected.area.tolist() == [5, 7]
     assert selected.iscrowd.tolist() == [False, True] and selected.scores.tolist() == [.9, .7]
     assert selected.height == 10 and selected.source_id == 'id'
+
+
+def test_dataset_with_only_the_common_classes():
+    dataset = Dataset('voc', 'val', ['file'], [np.arange(2)], ['aeroplane', 'cat', 'dog'], 'hash',
+                      [5, 17, 18])
+    restricted, common = common_classes.restrict(dataset, ['dog', 'airplane'])
+    assert restricted.class_names == common.names == ['aeroplane', 'dog']
+    assert restricted.source_ids == [5, 18] and restricted.num_examples == 2
+    restricted, _ = common_classes.restrict(dataset._replace(source_ids=None), ['dog'])
+    assert restricted.source_ids is None
 
 
 def test_no_common_class_is_refused():

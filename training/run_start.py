@@ -5,6 +5,7 @@ import os
 
 import tensorflow.compat.v1 as tf
 
+from checkpoints import description
 from cli import console
 from common import files
 from common.log import log
@@ -12,6 +13,7 @@ from common.text import counted
 from datasets import broken_records, dataset_factory
 from deployment import model_deploy, process_group, skipped_gpus
 from deployment.cluster import resolve_cluster
+from nets import nets_factory
 from run_folder import code_fingerprint, open_folder, run_config, run_lock, saved_checkpoints
 from training import batch_norm_moments, flag_checks, recipes
 
@@ -88,7 +90,7 @@ def lock_and_log(options, flags, params, dataset, group):
         'code': code_fingerprint.fingerprint(), 'TensorFlow': tf.__version__,
         'dataset': f'{dataset.num_examples} images, fingerprint {dataset.fingerprint}',
         'clones': f'{deployment.num_clones} on {deployment.device_type}s',
-        'anchors': params.anchor_preset,
+        'anchors': params.anchor_preset, 'net': nets_factory.differences_from_table(params),
         **{f'--{flag.name}': flag.value for flag in flags if flag.name not in PROCESS_FLAGS}})
     if not group.is_chief:
         log.info('process %d of %d is ready (%s); process 0 logs for all', group.rank,
@@ -134,8 +136,7 @@ def create_saver(options, clones, group, signals, write_config):
 def _config(options, flags, params, dataset, deployment):
     """Return the configuration that `run_config` keeps in the train_dir."""
     return {
-        'model': {'model_name': params.name, 'anchor_preset': params.anchor_preset,
-                  'num_classes': dataset.num_classes, 'class_names': dataset.class_names},
+        'model': description.model_config(params, dataset.num_classes, dataset.class_names),
         'flags': {flag.name: flag.value for flag in flags},
         # 'pictures' is the key of earlier versions, whose run folders must stay readable.
         'data': {'name': dataset.name, 'split': dataset.split, 'pictures': dataset.num_examples,
