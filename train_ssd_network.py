@@ -19,7 +19,7 @@ from nets import anchors as anchors_lib
 from nets import nets_factory
 from nets.backbones import BACKBONES
 from preprocessing import preprocessing_factory
-from run_folder import checkpoint_files, run_config
+from run_folder import checkpoint_files
 from training import flag_checks, net_choice, recipes
 from training.options import TrainOptions
 

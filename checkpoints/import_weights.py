@@ -1,11 +1,11 @@
 """Convert pretrained weights of any supported format to a TensorFlow checkpoint of one of our nets.
 
-python checkpoints/import_weights.py --checkpoint_path=VGG_VOC0712_SSD_300x300.caffemodel \\
-  --model_name=ssd_300_vgg --labels_file=labels.txt --anchor_preset=voc \\
-  --output_dir=checkpoints/ssd_300_voc
+python checkpoints/import_weights.py --checkpoint_path=ssd300_vgg16_coco.pth \\
+  --output_dir=checkpoints/ssd300_coco
 
-Layers that the file does not hold are left out. A complete detector with class names and anchors
-can be evaluated and can predict without training.
+The kind of the file is recognized. For a detector of a known kind, its net, its anchors and mostly
+its class names need no flag; it can be evaluated and can predict without training. Layers that the
+file does not hold are left out.
 """
 import os
 import sys
@@ -29,7 +29,7 @@ flag_group('Weights to import')
 flags.DEFINE_string(
     'checkpoint_path', None,
     'Weights to import: a TensorFlow checkpoint (a file, or a folder: its latest checkpoint), '
-    '.npz, .pth or .caffemodel.')
+    'or a weight file of another program.')
 flags.DEFINE_string(
     'checkpoint_model_scope', None,
     'Scope of the net in the imported weights, if it differs from --model_name.')
@@ -43,20 +43,23 @@ flags.DEFINE_bool(
 flag_group('Checkpoint to write')
 flags.DEFINE_string(
     'output_dir', None, 'Folder for the new checkpoint; it must not hold a checkpoint yet.')
-flags.DEFINE_string('model_name', None, f'Name of the net: {", ".join(nets_factory.names())}.')
+flags.DEFINE_string(
+    'model_name', None, 'Name of the net, if the weights are not those of a detector of a known '
+    f'kind: {", ".join(nets_factory.names())}.')
 flags.DEFINE_string(
     'labels_file', None,
     'Class names of a detector: lines "label:name", or the names in the order of their labels.')
 flags.DEFINE_string(
     'anchor_preset', None,
-    'Anchor sizes the detector was trained with: voc (the SSD authors), coco (the public TF1 '
-    'checkpoints), or a file of anchor sizes.')
+    'Anchor sizes the detector was trained with, if its file does not tell: voc (the SSD authors), '
+    'coco (the public TF1 checkpoints), or a file of anchor sizes.')
 
 
 def check_flags():
     """Validate the flags before TensorFlow is imported."""
-    app.require_flags(FLAGS, 'checkpoint_path', 'model_name', 'output_dir')
-    nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
+    app.require_flags(FLAGS, 'checkpoint_path', 'output_dir')
+    if FLAGS.model_name:
+        nets_factory.get_params(FLAGS.model_name, FLAGS.anchor_preset or 'voc')
     if checkpoint_files.list_checkpoints(FLAGS.output_dir):
         raise UserError(f'{FLAGS.output_dir} holds a checkpoint already. Choose another '
                         f'--output_dir')
@@ -72,30 +75,36 @@ def build_variables(params, num_classes):
     return tf.model_variables()
 
 
-def describe_model(source):
-    """Return the name, anchors and class names of the net, from the flags and the source.
+def resolve_model(source, known):
+    """Return the net to write, from the flags and from what is known of the source.
 
     Args:
-        source: a `WeightSource`. --anchor_preset and --labels_file must agree with the
-            configuration beside it; --model_name may name another net.
+        source: a `WeightSource`.
+        known: what `description.describe_weights` tells of it. --anchor_preset and --labels_file
+            must agree with it; --model_name may name another net.
 
     Returns:
-        A dict with the keys 'model_name', 'anchor_preset' and 'class_names'; unknown values are
-        None.
+        (params, preset, class_names): `SSDParams`, the text of its anchors, and the names of its
+        classes. The last two are None if unknown; `params` then has the anchors 'voc'.
 
     Raises:
-        UserError: If a flag contradicts the configuration.
+        UserError: If a flag contradicts the source, or the net is unknown.
     """
-    config = run_config.model_of_checkpoint(source.path)
-    from_flags = {
-        'model_name': FLAGS.model_name,
-        'anchor_preset': FLAGS.anchor_preset and anchor_presets.canonical_text(FLAGS.anchor_preset),
-        'class_names': dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None}
-    for name, value in from_flags.items():
-        if name != 'model_name' and value and config.get(name, value) != value:
-            raise UserError(f'{source.path} was trained with {name} {config[name]}, not {value}. '
+    preset = FLAGS.anchor_preset and anchor_presets.canonical_text(FLAGS.anchor_preset)
+    class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
+    for name, value in (('anchor_preset', preset), ('class_names', class_names)):
+        if value and known.get(name, value) != value:
+            raise UserError(f'{source.path} was trained with {name} {known[name]}, not {value}. '
                             f'Leave out the flag')
-    return {name: value or config.get(name) for name, value in from_flags.items()}
+    model_name = FLAGS.model_name or known.get('model_name')
+    if not model_name:
+        raise UserError(f'{source.path} is not a detector of a known kind, so its net is unknown. '
+                        f'Pass --model_name')
+    is_same_net = model_name == known.get('model_name')
+    preset = preset or (known.get('anchor_preset') if is_same_net else None)
+    params = nets_factory.get_params(model_name, preset or 'voc',
+                                     known.get('net') if is_same_net else None)
+    return params, preset, class_names or known.get('class_names')
 
 
 def check_class_names(source, class_names, num_classes):
@@ -115,13 +124,19 @@ def check_class_names(source, class_names, num_classes):
                         f'in --labels_file, without the background')
 
 
-def log_usage(is_incomplete, model, num_classes):
-    """Log how the new checkpoint can be used."""
+def log_usage(is_incomplete, is_described, num_classes):
+    """Log how the new checkpoint can be used.
+
+    Args:
+        is_incomplete: the checkpoint lacks variables of the net.
+        is_described: its anchors and class names are known.
+        num_classes: number of classes with the background; 0 if it is not a detector.
+    """
     if is_incomplete:
         log.info('%s: it cannot detect objects before it is trained; pass --checkpoint_path=%s to '
                  'train_ssd_network.py',
                  'an incomplete detector' if num_classes else 'backbone only', FLAGS.output_dir)
-    elif all(model.values()):
+    elif is_described:
         log.info('a complete detector: pass --checkpoint_path=%s to train, evaluate or predict',
                  FLAGS.output_dir)
     else:
@@ -133,16 +148,15 @@ def main():
     """Read the weights, report which of them the net uses, and write the checkpoint."""
     import tensorflow.compat.v1 as tf
 
-    from checkpoints import report, restoring, sources
+    from checkpoints import description, report, restoring
     from run_folder.saved_checkpoints import CheckpointSaver
 
-    source = sources.open_source(FLAGS.checkpoint_path)
-    model = describe_model(source)
-    params = nets_factory.get_params(FLAGS.model_name, model['anchor_preset'] or 'voc')
+    source, known = description.describe_weights(FLAGS.checkpoint_path)
+    params, preset, class_names = resolve_model(source, known)
     num_classes = restoring.count_classes(source, params, FLAGS.checkpoint_model_scope)
-    check_class_names(source, model['class_names'], num_classes)
+    check_class_names(source, class_names, num_classes)
     variables = build_variables(params, num_classes or 2)
-    plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
+    plan = restoring.make_plan(source, variables, params, (), FLAGS.checkpoint_model_scope,
                                FLAGS.use_moving_averages)
     restoring.check_plan(plan, params.name, FLAGS.ignore_missing_vars)
     report.log_restore_table(plan, 'importing', 'left out')
@@ -155,11 +169,11 @@ def main():
         restore(session)
         saver.save(session, os.path.join(FLAGS.output_dir, 'model.ckpt'), global_step=0,
                    write_meta_graph=False)
-    is_incomplete = bool(plan.not_restored)
-    if not is_incomplete and all(model.values()):
-        run_config.write(
-            FLAGS.output_dir, {'model': {**model, 'num_classes': num_classes}, 'flags': {}})
-    log_usage(is_incomplete, model, num_classes)
+    is_incomplete, is_described = bool(plan.not_restored), bool(preset and class_names)
+    if not is_incomplete and is_described:
+        model = description.model_config(params, num_classes, class_names)
+        run_config.write(FLAGS.output_dir, {'model': model, 'flags': {}})
+    log_usage(is_incomplete, is_described, num_classes)
 
 
 if __name__ == '__main__':

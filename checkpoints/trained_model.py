@@ -186,6 +186,6 @@ def _restore_fn_of_other_program(model):
                         f'Train from it with train_ssd_network.py first')
     assign = restoring.make_init_fn(plan)
 
-    def restore(session, checkpoint=model.checkpoint):
+    def restore(session, _checkpoint=model.checkpoint):
         assign(session)
     return restore

@@ -259,7 +259,8 @@ def recorded_calls(command, folder):
 
 def make_fast(words):
     """Return a command with FAST_FLAGS, and with data that fits --split_ratio."""
-    if not {'--print_anchors', '--print_model', '--helpshort', '--skip_converted'}.isdisjoint(words):
+    if not {'--print_anchors', '--print_model', '--helpshort',
+            '--skip_converted'}.isdisjoint(words):
         return words
     if any(word.startswith('--split_ratio=') for word in words):
         words = [word.replace('my_data', 'without_splits').replace('runs/mine/', 'runs/split/')

@@ -70,7 +70,7 @@ def test_custom_anchors_are_read_from_the_configuration(folder, tmp_path):
     (tmp_path / 'cells.txt').write_text('25,60\n62\n92\n122\n152,160')
     for preset in ('', sizes, str(tmp_path / 'cells.txt')):
         model = trained_model.resolve_model(str(folder), anchor_preset=preset)
-        assert model.params.anchor_sizes[0] == (25, 60)
+        assert model.params.anchor_shapes[0][1] == ((25 * 60) ** .5,) * 2
     message = 'trained with the anchors 25,60 62 92 122 152,160, not voc'
     with pytest.raises(UserError, match=message):
         trained_model.resolve_model(str(folder), anchor_preset='voc')
