@@ -60,13 +60,13 @@ def describe(params):
     """Return a text table of the anchors of each feature layer, to print."""
     lines = [f'{params.name}, anchors {params.anchor_preset}, '
              f'input {params.image_size}x{params.image_size}',
-             f'{"layer":22}{"cells":>8}{"per cell":>10}{"anchors":>9}  height x width in pixels']
+             f'{"layer":24}{"cells":>8}{"per cell":>10}{"anchors":>9}  height x width in pixels']
     total = 0
     for layer, cells, count, shapes in zip(
             params.feat_layers, feature_sizes(params), anchors_per_cell(params),
             params.anchor_shapes, strict=True):
         sizes = ' '.join(f'{h:.0f}x{w:.0f}' for h, w in shapes)
         in_layer = cells * cells * count
-        lines.append(f'{layer:22}{f"{cells}x{cells}":>8}{count:>10}{in_layer:>9}  {sizes}')
+        lines.append(f'{layer:24}{f"{cells}x{cells}":>8}{count:>10}{in_layer:>9}  {sizes}')
         total += in_layer
-    return '\n'.join(lines + [f'{"total":22}{"":>8}{"":>10}{total:>9}'])
+    return '\n'.join(lines + [f'{"total":24}{"":>8}{"":>10}{total:>9}'])

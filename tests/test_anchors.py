@@ -10,6 +10,9 @@ from nets import anchor_presets, anchors, nets_factory, ssd_params
     ('ssd_300_mobilenet_v1', [19, 10, 5, 3, 2, 1], 1917),
     ('ssd_300_mobilenet_v1_075', [19, 10, 5, 3, 2, 1], 1917),
     ('ssd_160_mobilenet_v1_025', [10, 5, 3, 2, 1], 834),
+    ('ssd_512_mobilenet_v1', [32, 16, 8, 4, 2, 1], 5118),
+    ('ssd_300_mobilenet_v2', [19, 10, 5, 3, 2, 1], 1917),
+    ('ssdlite_300_mobilenet_v2_035', [19, 10, 5, 3, 2, 1], 1917),
 ])
 @pytest.mark.parametrize('preset', anchor_presets.NAMES)
 def test_feature_sizes_and_number_of_anchors(name, cells, num_anchors, preset):
@@ -39,6 +42,12 @@ def test_mobilenet_cells_divide_the_image_evenly():
     first = anchors.net_anchors(nets_factory.get_params('ssd_300_mobilenet_v1'))
     np.testing.assert_allclose(first[0], [.5 / 19, .5 / 19, .2, .2], rtol=1e-6)
     np.testing.assert_allclose(first[3 * 20, :2], [1.5 / 19, 1.5 / 19], rtol=1e-6)   # row 1, col 1
+
+
+def test_anchors_of_512_pixels_are_those_of_300_pixels_on_more_cells():
+    small, large = (nets_factory.get_params(f'ssd_{size}_mobilenet_v1') for size in (300, 512))
+    for shapes, scaled in zip(small.anchor_shapes, large.anchor_shapes, strict=True):
+        np.testing.assert_allclose(np.array(shapes) / 300, np.array(scaled) / 512)
 
 
 def test_clipped_centers_and_sides():

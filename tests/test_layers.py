@@ -77,3 +77,9 @@ def test_initial_values_depend_only_on_seed_and_name():
                                 initial_values(1, 'a'))
     np.testing.assert_array_equal(both['b'], only_b['b'])
     assert (both['a'] != both['b']).all() and (both['a'] != other_seed['a']).all()
+
+
+@pytest.mark.parametrize('depth, rounded', [(32, 32), (4, 8), (12, 16), (11.9, 16), (18, 24),
+                                            (17.7, 16), (22.4, 24), (33.6, 32), (8.4, 8)])
+def test_channels_are_multiples_of_8_and_at_least_90_percent(depth, rounded):
+    assert layers.divisible_depth(depth) == rounded

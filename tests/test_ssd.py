@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import tiny_net
 
 from nets import nets_factory, ssd
 
@@ -45,7 +46,7 @@ def test_vgg_feature_shapes_dilation_and_l2_normalization(evaluate):
 
 @pytest.mark.parametrize('name, num_anchors, depth', [
     ('ssd_300_mobilenet_v1', 1917, 1024), ('ssd_300_mobilenet_v1_075', 1917, 768),
-    ('ssd_160_mobilenet_v1_025', 834, 256)])
+    ('ssd_160_mobilenet_v1_025', 834, 256), ('ssd_512_mobilenet_v1', 5118, 1024)])
 def test_mobilenet_variables_have_the_names_of_tf_slim(name, num_anchors, depth):
     _, predictions = build(name, num_classes=4, batch=1)
     assert predictions.logits.shape == (1, num_anchors, 4)
@@ -58,6 +59,51 @@ def test_mobilenet_variables_have_the_names_of_tf_slim(name, num_anchors, depth)
     backbone = [v for v in variables if v.startswith('MobilenetV1/')]
     assert len(backbone) == 27 * 5 and not any('biases' in v for v in backbone)
     assert all(v.startswith(('MobilenetV1/', f'{name}/')) for v in variables)
+
+
+def test_ssdlite_has_separable_extra_and_prediction_layers():
+    params, predictions = build('ssdlite_300_mobilenet_v2', batch=1, is_training=False)
+    assert predictions.logits.shape == (1, 1917, 21)
+    shapes = [predictions.end_points[layer].shape.as_list()[1:] for layer in params.feat_layers]
+    assert shapes == [[19, 19, 576], [10, 10, 1280], [5, 5, 512], [3, 3, 256], [2, 2, 256],
+                      [1, 1, 128]]
+    name, variables = params.name, variable_shapes()
+    assert {variable: shape for variable, shape in variables.items()
+            if variable.startswith(f'{name}/block19') and 'BatchNorm' not in variable} == {
+        f'{name}/block19/conv1x1/weights': [1, 1, 1280, 256],
+        f'{name}/block19/conv3x3_depthwise/depthwise_weights': [3, 3, 256, 1],
+        f'{name}/block19/conv3x3_pointwise/weights': [1, 1, 256, 512],
+        f'{name}/block19_box/conv_loc_depthwise/depthwise_weights': [3, 3, 512, 1],
+        f'{name}/block19_box/conv_loc/weights': [1, 1, 512, 24],
+        f'{name}/block19_box/conv_loc/biases': [24],
+        f'{name}/block19_box/conv_cls_depthwise/depthwise_weights': [3, 3, 512, 1],
+        f'{name}/block19_box/conv_cls/weights': [1, 1, 512, 126],
+        f'{name}/block19_box/conv_cls/biases': [126]}
+    assert variables[f'{name}/block22_box/conv_cls_depthwise/BatchNorm/gamma'] == [128]
+
+
+@pytest.mark.parametrize('pad, linear, factor, corners', [
+    ('SAME', False, 1, [[1, 2 / 3], [2 / 3, 4 / 9]]), (1, False, 1, [[4 / 9, 2 / 3], [2 / 3, 1]]),
+    (1, False, -1, [[0, 0], [0, 0]]), (1, True, -1, [[-4 / 9, -2 / 3], [-2 / 3, -1]])])
+def test_separable_extra_block(monkeypatch, pad, linear, factor, corners):
+    tiny_net.install(monkeypatch.setitem)
+    params = nets_factory.get_params(tiny_net.NAME)
+    params = params._replace(
+        separable_extra=True, linear_extra=linear,
+        extra_blocks=(params.extra_blocks[0]._replace(pad=pad),))
+    predictions = ssd.build(tf.zeros([1, 64, 64, 3]), params, 3, is_training=False)
+    # 8x8 cells of 1, sums of 3x3 cells (9, 6 or 4 of them inside), the mean of 32 / 4 channels.
+    constants = {'conv1x1/BatchNorm/gamma': 0, 'conv1x1/BatchNorm/beta': 1,
+                 'conv3x3_depthwise/depthwise_weights': 1 / 9,
+                 'conv3x3_pointwise/weights': factor / 8}
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for variable in tf.model_variables():
+            for ending, value in constants.items():
+                if variable.op.name.endswith(f'block4/{ending}'):
+                    variable.load(np.full(variable.shape.as_list(), value), session)
+        outputs = session.run(predictions.end_points['block4'])
+    np.testing.assert_allclose(outputs[0, ::3, ::3, 5], corners, rtol=2e-3)   # epsilon is 0.001
 
 
 def test_only_weights_have_weight_decay():
