@@ -34,7 +34,7 @@ def likely_reasons(model, result, max_score, boxes):
     if flags and not flags.get('checkpoint_path'):
         advice = 'pass pretrained weights as --checkpoint_path'
         if BACKBONES[model.params.backbone].batch_norm and flags.get('optimizer') != 'adam':
-            advice += ', or train with --optimizer=adam'
+            advice += ', or train with --recipe=strong'
         reasons.append(f'{model.params.name} was trained from random weights: {advice}')
     min_score = result['confusion']['min_score']
     if max_score < min_score:

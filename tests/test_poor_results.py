@@ -46,7 +46,7 @@ def test_few_steps(tmp_path):
 @pytest.mark.parametrize('net, optimizer, advice', [
     ('ssd_300_vgg', 'adam', 'pass pretrained weights as --checkpoint_path'),
     ('ssd_300_mobilenet_v1', 'momentum',
-     'pass pretrained weights as --checkpoint_path, or train with --optimizer=adam'),
+     'pass pretrained weights as --checkpoint_path, or train with --recipe=strong'),
     ('ssd_300_mobilenet_v1', 'adam', 'pass pretrained weights as --checkpoint_path')])
 def test_random_weights(tmp_path, net, optimizer, advice):
     flags = {'checkpoint_path': None, 'optimizer': optimizer}
