@@ -1,6 +1,5 @@
 """Read weights from files of different formats through one interface: names, shapes, arrays."""
 import contextlib
-import functools
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -114,8 +113,7 @@ def _reader_of(path):
 
 
 def _open_checkpoint(prefix):
-    return WeightSource(prefix, saved_checkpoints.read_shapes(prefix),
-                        functools.partial(saved_checkpoints.read_variable, prefix))
+    return WeightSource(prefix, *saved_checkpoints.open_variables(prefix))
 
 
 def _open_folder(folder, error):

@@ -1,7 +1,6 @@
 """TensorFlow checkpoints on disk: find, read, check and write them."""
 import contextlib
 import glob
-import math
 import os
 
 import numpy as np
@@ -10,13 +9,13 @@ import tensorflow.compat.v1 as tf
 from common.errors import UserError, op_error_message
 from common.log import log
 from common.text import counted
-from run_folder import checkpoint_files
+from run_folder import checkpoint_files, checkpoint_index
 
 # `tf.train.ExponentialMovingAverage` appends this to the name of a variable.
 MOVING_AVERAGE_SUFFIX = '/ExponentialMovingAverage'
 
 # Errors of a checkpoint reader for truncated or corrupt files.
-_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
+_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError, TypeError)
 
 
 def find_checkpoint(path):
@@ -102,23 +101,31 @@ def write_checkpoint_list(folder, names):
 
 
 def read_shapes(prefix):
-    """Return the shapes of all variables of a checkpoint: name -> list of int.
+    """Return the shapes of all numeric variables of a checkpoint: name -> list of int.
 
     Raises:
         UserError: If the checkpoint cannot be read.
     """
-    with _convert_read_errors(prefix):
-        return _open_reader(prefix).get_variable_to_shape_map()
+    return open_variables(prefix)[0]
 
 
-def read_variable(prefix, name):
-    """Return the value of one variable of a checkpoint, a NumPy array.
+def open_variables(prefix):
+    """Open a checkpoint to read its variables.
+
+    Returns:
+        (shapes, read): see `read_shapes`, and a function (name) that returns the value of a
+        numeric variable, a NumPy array.
 
     Raises:
-        UserError: If the checkpoint cannot be read.
+        UserError: If the checkpoint cannot be read, also by `read`.
     """
     with _convert_read_errors(prefix):
-        return _open_reader(prefix).get_tensor(name)
+        reader, shapes = _open_reader(prefix)
+
+    def read(name):
+        with _convert_read_errors(prefix):
+            return reader.get_tensor(name)
+    return shapes, read
 
 
 @contextlib.contextmanager
@@ -131,39 +138,28 @@ def _convert_read_errors(prefix):
 
 
 def _open_reader(prefix):
-    """Return a checkpoint reader, after checking the files and the sizes that their index declares.
+    """Return a checkpoint reader, and the shapes of all numeric variables: name -> list of int.
 
     Raises:
-        ValueError: If a file is not a regular file, for example a named pipe, or the variables
-            would need more memory than the files hold.
-        tf.errors.OpError: If TensorFlow cannot read the checkpoint.
+        ValueError: If the structure of the checkpoint is invalid, see `checkpoint_index.check`.
+        tf.errors.OpError: If TensorFlow cannot read it.
     """
-    index_path, data_paths = f'{prefix}.index', glob.glob(f'{glob.escape(prefix)}.data-*')
-    for path in filter(os.path.exists, (prefix, index_path, *data_paths)):
-        if not os.path.isfile(path) and not os.path.isdir(path):
-            raise ValueError(f'{path} is not a regular file')
+    checkpoint_index.check(prefix)
     reader = tf.train.NewCheckpointReader(prefix)
-    if os.path.exists(index_path):   # the format before 2016 compresses its values
-        dtypes, data_bytes = reader.get_variable_to_dtype_map(), sum(
-            map(os.path.getsize, data_paths))
-        value_bytes = sum(
-            math.prod(shape) * (1 if dtypes[name] == tf.string else dtypes[name].size)
-            for name, shape in reader.get_variable_to_shape_map().items())
-        if value_bytes > data_bytes:
-            raise ValueError(f'its index has {value_bytes} bytes of values, but the data files '
-                             f'have {data_bytes}')
-    return reader
+    dtypes = reader.get_variable_to_dtype_map()
+    return reader, {name: shape for name, shape in reader.get_variable_to_shape_map().items()
+                    if checkpoint_index.is_numeric(dtypes[name])}
 
 
 def corruption(prefix):
     """Return why a checkpoint is of no use, in one line; '' if it is intact.
 
-    Reads every value, so that TensorFlow verifies all checksums. Values that are not finite, as
-    other programs may save them, count as corrupt.
+    Reads every numeric value, so that TensorFlow verifies their checksums. Values that are not
+    finite, as other programs may save them, count as corrupt.
     """
     try:
-        reader = _open_reader(prefix)
-        for name in sorted(reader.get_variable_to_shape_map()):
+        reader, shapes = _open_reader(prefix)
+        for name in sorted(shapes):
             value = reader.get_tensor(name)
             if value.dtype.kind == 'f' and not np.isfinite(value).all():
                 return f'{name} is not finite'

@@ -59,7 +59,7 @@ def test_the_best_survives_when_the_run_deletes_its_checkpoint(train_dir, open_b
     best_checkpoint = open_best()
     candidate = best_checkpoint.stage(str(train_dir / 'model.ckpt-10'))
     delete_checkpoint(train_dir, 10)
-    assert saved_checkpoints.read_variable(candidate, 'value') == 10
+    assert saved_checkpoints.open_variables(candidate)[1]('value') == 10
     assert best_checkpoint.keep_if_better(10, .1)
     assert listed_value(train_dir / 'best') == 10 and listed_value(train_dir) == 30
 

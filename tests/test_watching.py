@@ -132,7 +132,7 @@ def test_a_watcher_keeps_the_best_and_skips_evaluated_checkpoints(tmp_path, log_
     values = {1: .2, 2: .6, 3: .4}
     with make_watcher(tmp_path) as watcher:
         for _, candidate in watcher.checkpoints():
-            step = int(saved_checkpoints.read_variable(candidate, 'value'))
+            step = int(saved_checkpoints.open_variables(candidate)[1]('value'))
             watcher.add_result(candidate, step, {'VOC07': values[step], 'COCO': 0.})
             if step == 2:
                 break   # for example Ctrl-C
@@ -155,7 +155,7 @@ def test_another_metric_evaluates_all_checkpoints_again(tmp_path, log_lines):
     for metric in ('VOC07', 'COCO', 'COCO'):
         with make_watcher(tmp_path, metric) as watcher:
             for _, candidate in watcher.checkpoints():
-                step = int(saved_checkpoints.read_variable(candidate, 'value'))
+                step = int(saved_checkpoints.open_variables(candidate)[1]('value'))
                 watcher.add_result(candidate, step, {'VOC07': step / 10, 'COCO': 1 - step / 10})
         assert listed_value(tmp_path / 'run/best') == {'VOC07': 2, 'COCO': 1}[metric]
     assert [line for line in log_lines if 'evaluated' in line] == [
