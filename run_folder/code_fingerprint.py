@@ -13,8 +13,8 @@ def fingerprint(root=_ROOT):
     Args:
         root: `pathlib.Path` of the repository.
     """
-    paths = sorted(path for folder in ('.', *_PACKAGES) for path in (root / folder).glob('*.py')
-                   if path.is_file())
+    patterns = ('*.py', *(f'{package}/**/*.py' for package in _PACKAGES))
+    paths = sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file())
     digest = hashlib.sha256()
     for path in paths:
         name = str(path.relative_to(root)).encode()

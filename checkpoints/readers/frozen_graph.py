@@ -84,7 +84,10 @@ def _check_values(tensor, size):
 
 
 def _reader(tensor, shape):
-    """Return the function that reads a TensorProto. Missing values repeat the last one, or are 0."""
+    """Return the function that reads a TensorProto.
+
+    Missing values are equal to the last one, or 0 without any.
+    """
     def read():
         if tensor.tensor_content:
             return stored_arrays.decode(

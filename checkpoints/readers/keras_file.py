@@ -135,10 +135,10 @@ def _weight_names(file, keys, layer_configs):
             owner = key.rpartition('/vars/')[0]
             config, variables = layer_configs.get(owner, {}), file[f'{owner}/vars']
             layer = variables.attrs.get('name', config.get('name', path[-1]))
-            names[key] = '/'.join([owner, str(layer), _variable(path[-1], number, config, variables)])
+            variable = _variable(path[-1], number, config, variables)
+            names[key] = f'{owner}/{layer}/{variable}'
         else:
-            name = key.removeprefix('model_weights/').removesuffix(':0')
-            names[key] = name
+            names[key] = key.removeprefix('model_weights/').removesuffix(':0')
     return names
 
 
