@@ -24,6 +24,8 @@ def read_arrays(path):
         if header_size > json_text.MAX_BYTES:
             raise ValueError(f'its header has {header_size:,} bytes')
         header = json_text.parse(file.read(header_size))
+    if not isinstance(header, dict):
+        raise ValueError('its header is no JSON object')
     header.pop('__metadata__', None)
     start, file_size, end = 8 + header_size, os.path.getsize(path), 0
     for begin, next_begin in sorted(entry['data_offsets'] for entry in header.values()):

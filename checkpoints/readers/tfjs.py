@@ -8,6 +8,7 @@ from checkpoints.readers import json_text, keras_names, stored_arrays
 from checkpoints.readers.stored_arrays import Region, StoredArray
 from common.errors import UserError
 
+# 'float32' entries may be quantized to the others; the rest is skipped, but must be counted.
 _DTYPES = {'float32': '<f4', 'float16': '<f2', 'int32': '<i4', 'uint8': 'u1', 'uint16': '<u2',
            'bool': 'u1', 'complex64': '<c8'}
 
@@ -33,8 +34,8 @@ def read_arrays(path):
         for entry in group['weights']:
             dtype, shape, num_bytes = _layout(entry)
             if entry['dtype'] == 'float32':
-                regions = _regions(files, position, num_bytes)
-                arrays[entry['name']] = StoredArray(shape, _reader(entry, regions, dtype, shape))
+                read = _reader(_regions(files, position, num_bytes), dtype, shape, *_scale(entry))
+                arrays[str(entry['name'])] = StoredArray(shape, read)
             position += num_bytes
         total = sum(size for _, size in files)
         if position != total:
@@ -76,15 +77,27 @@ def _regions(files, start, num_bytes):
     return regions
 
 
-def _reader(entry, regions, dtype, shape):
-    """Return the function that reads and dequantizes an entry."""
-    scale = entry.get('quantization', {}).get('scale', 1)
-    minimum = entry.get('quantization', {}).get('min', 0)
+def _scale(entry):
+    """Return scale and minimum of an entry; (None, None) for floats.
 
+    Raises:
+        ValueError: If an entry of integers has none.
+    """
+    quantization = entry.get('quantization', {'dtype': 'float32'})
+    if quantization['dtype'].startswith('float'):
+        return None, None
+    scale, minimum = quantization.get('scale'), quantization.get('min')
+    if not all(isinstance(number, (int, float)) for number in (scale, minimum)):
+        raise ValueError('quantized values have no scale or min')
+    return scale, minimum
+
+
+def _reader(regions, dtype, shape, scale, minimum):
+    """Return the function that reads an entry and, with a scale, dequantizes it."""
     def read():
         content = b''.join(map(stored_arrays.read_region, regions))
         values = stored_arrays.decode(content, dtype).reshape(shape)
-        if dtype.kind == 'u':
+        if scale is not None:
             values = (minimum + scale * values.astype(np.float64)).astype(np.float32)
         return values
     return read
