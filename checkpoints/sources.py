@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from checkpoints.readers import (
     caffe,
-    frozen_graph,
+    graph_file,
     keras_file,
     npz,
     safetensors,
@@ -55,7 +55,7 @@ READERS = (
            (torch_file.ZIP_START, torch_file.LEGACY_START)),
     Reader('safetensors file', ('.safetensors',), safetensors.read_arrays),
     Reader('Keras file', ('.h5', '.hdf5', '.keras'), keras_file.read_arrays, (keras_file.START,)),
-    Reader('frozen graph', ('.pb',), frozen_graph.read_arrays),
+    Reader('frozen graph', ('.pb',), graph_file.read_arrays),
     Reader('TensorFlow.js model', ('model.json', 'weights_manifest.json'), tfjs.read_arrays),
     Reader('Caffe model', ('.caffemodel',), caffe.read_arrays))
 _ARCHIVE_EXTENSIONS = ('.tgz', '.tar.gz', '.tar', '.zip', '.gz')

@@ -43,6 +43,28 @@ def test_tensorflow_checkpoint_of_the_format_before_2016(tmp_path):
     assert source.shapes == {'a/weights': [2]} and source.read('a/weights').tolist() == [1, 2]
 
 
+def test_a_folder_with_the_variables_of_a_saved_model(tmp_path):
+    (tmp_path / 'variables').mkdir()
+    write_tensorflow_checkpoint(tmp_path / 'variables/variables')
+    (tmp_path / 'saved_model.pb').write_bytes(b'')
+    for path in (tmp_path, tmp_path / 'variables'):
+        source = sources.open_source(str(path))
+        assert source.path == str(tmp_path / 'variables/variables')
+        assert source.shapes == {'a/weights': [2]}
+
+
+def test_a_folder_with_one_file_of_weights(tmp_path):
+    np.savez(tmp_path / 'w.npz', a=np.ones(2))
+    (tmp_path / 'config.json').write_text('{}')
+    (tmp_path / 'folder.pth').mkdir()
+    source = sources.open_source(str(tmp_path))
+    assert source.path == str(tmp_path / 'w.npz') and source.shapes == {'a': [2]}
+    (tmp_path / 'v.PTH').write_bytes(b'')
+    message = 'holds several files of weights. Pass one of v.PTH, w.npz'
+    with pytest.raises(UserError, match=message):
+        sources.open_source(str(tmp_path))
+
+
 def test_caffemodel(tmp_path):
     path = tmp_path / 'net.caffemodel'
     path.write_bytes(caffe_writer.net({'fc6': [np.ones((2, 3, 1, 1))]}))

@@ -112,8 +112,8 @@ def _check_dataset(dataset):
 
 def _num_bytes(dataset):
     """Return the memory for reading a dataset: its values, and a chunk of the file."""
-    sizes = [math.prod(dataset.shape), math.prod(dataset.chunks or ())]
-    return sum(sizes) * dataset.dtype.itemsize
+    chunk_size = math.prod(dataset.chunks) if dataset.chunks else 0
+    return (math.prod(dataset.shape) + chunk_size) * dataset.dtype.itemsize
 
 
 def _weight_names(file, keys, layer_configs):
