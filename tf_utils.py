@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from checkpoints import report, restoring, scopes, sources
+from checkpoints import description, report, restoring, scopes
 from common.errors import UserError
 from common.log import log
+from common.text import one_line
 from run_folder import saved_checkpoints
 from visualization import summary_ops
 
@@ -199,7 +200,7 @@ def get_variables_to_train(options):
         or trainable
 
 
-def get_init_fn(flags):
+def get_init_fn(flags, params=None, class_names=()):
     """Return a function (session) that restores the pretrained weights.
 
     A checkpoint in flags.train_dir always wins over flags.checkpoint_path: the supervisor resumes
@@ -208,6 +209,9 @@ def get_init_fn(flags):
     Args:
         flags: train_dir, model_name and `FineTuningOptions`. checkpoint_path may be of any format
             that `checkpoints.sources` opens.
+        params: `SSDParams` of the net; None: those of flags.model_name in the table of nets.
+        class_names: names of the classes without the background. Of a pretrained detector whose
+            classes are known, the class layers keep the outputs of classes with the same name.
 
     Returns:
         The function; None if train_dir has a checkpoint or checkpoint_path is not set.
@@ -230,11 +234,16 @@ def get_init_fn(flags):
     variables = tf.model_variables()
     excluded = scopes.variables_under(
         'checkpoint_exclude_scopes', flags.checkpoint_exclude_scopes, variables)
+    source, model = description.describe_weights(flags.checkpoint_path)
     plan = restoring.make_plan(
-        sources.open_source(flags.checkpoint_path), variables, flags.model_name, excluded,
-        flags.checkpoint_model_scope, flags.checkpoint_moving_averages)
+        source, variables, flags.model_name, excluded, flags.checkpoint_model_scope,
+        flags.checkpoint_moving_averages, params)
+    known_classes = class_names and 'class_names' in model and restoring.keep_known_classes(
+        plan, variables, model['class_names'], class_names)
     restoring.check_plan(plan, flags.model_name, flags.ignore_missing_vars)
     report.log_restore_table(plan)
+    if known_classes:
+        log.info('  classes known to the detector: %s', one_line(', '.join(known_classes)))
     if flags.freeze_batch_norm:
         report.log_unrestored_moments(plan)
     return restoring.make_init_fn(plan)

@@ -354,7 +354,7 @@ def main():
     init_fn = saver = None
     if group.is_chief:
         saved_checkpoints.set_aside_broken_checkpoints(options.train_dir)
-        init_fn = tf_utils.get_init_fn(options)
+        init_fn = tf_utils.get_init_fn(options, params, dataset.class_names)
         write_config()
         saver = run_start.create_saver(options, clones, group, signals, write_config)
 

@@ -156,8 +156,8 @@ def main():
     num_classes = restoring.count_classes(source, params, FLAGS.checkpoint_model_scope)
     check_class_names(source, class_names, num_classes)
     variables = build_variables(params, num_classes or 2)
-    plan = restoring.make_plan(source, variables, params, (), FLAGS.checkpoint_model_scope,
-                               FLAGS.use_moving_averages)
+    plan = restoring.make_plan(source, variables, params.name, (), FLAGS.checkpoint_model_scope,
+                               FLAGS.use_moving_averages, params)
     restoring.check_plan(plan, params.name, FLAGS.ignore_missing_vars)
     report.log_restore_table(plan, 'importing', 'left out')
 

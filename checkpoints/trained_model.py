@@ -178,7 +178,8 @@ def make_restore_fn(model, use_averages=True):
 
 def _restore_fn_of_other_program(model):
     """Return the function of `make_restore_fn` for a file of another program."""
-    plan = restoring.make_plan(model.source, tf.model_variables(), model.params)
+    plan = restoring.make_plan(model.source, tf.model_variables(), model.params.name,
+                               params=model.params)
     if plan.not_restored:
         reason, ((variable, _), *_) = next(iter(plan.not_restored.items()))
         raise UserError(f'{model.checkpoint} does not hold all of {model.params.name} with '
