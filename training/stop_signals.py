@@ -28,6 +28,8 @@ class StopSignals:
     Attributes:
         received: number of the first signal received, or None. The training loop also sets it when
             another process of the run was asked to stop.
+        is_agreed: whether all processes of the run stop after this step. Set by the training loop
+            of a run of several processes.
         nothing_to_save: whether all completed steps are saved, so that the first signal may end
             the process at once. Set by the training loop.
         step_secs: duration of the last step. Set by the training loop.
@@ -37,7 +39,7 @@ class StopSignals:
 
     def __init__(self):
         self.received = None
-        self.nothing_to_save = self.is_saving = False
+        self.is_agreed = self.nothing_to_save = self.is_saving = False
         self.step_secs = 0.
         self._has_exited = threading.Event()   # from the context
 
@@ -83,7 +85,8 @@ class StopSignals:
     def _begin_stop(self, number):
         """Log what the first signal does, and limit the time until the end of the process."""
         name = signal.Signals(number).name
-        if self.nothing_to_save:
+        # If the handler was called and the last step is saved, the run is about to end by itself.
+        if self.nothing_to_save and not (self.received and self.is_saving):
             log.warning('%s: exiting at once: no step has ended since the last checkpoint', name)
             _exit(number)
         secs = max(_MIN_STEP_SECS, _MAX_STEP_DURATIONS * self.step_secs)
