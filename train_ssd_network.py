@@ -45,8 +45,9 @@ flags.DEFINE_integer('save_interval_secs', _DEFAULT.save_interval_secs,
                      'Seconds between checkpoints.', lower_bound=1)
 flags.DEFINE_integer('precise_batch_norm_batches', _DEFAULT.precise_batch_norm_batches,
                      'Number of training batches from which the moments of batch norm are '
-                     'estimated before each checkpoint. 0: save the moving moments, which lag '
-                     'behind the weights.',
+                     'estimated before each checkpoint. Default: those of 1,000 images, but at '
+                     'most an eighth of the steps since the last checkpoint, and at least 20. 0: '
+                     'save the moving moments, which lag behind the weights.',
                      lower_bound=0)
 flags.DEFINE_integer('seed', _DEFAULT.seed,
                      'Random seed of initial weights, example order and augmentation.',
@@ -351,12 +352,12 @@ def main():
     # 7. Initial weights, configuration, Saver. The chief restores and broadcasts the variables.
     group.create_sync_ops()
     signals = stop_signals.StopSignals()
-    init_fn = saver = None
+    init_fn = None
     if group.is_chief:
         saved_checkpoints.set_aside_broken_checkpoints(options.train_dir)
         init_fn = tf_utils.get_init_fn(options, params, dataset.class_names)
         write_config()
-        saver = run_start.create_saver(options, clones, group, signals, write_config)
+    saver = run_start.create_saver(options, clones, group, signals, write_config)
 
     # 8. Train. `step` logs, summarizes and saves, so slim's own timers are off.
     with lock, broken_records.report_broken_records(dataset, _BROKEN_RECORDS_ADVICE), \
@@ -364,8 +365,8 @@ def main():
         write_batch = functools.partial(batches.write_batch, class_names=dataset.class_names)
         step = loop.TrainStep(options, train_op, batch, write_batch, saver, signals, group)
         # Without a logdir, slim accepts neither a saver nor a summary_op.
-        output = {'logdir': options.train_dir, 'saver': saver, 'summary_op': None} if saver \
-            else {'logdir': None}
+        output = {'logdir': options.train_dir, 'saver': saver, 'summary_op': None} \
+            if group.is_chief else {'logdir': None}
         slim.learning.train(
             train_op.train_tensor, **output, train_step_fn=step, train_step_kwargs={},
             master=group.master, is_chief=True,   # `group` coordinates the processes, not slim

@@ -273,12 +273,13 @@ def _rename_broken(reasons):
 class CheckpointSaver(tf.train.Saver):
     """A Saver that writes each step once and never writes non-finite weights."""
 
-    def __init__(self, folder=None, prepare=lambda _: None, derived=(), var_list=None, **kwargs):
+    def __init__(self, folder=None, prepare=lambda *_: None, derived=(), var_list=None, **kwargs):
         """Create the saver and its finiteness check; call this when all variables exist.
 
         Args:
             folder: `OpenFolder` of the checkpoints, or None for a folder that stays in place.
-            prepare: function (session), called before a checkpoint is written.
+            prepare: function (session, step, last_saved_step), called before a checkpoint is
+                written. last_saved_step is that of the previous checkpoint, or 0.
             derived: variables besides the global ones to save, set by `prepare`. They are not
                 restored, so checkpoints without them can be resumed.
             var_list: variables to save and restore; None: all global variables.
@@ -322,17 +323,16 @@ class CheckpointSaver(tf.train.Saver):
         step = global_step if isinstance(global_step, int) else int(sess.run(global_step))
         if step == self._last_step:
             return None
-        self.check_folder(sess, step)
+        if not self.is_in_place():
+            self._save_elsewhere(sess, step)
         return self._write(sess, save_path, step, **kwargs)
 
-    def check_folder(self, sess, step):
-        """Check that the folder was not renamed or deleted.
+    def is_in_place(self):
+        """Return whether the folder was neither renamed nor deleted."""
+        return not self._folder or self._folder.is_in_place()
 
-        Raises:
-            UserError: If it was. The step is saved where the folder is now, or in a new one.
-        """
-        if not self._folder or self._folder.is_in_place():
-            return
+    def _save_elsewhere(self, sess, step):
+        """Save where the folder is now, or in a new one, and raise UserError."""
         path, problem, remedy = self._folder.find_substitute()
         if path:
             # Without the list, which also deletes old checkpoints, by the paths they had.
@@ -344,7 +344,7 @@ class CheckpointSaver(tf.train.Saver):
 
     def _write(self, sess, save_path, step, **kwargs):
         """Write a checkpoint and log its path; see `save`."""
-        self._prepare(sess)
+        self._prepare(sess, step, self._last_step or 0)
         if not sess.run(self._is_finite):
             raise UserError(f'step {step}: a weight is not finite, so no checkpoint is written and '
                             f'the last one is kept. Lower the learning rate, or check the '

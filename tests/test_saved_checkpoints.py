@@ -328,7 +328,7 @@ def test_derived_variables_are_prepared_and_saved_but_not_restored(session, tmp_
     session.run([tf.global_variables_initializer(), derived.initializer])
     tf.train.Saver().save(session, str(tmp_path / 'old.ckpt'))   # without the derived variable
     saver = saved_checkpoints.CheckpointSaver(
-        prepare=lambda sess: derived.load(3., sess), derived=[derived])
+        prepare=lambda sess, *_: derived.load(3., sess), derived=[derived])
     prefix = saver.save(session, str(tmp_path / 'model.ckpt'), global_step=1)
     assert tf.train.load_variable(prefix, 'derived') == 3
     derived.load(5., session)
@@ -337,10 +337,11 @@ def test_derived_variables_are_prepared_and_saved_but_not_restored(session, tmp_
         assert session.run(derived) == 5
 
 
-def test_a_step_that_is_already_saved_is_not_prepared(session, tmp_path):
+def test_steps_are_prepared_once(session, tmp_path):
+    """And with the step of the checkpoint before."""
     prepared = []
     session.run(tf.global_variables_initializer())
-    saver = saved_checkpoints.CheckpointSaver(prepare=prepared.append)
-    for _ in range(2):
-        saver.save(session, str(tmp_path / 'model.ckpt'), global_step=1)
-    assert prepared == [session]
+    saver = saved_checkpoints.CheckpointSaver(prepare=lambda *arguments: prepared.append(arguments))
+    for step in (3, 3, 7):
+        saver.save(session, str(tmp_path / 'model.ckpt'), global_step=step)
+    assert prepared == [(session, 3, 0), (session, 7, 3)]

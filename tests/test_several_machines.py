@@ -142,9 +142,27 @@ def test_gradient_precision_bfloat16(data, tmp_path, one_clone):
     assert any((actual[name] != value).any() for name, value in expected.items())
 
 
+def test_synchronized_batch_norm_saves_the_moments_of_all_processes(data, tmp_path):
+    """Those of the same batches in one process. The weights stay, so that only moments differ."""
+    flags = arguments(data, tmp_path / 'one', '--learning_rate=0', '--moving_average_decay=0.9',
+                      '--max_number_of_steps=2')
+    scripts.succeed('train_ssd_network.py', *flags, '--batch_size=4')
+    train_together(2, *flags, f'--train_dir={tmp_path}/two', '--batch_size=2', '--sync_batch_norm')
+    expected, actual = (checkpoint_values(tmp_path / run) for run in ('one', 'two'))
+    assert expected.keys() == actual.keys()
+    for name in expected:
+        if 'moving' in name:
+            np.testing.assert_allclose(actual[name], expected[name], rtol=1e-3, atol=1e-4,
+                                       err_msg=name)
+
+
 def test_killed_process_does_not_change_the_result(data, tmp_path):
-    """All processes restart and end with the same bits as an undisturbed run."""
-    flags = ['--max_number_of_steps=12', '--batch_size=1', '--save_interval_secs=1']
+    """All processes restart and end with the same bits as an undisturbed run.
+
+    They estimate the moments of batch norm together, before each checkpoint.
+    """
+    flags = ['--max_number_of_steps=12', '--batch_size=1', '--save_interval_secs=1',
+             '--sync_batch_norm']
     train_together(2, *arguments(data, tmp_path / 'undisturbed', *flags, NET_OF_NEW_PROCESSES))
     launcher = launch(2, *arguments(data, tmp_path / 'killed', *flags))
     lines, is_killed = [], False

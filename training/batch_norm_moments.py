@@ -3,10 +3,14 @@
 The moving moments that training updates lag behind the weights, so that a net in the middle of a
 training is evaluated far below what it has learned. Here the moments are estimated with constant
 weights: "precise" batch norm of Wu and Johnson, arXiv 2105.07576, section 3. The weights that
-follow do not depend on them, because training normalizes with the moments of each batch. The
-estimate depends only on weights and step, so a resumed run saves the same moments.
+follow do not depend on them, because training normalizes with the moments of each batch. At the
+last step, the estimate depends only on weights and step, so a resumed run ends with the same
+moments.
 """
 import contextlib
+import itertools
+import math
+import signal
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,19 +20,58 @@ from datasets import broken_records
 from nets import layers
 from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 
+# By default, the moments are those of at least so many images, from which on mAP stayed the same
+# (docs/training.md), and of at least so many batches.
+_NUM_IMAGES, _MIN_BATCHES = 1000, 20
+# At most one batch per so many steps, so that frequent checkpoints do not slow the training down: a
+# batch, without gradients, takes about a third of the time of a step.
+_STEPS_PER_BATCH = 8
 
-def num_batches(options, group):
-    """Return the number of batches to estimate from: 0 if the processes would have to take part.
 
-    Only the process that saves estimates. Synchronized moments of several processes need all of
-    them, which do not know when it saves.
+def is_joint(options, group):
+    """Return whether all processes must take part in an estimate.
+
+    They exchange the moments of each batch. Otherwise, only the process that saves estimates.
 
     Args:
         options: `TrainOptions`.
         group: `ProcessGroup`.
     """
-    is_collective = options.sync_batch_norm and group.num_processes > 1
-    return 0 if is_collective else options.precise_batch_norm_batches
+    return options.sync_batch_norm and group.num_processes > 1
+
+
+def num_batches(options, images_per_batch, step, last_saved_step):
+    """Return the number of batches to estimate from; the same in all processes.
+
+    Args:
+        options: `RunOptions`.
+        images_per_batch: number of images whose moments one batch yields.
+        step: step of the checkpoint.
+        last_saved_step: step of the previous checkpoint, 0 if there is none. It does not count at
+            the last step, where a resumed run must save the same moments.
+    """
+    if options.precise_batch_norm_batches is not None:
+        return options.precise_batch_norm_batches
+    num_steps = step if step == options.max_number_of_steps else step - last_saved_step
+    return max(_MIN_BATCHES, min(math.ceil(_NUM_IMAGES / images_per_batch),
+                                 num_steps // _STEPS_PER_BATCH))
+
+
+def batch_limit(signals, is_joint):
+    """Return the maximum number of batches at the moment, so that a stopped run ends in time.
+
+    After SIGTERM, whose sender may kill the process soon, it is 0. A user who presses Ctrl-C or
+    closes the terminal waits for some batches.
+
+    Args:
+        signals: `StopSignals`.
+        is_joint: whether the limit must be the same in all processes.
+    """
+    if is_joint:
+        return 0 if signals.is_agreed else math.inf
+    if signals.received is None:
+        return math.inf
+    return 0 if signals.received == signal.SIGTERM else _MIN_BATCHES
 
 
 def population_moments(means, variances):
@@ -57,17 +100,21 @@ class MomentEstimator:
             moving moments with `MOVING_AVERAGE_SUFFIX`.
     """
 
-    def __init__(self, clones, num_batches, is_stopping=lambda: False):
+    def __init__(self, clones, num_batches, batch_limit=lambda: math.inf, joint_group=None):
         """Find the batch norm layers of the clones; call this when all variables exist.
 
         Args:
             clones: list of `model_deploy.Clone`. The moments are those of all clones' batches; with
                 gradient accumulation, of the first micro-batch of each.
-            num_batches: number of batches; 0 keeps the moving moments.
-            is_stopping: function without arguments, called before each batch. If it returns True,
-                the moving moments are kept, so that a run that is told to stop does so quickly.
+            num_batches: function (step, last_saved_step) that returns the number of batches, or
+                None to keep the moving moments always.
+            batch_limit: function without arguments that returns the maximum number of batches. It
+                is called after each batch. If it returns 0, the moving moments are kept.
+            joint_group: `ProcessGroup` if all its processes call `update` at the same steps and
+                exchange the moments, otherwise None.
         """
-        self._num_batches, self._is_stopping = num_batches, is_stopping
+        self._num_batches, self._batch_limit = num_batches, batch_limit
+        self._joint_group = joint_group
         moments = [_first_of_each_layer(clone.scope) for clone in clones] if num_batches else [[]]
         self._fetches = [[(layer.mean, layer.variance) for layer in clone] for clone in moments]
         self._moving = [variable for layer in moments[0]
@@ -81,21 +128,29 @@ class MomentEstimator:
         self.averaged_moments = [_local_copy(moving) for moving in self._moving] \
             if self._weights else []
 
-    def update(self, session):
+    def update(self, session, step, last_saved_step):
         """Estimate the moments of the weights, and those of their moving averages if there are any.
 
-        Afterwards the input starts again at the current step. If the input fails or the run is
-        stopping, the moving moments stay as they are.
+        Afterwards the input starts again at the current step. If the input fails or the batch limit
+        is 0, the moving moments stay as they are.
+
+        Args:
+            session: the session.
+            step: the current step.
+            last_saved_step: step of the previous checkpoint, 0 if there is none.
+
+        Raises:
+            LostProcessError: If another process of the joint group is lost.
         """
         if not self._moving:
             return
-        moments = averaged = None
-        if not self._is_stopping():
+        num_batches, moments, averaged = self._num_batches(step, last_saved_step), None, None
+        if self._batch_limit():
             try:
-                moments = self._estimate(session)
+                moments = self._estimate(session, num_batches)
                 if moments and self.averaged_moments:
                     with self._averaged_weights(session):
-                        averaged = self._estimate(session)
+                        averaged = self._estimate(session, num_batches)
             finally:
                 session.run(tf.get_collection(tf.GraphKeys.TABLE_INITIALIZERS))
         if moments:
@@ -106,23 +161,30 @@ class MomentEstimator:
         if self.averaged_moments:
             _assign(session, self.averaged_moments, averaged or moments)
 
-    def _estimate(self, session):
-        """Return the values of the moving moments; None if the input fails or the run is stopping.
+    def _estimate(self, session, num_batches):
+        """Return the values of the moving moments; None if the input fails or the limit is 0.
 
         Uses the next batches of the input.
         """
-        batches = []   # one per clone and run: [(mean, variance) of each layer]
+        batches = []   # of each run: [(mean, variance) of each layer] of each clone
         try:
-            for _ in range(self._num_batches):
-                batches += session.run(self._fetches)
-                if self._is_stopping():
-                    return None
+            with self._detect_lost_processes():
+                while len(batches) < min(num_batches, self._batch_limit()):
+                    batches.append(session.run(self._fetches))
         except (tf.errors.OpError, UnicodeDecodeError) as error:
-            if not broken_records.is_input_error(error):
+            # Training reports it when it reaches the record. But processes that estimate together
+            # must not go on without this one.
+            if self._joint_group or not broken_records.is_input_error(error):
                 raise
-            return None   # training reports it when it reaches the record
-        return [value for layer in zip(*batches, strict=True)
+            return None
+        if not self._batch_limit():
+            return None
+        return [value for layer in zip(*itertools.chain(*batches), strict=True)
                 for value in population_moments(*zip(*layer, strict=True))]
+
+    def _detect_lost_processes(self):
+        return self._joint_group.detect_lost_processes() if self._joint_group \
+            else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def _averaged_weights(self, session):
@@ -133,6 +195,24 @@ class MomentEstimator:
             yield
         finally:
             _assign(session, self._weights, weights)
+
+
+class EstimatePartner:
+    """Stands for the saver in a process that takes part in the estimates but saves nothing."""
+
+    def __init__(self, prepare):
+        """Create the partner of a `CheckpointSaver` with the same `prepare`."""
+        self._prepare, self._last_step = prepare, 0
+
+    def mark_as_saved(self, step):
+        """See `CheckpointSaver.mark_as_saved`."""
+        self._last_step = step
+
+    def save(self, sess, _save_path, global_step):
+        """Do what precedes `CheckpointSaver.save` in the process that saves."""
+        if global_step != self._last_step:
+            self._prepare(sess, global_step, self._last_step)
+            self._last_step = global_step
 
 
 def _first_of_each_layer(scope):

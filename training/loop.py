@@ -37,19 +37,21 @@ class TrainStep:
             batch: name -> tensor of this process; 'filename' is [B] string, 'num_unmatched' [B]
                 int32.
             write_batch: function (folder, name -> array) that writes a batch for inspection.
-            saver: `CheckpointSaver`, or None in processes that do not write checkpoints.
+            saver: as returned by `run_start.create_saver`.
             signals: `StopSignals`.
             group: `ProcessGroup`. All its processes stop after the same step.
         """
         self._options, self._write_batch = options, write_batch
         self._saver, self._signals, self._group = saver, signals, group
         self._batch, self._summary_op = batch, train_op.summary_op
+        # The processes agree on stops, and on checkpoints, which may need all of them.
         self._stop_request = tf.placeholder_with_default(0., [], 'stop_request')
-        num_stop_requests, = group.sum([self._stop_request])
+        self._save_request = tf.placeholder_with_default(0., [], 'save_request')
+        num_stop_requests, num_save_requests = group.sum([self._stop_request, self._save_request])
         self._fetches = {
             'parts': train_op.loss_parts, 'learning_rate': train_op.learning_rate,
             'filenames': batch['filename'], 'num_unmatched': batch['num_unmatched'],
-            'num_stop_requests': num_stop_requests}
+            'num_stop_requests': num_stop_requests, 'num_save_requests': num_save_requests}
         self._checkpoint_path = os.path.join(options.train_dir, 'model.ckpt')
         self._save_timer = _Timer(options.save_interval_secs)
         self._summary_timer = _Timer(options.save_summaries_secs, due_at_start=True)
@@ -84,12 +86,11 @@ class TrainStep:
         if not math.isfinite(values['loss']):
             self._fail_not_finite(values, sess, global_step)
         if 'summary' in values:
-            self._saver.check_folder(sess, self._step)
-            with file_limit.report_large_files(self._options.train_dir):
-                writer.add_summary(values['summary'], self._step)
-                writer.add_summary(self._speed.summary(), self._step)
-        if values['num_stop_requests'] and not self._signals.received:
-            self._signals.received = signal.SIGTERM   # another process received it
+            self._write_summary(values['summary'], writer)
+        if values['num_stop_requests']:
+            self._signals.is_agreed = True
+            # Without a signal of its own, another process received one.
+            self._signals.received = self._signals.received or signal.SIGTERM
         stop = (self._is_last_step() or values['num_stop_requests'] > 0
                 or self._single_process_stop_requested())
         self._log(values, stop)
@@ -97,7 +98,7 @@ class TrainStep:
         # full disk.
         if stop:
             self._end(sess)
-        elif self._save_timer.is_due():
+        elif values['num_save_requests']:
             self._save(sess)
             self._save_timer.restart()   # so that slow saves do not follow each other
         return values['loss'], stop
@@ -106,8 +107,7 @@ class TrainStep:
         """Prepare for the first step: all processes start with the variables of process 0."""
         self._group.broadcast_variables(sess)
         self._step = int(sess.run(global_step))
-        latest = saved_checkpoints.listed_checkpoint(self._options.train_dir)
-        if self._saver and latest and latest.endswith(f'-{self._step}'):
+        if self._saver and self._step:   # resumed from the checkpoint of this step
             self._saver.mark_as_saved(self._step)
         if self._is_last_step():
             log.info('step %d of %d reached. Increase --max_number_of_steps to train longer',
@@ -120,10 +120,12 @@ class TrainStep:
         summarize = writer is not None and (self._summary_timer.is_due() or runs_last_step)
         fetches = {'loss': train_tensor, **self._fetches,
                    **({'summary': self._summary_op} if summarize else {})}
-        stop_request = float(self._signals.received is not None)
+        requests = {
+            self._stop_request: float(self._signals.received is not None),
+            self._save_request: float(self._group.is_chief and self._save_timer.is_due())}
         try:
             with self._group.detect_lost_processes():
-                return sess.run(fetches, {self._stop_request: stop_request})
+                return sess.run(fetches, requests)
         except (tf.errors.OpError, UnicodeDecodeError) as error:
             # The input failed before this step changed anything, so the steps so far can be saved.
             # Do not save before step 1: a run that never trained, for example because of a wrong
@@ -134,6 +136,15 @@ class TrainStep:
                     and broken_records.is_input_error(error)):
                 self._save(sess)
             raise
+
+    def _write_summary(self, summary, writer):
+        """Write a summary, or end the run at the next step if the folder is not in place."""
+        if not self._saver.is_in_place():
+            self._save_timer.expire()   # saving reports it
+            return
+        with file_limit.report_large_files(self._options.train_dir):
+            writer.add_summary(summary, self._step)
+            writer.add_summary(self._speed.summary(), self._step)
 
     def _end(self, sess):
         console.show_status('')
@@ -237,6 +248,10 @@ class _Timer:
             return False
         self.restart()
         return True
+
+    def expire(self):
+        """End the interval now."""
+        self._next = time.monotonic()
 
     def restart(self):
         """Start an interval now."""

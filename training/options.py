@@ -19,7 +19,7 @@ class RunOptions:
     log_every_n_steps: int = 10
     save_summaries_secs: int = 60
     save_interval_secs: int = 600
-    precise_batch_norm_batches: int = 20
+    precise_batch_norm_batches: int = None
     seed: int = 0
 
 

@@ -116,7 +116,8 @@ def create_saver(options, clones, group, signals, write_config):
     """Return the `CheckpointSaver` of a run; call this when all variables exist.
 
     It keeps the last 5 checkpoints and one per hour. Before each checkpoint, it estimates the
-    moments of batch norm, except after a stop signal.
+    moments of batch norm. Processes other than the chief get an `EstimatePartner`, or None if they
+    do not take part in the estimate.
 
     Args:
         options: `TrainOptions`.
@@ -125,9 +126,18 @@ def create_saver(options, clones, group, signals, write_config):
         signals: `StopSignals`.
         write_config: Function of `lock_and_log`, called if the train_dir was deleted.
     """
+    is_joint = batch_norm_moments.is_joint(options, group)
+    if not (group.is_chief or is_joint):
+        return None
+    images_per_batch = options.batch_size * group.deployment.num_clones * (
+        group.num_processes if is_joint else 1)
     moments = batch_norm_moments.MomentEstimator(
-        clones, batch_norm_moments.num_batches(options, group),
-        is_stopping=lambda: signals.received is not None)
+        clones, functools.partial(batch_norm_moments.num_batches, options, images_per_batch)
+        if options.precise_batch_norm_batches != 0 else None,
+        functools.partial(batch_norm_moments.batch_limit, signals, is_joint),
+        group if is_joint else None)
+    if not group.is_chief:
+        return batch_norm_moments.EstimatePartner(moments.update)
     return saved_checkpoints.CheckpointSaver(
         open_folder.OpenFolder(options.train_dir, write_config), moments.update,
         moments.averaged_moments, max_to_keep=5, keep_checkpoint_every_n_hours=1.)
