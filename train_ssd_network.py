@@ -216,7 +216,8 @@ flags.DEFINE_float('moving_average_decay', _DEFAULT.moving_average_decay,
 flag_group('Fine-tuning')
 flags.DEFINE_string('checkpoint_path', _DEFAULT.checkpoint_path,
                     'Pretrained weights: a TensorFlow checkpoint (a file, or a folder for its '
-                    'latest), .npz, .pth or .caffemodel; see checkpoints/README.md.')
+                    'latest), or a file of PyTorch, Keras, Caffe, TensorFlow.js or NumPy; see '
+                    'checkpoints/README.md.')
 flags.DEFINE_string('checkpoint_model_scope', _DEFAULT.checkpoint_model_scope,
                     'Variable scope in the checkpoint that corresponds to model_name, for example '
                     'vgg_16.')

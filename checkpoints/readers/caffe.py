@@ -4,6 +4,7 @@ import math
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
+from checkpoints.readers import wire_format
 from checkpoints.readers.stored_arrays import in_memory
 from common.errors import UserError
 
@@ -18,6 +19,8 @@ _MESSAGES = {
     'LayerParameter': {'name': (1, 'string'), 'blobs': (7, 'BlobProto')},
     'NetParameter': {'layers': (2, 'V1LayerParameter'), 'layer': (100, 'LayerParameter')},
 }
+# Field numbers of messages: layers of both formats, their blobs, the shapes of these.
+_LAYER_FIELDS = {2: {6: {7: {}}}, 100: {7: {7: {}}}}
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALAR_TYPES = {   # type -> (type, label) of a field descriptor
     'int32': (_Field.TYPE_INT32, _Field.LABEL_OPTIONAL),
@@ -62,8 +65,9 @@ def read_arrays(path):
     with open(path, 'rb') as file:
         content = file.read()
     try:
+        wire_format.check_number_of_fields(content, _LAYER_FIELDS)
         net = _net_parameter_class().FromString(content)
-    except message.DecodeError as error:
+    except (message.DecodeError, ValueError) as error:
         raise UserError(f'{path} is not a complete Caffe model ({error}). Download it again') \
             from error
     arrays = {f'{layer.name}/blob_{n}': in_memory(_to_array(blob, path, layer.name))

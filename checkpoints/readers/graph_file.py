@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from checkpoints.readers import keras_names, stored_arrays
+from checkpoints.readers import keras_names, stored_arrays, wire_format
 from checkpoints.readers.stored_arrays import BFLOAT16, StoredArray
 from common.errors import UserError
 
@@ -15,6 +15,8 @@ _DTYPES = {1: ('<f4', 'float_val'), 2: ('<f8', 'double_val'), 19: ('<f2', 'half_
            14: (BFLOAT16, 'half_val')}
 # Reading a variable, in a frozen graph or after constant folding.
 _READ_SUFFIX = re.compile(r'/(read|ReadVariableOp)(/_\d+__cf__\d+)?$')
+# Field numbers of messages: nodes, their attributes, the values of these, lists and tensors.
+_GRAPH_FIELDS = {1: {5: {2: {1: {}, 8: {2: {}}}}}}
 _VARIABLE_OPS = ('Variable', 'VariableV2', 'VarHandleOp')
 
 
@@ -55,7 +57,10 @@ def _read_nodes(path):
     from tensorflow.core.protobuf import saved_model_pb2
     with open(path, 'rb') as file:
         content = file.read()
-    if os.path.basename(path) == 'saved_model.pb':
+    is_saved_model = os.path.basename(path) == 'saved_model.pb'
+    wire_format.check_number_of_fields(
+        content, {2: {2: _GRAPH_FIELDS}} if is_saved_model else _GRAPH_FIELDS)
+    if is_saved_model:
         return saved_model_pb2.SavedModel.FromString(content).meta_graphs[0].graph_def.node
     return graph_pb2.GraphDef.FromString(content).node
 

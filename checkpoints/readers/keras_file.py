@@ -10,9 +10,9 @@ import numpy as np
 
 from checkpoints.readers import json_text, keras_names, stored_arrays
 from checkpoints.readers.stored_arrays import StoredArray
+from common.errors import UserError
 
 _MAX_DEPTH = 64   # of groups in groups
-_FILTERS = (1, 2, 3, 32000)   # deflate, shuffle, fletcher32, lzf; others would load a plug-in
 _ZIP_WEIGHTS, _ZIP_CONFIG = 'model.weights.h5', 'config.json'
 START = b'\x89HDF\r\n\x1a\n'   # of an HDF5 file
 
@@ -35,7 +35,7 @@ def read_arrays(path):
         layers of the same name have the names of the models around them, too.
 
     Raises:
-        UserError: If the arrays need too much memory.
+        UserError: If the arrays need too much memory, are compressed or in other files.
         Exception: Of any type, if the file is damaged.
     """
     config = {}
@@ -51,6 +51,8 @@ def read_arrays(path):
     with _open(open_content()) as file:
         datasets = {key: dataset for key, dataset in _datasets(file)
                     if 'optimizer' not in key.split('/')[0]}
+        for dataset in datasets.values():
+            _check_dataset(dataset, path)
         stored_arrays.check_memory(path, sum(map(_num_bytes, datasets.values())))
         names = _weight_names(file, datasets, _layer_configs(config))
         shapes = {key: dataset.shape for key, dataset in datasets.items()}
@@ -78,8 +80,7 @@ def _datasets(file):
     Soft and external links are not followed: they may lead to other files.
 
     Raises:
-        ValueError: If groups are nested too deeply, or a dataset lies in another file or has a
-            filter that HDF5 does not contain.
+        ValueError: If groups are nested too deeply.
     """
     import h5py
     pending, seen = [('', file, 0)], set()
@@ -98,16 +99,20 @@ def _datasets(file):
             if isinstance(item, h5py.Group):
                 pending.append((f'{prefix}{name}/', item, depth + 1))
             elif isinstance(item, h5py.Dataset) and item.dtype.kind in 'fiu':
-                _check_dataset(item)
                 yield prefix + name, item
 
 
-def _check_dataset(dataset):
-    """Check that the values of a dataset are in the file; see `_datasets`."""
-    properties = dataset.id.get_create_plist()
-    filters = [properties.get_filter(n)[0] for n in range(properties.get_nfilters())]
-    if dataset.external or dataset.is_virtual or not set(filters) <= set(_FILTERS):
-        raise ValueError('its values are in another file, or compressed with an unknown method')
+def _check_dataset(dataset, path):
+    """Check that the values of a dataset are in the file as they are.
+
+    Raises:
+        UserError: If they are in other files, or have a filter, which Keras does not use: HDF5
+            takes memory of a size that compressed data choose, and loads plug-ins for filters.
+    """
+    if (dataset.external or dataset.is_virtual
+            or dataset.id.get_create_plist().get_nfilters()):
+        raise UserError(f'{path} holds compressed values, or values of other files. Save it again '
+                        f'with Keras')
 
 
 def _num_bytes(dataset):
