@@ -70,8 +70,10 @@ WEIGHTS = mapping({'module.a.b': TENSOR, 'module.c.d': TENSOR})
     mapping({'model_state_dict': WEIGHTS, 'best': TENSOR}),
     mapping({'net': WEIGHTS, 'acc': number(1), 'optimizer': mapping({})}),
     mapping({'model': b'N', 'ema': mapping({'module': WEIGHTS, 'updates': number(2)})}),
+    mapping({'model': name('a', 'Net') + b')\x81}b', 'ema': WEIGHTS}),   # a module without weights
     mapping({'model': WEIGHTS, 'ema': mapping({'z': TENSOR})}),
     mapping({'model': mapping({'state_dict': WEIGHTS})}),
+    b'}(' + text('a') + WEIGHTS + b'q\x00' + text('b') + b'h\x00u',   # one dict, two keys
     mapping({'detector': WEIGHTS, 'meta': mapping({'note': text('x')})}),
     mapping({'state_dict': mapping({'model.module.a.b': TENSOR, 'model.module.c.d': TENSOR})}),
     # Written by Python 2: the dict is made of a list of pairs.
@@ -148,7 +150,7 @@ def test_no_code_of_a_file_is_run(tmp_path, monkeypatch, write, attack):
     text('storage') * 5 + b'Q',
     b'(' + b']' * 3 + b't' + name('a', 'b') + b'\x93',   # a class whose name is no text
     call(name('torch._utils', '_rebuild_tensor_v2')),
-    b'(' * 100_000 + b't' * 100_000 + text('x') + b'\x93',   # its hash would overflow the C stack
+    b'(' * 20_000 + b't' * 20_000 + text('x') + b'\x93',   # its hash would overflow the C stack
     call(name('torch._tensor', '_rebuild_from_type_v2'), b'N'),
     b'P0\n', b'\x97', b'\xff'])
 @pytest.mark.parametrize('write', [write_zip, write_legacy])
@@ -179,6 +181,19 @@ def test_modules_in_a_cycle_or_nested_without_end(tmp_path):
         nested = module + b'}(' + text('m') + nested + text('a') + TENSOR + b'ub'
     names = list(read_all(write_zip(tmp_path / 'w.pth', nested, {'0': VALUES})))
     assert len(names) == 65 and max(map(len, names)) == 64 * 2 + 1
+
+
+def test_the_search_of_a_file_is_bounded(tmp_path):
+    """1,000 modules share a state of 1,000 values; a long name is joined with short ones."""
+    state = mapping({f'n{n}': b'N' for n in range(1000)} | {'a': TENSOR}) + b'q\x000'
+    shared = state + mapping({f'm{n}': name('a', 'Net') + b')\x81h\x00b' for n in range(1000)})
+    path = write_zip(tmp_path / 'w.pth', shared, {'0': VALUES})
+    assert list(read_all(path)) == ['a']
+    module = name('a', 'Net') + b')\x81'
+    path = write_zip(tmp_path / 'w.pth', module + mapping(
+        {'x' * 600: module + mapping({'y' * 600: TENSOR}) + b'b'}) + b'b', {'0': VALUES})
+    with pytest.raises(UserError, match='a name has 1,201 characters'):
+        read_all(path)
 
 
 @pytest.mark.parametrize('value', [

@@ -97,7 +97,8 @@ def _datasets(file):
                 continue
             item = group[name]
             if isinstance(item, h5py.Group):
-                pending.append((f'{prefix}{name}/', item, depth + 1))
+                path = stored_arrays.check_name(f'{prefix}{name}/')
+                pending.append((path, item, depth + 1))
             elif isinstance(item, h5py.Dataset) and item.dtype.kind in 'fiu':
                 yield prefix + name, item
 
@@ -141,7 +142,7 @@ def _weight_names(file, keys, layer_configs):
             config, variables = layer_configs.get(owner, {}), file[f'{owner}/vars']
             layer = variables.attrs.get('name', config.get('name', path[-1]))
             variable = _variable(path[-1], number, config, variables)
-            names[key] = f'{owner}/{layer}/{variable}'
+            names[key] = stored_arrays.check_name(f'{owner}/{layer}/{variable}')
         else:
             names[key] = key.removeprefix('model_weights/').removesuffix(':0')
     return names

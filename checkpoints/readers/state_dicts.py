@@ -1,4 +1,5 @@
 """Find the weights among the other contents of a PyTorch file, and their names in the net."""
+from checkpoints.readers.stored_arrays import check_name
 from checkpoints.readers.torch_pickle import Instance, Tensor
 
 # Keys of a training's weights; the moving averages come last, as others may be beside them.
@@ -16,51 +17,48 @@ def find_tensors(content):
         content: a state dict, a dict that holds one under a usual key, or a whole module; nested.
 
     Returns:
-        A dict: name -> `Tensor`; {} if there is none.
+        A dict: name -> `Tensor`; {} if there is none, or several dicts under unusual keys.
     """
-    for _ in range(_MAX_DEPTH):
-        if not isinstance(content, dict):
-            return {}
-        wrapped = [content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)]
-        wrapped = [value for value in wrapped if value or _state(value)]
-        if not wrapped:
-            break
-        content = wrapped[0]
-    tensors = _module_tensors(content)
-    if not tensors:   # under an unusual key, if no other value holds tensors
-        others = [other for other in map(_module_tensors, content.values()) if other]
-        tensors = others[0] if len(others) == 1 else {}
-    return tensors
+    return _find_tensors(content, set(), 0)
 
 
-def _state(value):
-    """Return the attributes of an object; {} without."""
-    state = getattr(value, 'state', None)
-    return state if isinstance(state, dict) else {}
+def _find_tensors(content, seen, depth):
+    """See `find_tensors`.
+
+    Args:
+        content: as there.
+        seen: ids of the dicts that were searched. Their number bounds the work, also in a cycle.
+        depth: number of dicts around the content.
+    """
+    if not isinstance(content, dict) or id(content) in seen or depth > _MAX_DEPTH:
+        return {}
+    seen.add(id(content))
+    for key in _WRAPPERS:
+        if tensors := _find_tensors(content.get(key), seen, depth + 1):
+            return tensors
+    if tensors := _direct_tensors(content, seen):
+        return tensors
+    values = {id(value): value for value in content.values() if isinstance(value, dict)}
+    others = [tensors for value in values.values() if (tensors := _direct_tensors(value, seen))]
+    return others[0] if len(others) == 1 else {}
 
 
-def _module_tensors(content):
-    """Return the tensors in a state dict, or the parameters and buffers of a module."""
-    tensors, seen = {}, set()
-    pending = [('', content, 0)]
+def _direct_tensors(content, seen):
+    """Return the tensors in a dict, or the parameters and buffers of a module."""
+    tensors = {name: item for name, item in content.items() if isinstance(item, Tensor)}
+    pending = [('', content.state, 0)] if isinstance(content, Instance) else []
     while pending:
-        prefix, value, depth = pending.pop()
-        if not isinstance(value, dict) or id(value) in seen or depth > _MAX_DEPTH:
+        prefix, attributes, depth = pending.pop()
+        if not isinstance(attributes, dict) or id(attributes) in seen or depth > _MAX_DEPTH:
             continue
-        seen.add(id(value))   # a cycle would not end
-        if depth == 0:
-            tensors.update((name, item) for name, item in value.items()
-                           if isinstance(item, Tensor))
-        state = _state(value)
-        attributes = dict(state)
-        for part in _MODULE_PARTS:
-            if isinstance(state.get(part), dict):
-                attributes |= state[part]
+        seen.add(id(attributes))
         for name, item in attributes.items():
             if isinstance(item, Tensor):
-                tensors[prefix + name] = item
-            elif isinstance(item, Instance) and name not in _MODULE_PARTS:
-                pending.append((f'{prefix}{name}.', item, depth + 1))
+                tensors[check_name(prefix + name)] = item
+            elif name in _MODULE_PARTS:
+                pending.append((prefix, item, depth))
+            elif isinstance(item, Instance):
+                pending.append((check_name(f'{prefix}{name}.'), item.state, depth + 1))
     return tensors
 
 

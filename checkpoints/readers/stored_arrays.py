@@ -15,6 +15,7 @@ from common.errors import UserError
 _MAX_EXPANSION, _MIN_MEMORY_LIMIT = 16, 1 << 28
 BFLOAT16 = 'bfloat16'   # the upper half of a float32; NumPy has no such dtype
 _MAX_RANK, _MAX_SIZE = 32, 1 << 40
+_MAX_NAME_LENGTH = 1000
 
 
 class StoredArray(NamedTuple):
@@ -77,6 +78,17 @@ def check_shape(shape):
             or not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape)):
         raise ValueError('an array has an invalid shape')
     return tuple(shape)
+
+
+def check_name(name):
+    """Return a name that is joined of several: a file may join a long one with many others.
+
+    Raises:
+        ValueError: If it is longer than that of any variable.
+    """
+    if len(name) > _MAX_NAME_LENGTH:
+        raise ValueError(f'a name has {len(name):,} characters')
+    return name
 
 
 def from_region(region, dtype, shape):
