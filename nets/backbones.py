@@ -18,6 +18,19 @@ class Backbone(NamedTuple):
     batch_norm: bool    # the backbone and the extra layers have batch norm
 
 
+def _mobilenet_v3(tail):
+    """Return MobileNet v3, whose block `tail` has the last stride.
+
+    The layers behind it have fewer channels in detectors than in classifiers.
+    """
+    blocks = ['expanded_conv', *(f'expanded_conv_{index}' for index in range(1, tail))]
+    expansion = f'expanded_conv_{tail}'
+    scopes = ['Conv', *blocks, *(f'{expansion}/{layer}'
+                                 for layer in ('expand', 'depthwise', 'squeeze_excite'))]
+    return Backbone('nets.mobilenet_v3', {f'{expansion}_expand': 4, 'Conv_1': 5},
+                    tuple(f'MobilenetV3/{scope}' for scope in scopes), True, True)
+
+
 BACKBONES = {
     'vgg_16': Backbone('nets.vgg', {'block4': 3, 'block7': 4},
                        tuple(f'conv{block}' for block in range(1, 6)), False, False),
@@ -27,6 +40,8 @@ BACKBONES = {
     'mobilenet_v2': Backbone('nets.mobilenet_v2', {'expanded_conv_5': 3, 'expanded_conv_12': 4,
                                                    'expanded_conv_13_expand': 4, 'Conv_1': 5},
                              ('MobilenetV2',), True, True),
+    'mobilenet_v3_large': _mobilenet_v3(tail=12),
+    'mobilenet_v3_small': _mobilenet_v3(tail=8),
 }
 
 

@@ -13,9 +13,14 @@ BATCH_MOMENTS = 'batch_moments'
 _MIN_DEPTH = 8
 
 
+def hard_sigmoid(inputs):
+    """Return relu6(x + 3) / 6 (Howard et al., MobileNetV3, arXiv 1905.02244, section 5.2)."""
+    return tf.nn.relu6(inputs + 3) / 6
+
+
 def hard_swish(inputs):
     """Return x * relu6(x + 3) / 6 (Howard et al., MobileNetV3, arXiv 1905.02244, section 5.2)."""
-    return inputs * tf.nn.relu6(inputs + 3) / 6
+    return inputs * hard_sigmoid(inputs)
 
 
 # Names in `SSDParams` -> functions.

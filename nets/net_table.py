@@ -3,7 +3,7 @@
 Sources: the SSD paper (Liu et al., arXiv 1512.02325, section 3) and its released models for the
 VGG nets and all aspect ratios; Howard et al., MobileNets, arXiv 1704.04861, for the MobileNet v1
 nets; Sandler et al., arXiv 1801.04381, section 6.2, for SSDLite; TensorFlow's Object Detection API
-for the extra layers of the MobileNet v2 nets.
+for the extra layers of the MobileNet v2 nets; torchvision for the MobileNet v3 nets.
 
 Anchor sizes of VGG are those of the released models. MobileNet: paper eq. 4 with s_max 0.95, and
 s_min 0.2 for VOC or 0.15 for COCO. Its finest feature map has stride 16 and no anchor of size
@@ -94,6 +94,20 @@ _SSDLITE_300_MOBILENET_V2 = _SSD_300_MOBILENET_V2._replace(
     name='ssdlite_300_mobilenet_v2', heads=('separable',) * 6, separable_extra=True)
 
 
+def _ssdlite_320(backbone, first_layer, next_block):
+    """Return torchvision's ssdlite320 on a backbone, whose extra blocks count from `next_block`."""
+    names = [f'block{next_block + index}' for index in range(4)]
+    return _SSD_300_MOBILENET_V1._replace(
+        name=f'ssdlite_320_{backbone}', image_size=320, backbone=backbone,
+        extra_blocks=tuple(block._replace(name=name) for name, block in
+                           zip(names, _SSD_300_MOBILENET_V1.extra_blocks, strict=True)),
+        feat_layers=(first_layer, 'Conv_1', *names),
+        anchor_presets={'voc': _chained(64., 112., 160., 208., 256., 304., 320.),
+                        'coco': _chained(48., 99.2, 150.4, 201.6, 252.8, 304., 320.)},
+        anchor_ratios=(_RATIOS_3,) * 6, heads=('separable',) * 6, extra_activation='relu6',
+        separable_extra=True, reduced_tail=True)
+
+
 def _widths(params, *multipliers):
     """Return a net and its copies of other widths, with names that end in _075 for width 0.75."""
     return (params, *(params._replace(name=f'{params.name}_{100 * multiplier:03.0f}',
@@ -105,4 +119,6 @@ NETS = {params.name: params for params in (
     *_widths(_SSD_300_MOBILENET_V1, .75, .5, .25),
     _SSD_160_MOBILENET_V1_025, _SSD_512_MOBILENET_V1,
     *_widths(_SSD_300_MOBILENET_V2, .75, .5, .35),
-    *_widths(_SSDLITE_300_MOBILENET_V2, .75, .5, .35))}
+    *_widths(_SSDLITE_300_MOBILENET_V2, .75, .5, .35),
+    _ssdlite_320('mobilenet_v3_large', 'expanded_conv_12_expand', next_block=18),
+    _ssdlite_320('mobilenet_v3_small', 'expanded_conv_8_expand', next_block=14))}
