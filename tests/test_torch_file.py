@@ -1,3 +1,4 @@
+import itertools
 import os
 import pathlib
 import struct
@@ -81,7 +82,7 @@ WEIGHTS = mapping({'module.a.b': TENSOR, 'module.c.d': TENSOR})
         b'](' + text(key) + TENSOR + b'e' for key in ('net.a.b', 'net.c.d')) + b'e'),
     # A name without a dot belongs to the wrapper.
     mapping({'model_ema': mapping({'n_averaged': number(3), 'module.a.b': TENSOR,
-                                   'module.c.d': TENSOR})})])
+                                   'module.c.d': TENSOR})})], ids=map(str, itertools.count()))
 @pytest.mark.parametrize('write', [write_zip, write_legacy])
 def test_wrappers_and_prefixes(tmp_path, write, value):
     arrays = read_all(write(tmp_path / 'w.pth', value, {'0': VALUES}))
@@ -126,7 +127,8 @@ MAKE_FOLDER = text('made by the file')
     # Replaces a function by BUILD.
     name('torch._utils', '_rebuild_tensor_v2') + mapping({'__call__': name('os', 'mkdir')}) + b'b'
     + items(MAKE_FOLDER) + b'R',
-    call(name('collections', 'OrderedDict')) + mapping({'items': name('os', 'mkdir')}) + b'b'])
+    call(name('collections', 'OrderedDict')) + mapping({'items': name('os', 'mkdir')}) + b'b'],
+    ids=map(str, itertools.count()))
 @pytest.mark.parametrize('write', [write_zip, write_legacy])
 def test_no_code_of_a_file_is_run(tmp_path, monkeypatch, write, attack):
     monkeypatch.chdir(tmp_path)
@@ -152,7 +154,7 @@ def test_no_code_of_a_file_is_run(tmp_path, monkeypatch, write, attack):
     call(name('torch._utils', '_rebuild_tensor_v2')),
     b'(' * 20_000 + b't' * 20_000 + text('x') + b'\x93',   # its hash would overflow the C stack
     call(name('torch._tensor', '_rebuild_from_type_v2'), b'N'),
-    b'P0\n', b'\x97', b'\xff'])
+    b'P0\n', b'\x97', b'\xff'], ids=map(str, itertools.count()))
 @pytest.mark.parametrize('write', [write_zip, write_legacy])
 def test_invalid_pickles_are_rejected(tmp_path, write, value):
     path = write(tmp_path / 'w.pth', mapping({'x': value, 'a': TENSOR}), {'0': VALUES})
@@ -164,7 +166,8 @@ def test_invalid_pickles_are_rejected(tmp_path, write, value):
     TENSOR, number(3), b'N', b']', mapping({}), mapping({'a': number(3)}),
     mapping({'a': mapping({'x': TENSOR}), 'b': mapping({'x': TENSOR})}),   # which one?
     mapping({'a': tensor([1], [1], kind='QInt8Storage')}),
-    b'}q\x00' + text('model') + b'h\x00s'])             # a dict that holds itself
+    b'}q\x00' + text('model') + b'h\x00s'],             # a dict that holds itself
+    ids=map(str, itertools.count()))
 def test_a_file_without_weights_is_rejected(tmp_path, value):
     with pytest.raises(UserError, match='w.pth is a PyTorch file without weights. Pass a file of'):
         read_all(write_zip(tmp_path / 'w.pth', value, {'0': VALUES}))
@@ -200,7 +203,7 @@ def test_the_search_of_a_file_is_bounded(tmp_path):
     b'N0' * 600,                                                     # operations
     # 20 dicts from one list of 100 pairs: few operations, many items
     b'](' + b'](NNe' * 100 + b'eq\x00' + b'0'
-    + (name('collections', 'OrderedDict') + b'h\x00\x85R0') * 20])
+    + (name('collections', 'OrderedDict') + b'h\x00\x85R0') * 20], ids=map(str, itertools.count()))
 def test_the_work_of_a_pickle_is_bounded(tmp_path, monkeypatch, value):
     monkeypatch.setattr(torch_pickle, '_MAX_OPERATIONS', 1000)
     path = write_zip(tmp_path / 'w.pth', b'}' + value, {'0': VALUES})
