@@ -264,6 +264,13 @@ def test_compressed_archives_are_rejected(tmp_path, monkeypatch):
         read_all(path)
 
 
+def test_another_archive_is_rejected(tmp_path):
+    np.savez(tmp_path / 'w.npz', a=np.ones(2))
+    (tmp_path / 'w.npz').rename(tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=r'not a complete PyTorch file \(the archive has no data.pkl'):
+        read_all(tmp_path / 'w.pth')
+
+
 def test_the_tar_format_of_the_first_versions_is_rejected(tmp_path):
     tarfile.open(tmp_path / 'w.pth', 'w').close()
     with pytest.raises(UserError, match='has the tar format of the first versions of PyTorch'):

@@ -76,8 +76,11 @@ def _open_zip(path):
     stored_arrays.check_zip(path)
     with zipfile.ZipFile(path) as archive:
         members = {member.filename: member for member in archive.infolist()}
-        folder = next(name for name in members if name.endswith('data.pkl'))[:-len('data.pkl')]
-        content, _ = torch_pickle.load(io.BytesIO(archive.read(f'{folder}data.pkl')))
+        name = next((name for name in members if name.endswith('data.pkl')), None)
+        if name is None:
+            raise ValueError('the archive has no data.pkl')
+        folder = name.removesuffix('data.pkl')
+        content, _ = torch_pickle.load(io.BytesIO(archive.read(name)))
         is_big = (f'{folder}byteorder' in members
                   and archive.read(f'{folder}byteorder') == b'big')
 
