@@ -267,7 +267,7 @@ def test_compressed_archives_are_rejected(tmp_path, monkeypatch):
 def test_another_archive_is_rejected(tmp_path):
     np.savez(tmp_path / 'w.npz', a=np.ones(2))
     (tmp_path / 'w.npz').rename(tmp_path / 'w.pth')
-    with pytest.raises(UserError, match=r'not a complete PyTorch file \(the archive has no data.pkl'):
+    with pytest.raises(UserError, match=r'not a complete PyTorch file \(the archive has no'):
         read_all(tmp_path / 'w.pth')
 
 

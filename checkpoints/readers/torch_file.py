@@ -36,7 +36,7 @@ def read_arrays(path):
         UserError: If the file has the oldest format, needs too much memory or is compressed.
         Exception: Of any type, if the file is damaged.
     """
-    if is_zip(path):
+    if _is_zip(path):
         content, regions, order = _open_zip(path)
     elif _is_tar(path):
         raise UserError(f'{path} has the tar format of the first versions of PyTorch. Save its '
@@ -53,7 +53,7 @@ def read_arrays(path):
         for name, tensor in tensors.items()})
 
 
-def is_zip(path):
+def _is_zip(path):
     """Return whether a file is a zip archive; a damaged one, too."""
     with open(path, 'rb') as file:
         return file.read(len(ZIP_START)) == ZIP_START
