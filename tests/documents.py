@@ -129,8 +129,9 @@ def _remove_flags():
 
 def python_files():
     """Return the paths of all scripts and modules, without tests."""
-    folders = [path.parent for path in ROOT.glob('*/__init__.py')]
-    return [path for folder in (ROOT, *folders) for path in sorted(folder.glob('*.py'))]
+    packages = [path.parent for path in ROOT.glob('*/__init__.py')]
+    return [*sorted(ROOT.glob('*.py')),
+            *(path for package in packages for path in sorted(package.glob('**/*.py')))]
 
 
 def exists(pattern):
