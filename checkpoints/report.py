@@ -1,4 +1,5 @@
 """Log which variables are restored from pretrained weights, which are not, and why."""
+import itertools
 import math
 
 from checkpoints.restoring import SHAPE_MISMATCH
@@ -23,10 +24,14 @@ def log_restore_table(plan, heading='starting from', not_restored='initial value
         heading: text before the path of the source.
         not_restored: what becomes of the variables that are not restored.
     """
-    title = f' ({plan.weight_format.title})' if plan.weight_format else ''
+    title = f' ({plan.kind.title})' if plan.kind else ''
     log.info('%s %s%s', heading, plan.source.path, title)
     log.info('  %-36s  variables  parameters', '')
     _log_row('restored', [value.shape for value in plan.values.values()])
+    if plan.channels:
+        _log_row('restored: classes of the same name',
+                 [channels.values.shape for channels in plan.channels.values()],
+                 _layer_names(plan.channels))
     for reason, entries in plan.not_restored.items():
         shapes = [variable.shape.as_list() for variable, _ in entries]
         if reason == SHAPE_MISMATCH:
@@ -38,8 +43,9 @@ def log_restore_table(plan, heading='starting from', not_restored='initial value
             text = _layer_names(variable.op.name for variable, _ in entries)
         _log_row(f'{not_restored}: {reason}', shapes, text)
     # Slots, averages and scalars (the global step, powers of Adam's betas) are not weights.
+    used = set(itertools.chain(*plan.source_names.values()))
     unused = {name: shape for name, shape in sorted(plan.source.shapes.items())
-              if shape and name not in plan.source_names.values()
+              if shape and name not in used
               and not name.endswith((*_SLOT_SUFFIXES, MOVING_AVERAGE_SUFFIX))}
     if unused:
         _log_row('in the checkpoint, not used', unused.values(), _layer_names(unused))

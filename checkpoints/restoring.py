@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from checkpoints import sources, weight_formats
+from checkpoints import class_layers, conversion, kinds, nearest_kind, sources
 from checkpoints.scopes import is_under
 from common.errors import UserError
 from nets import backbones, layers
@@ -21,21 +22,24 @@ WEIGHTS_NOT_RESTORED = 'weights not restored'
 class RestorePlan(NamedTuple):
     """The variables of a graph that are restored from a source, and those that are not."""
     source: object         # `WeightSource`
-    weight_format: object  # `WeightFormat`; None if the source has our variable names
+    kind: object           # `Kind`; None if the source has our variable names
     is_same_net: bool      # the source is a detector with the same net
     values: dict           # variable name -> array to restore
-    source_names: dict     # variable name -> name in the source, also of values not restored
+    source_names: dict     # variable name -> names in the source, also of values not restored
     not_restored: dict     # reason -> [(variable, shape in the source or None)]
+    channels: dict         # variable name -> `class_layers.Channels`: these outputs are restored
+    find: Callable         # variable -> `_SourceVariable`, or None
 
 
 class _SourceVariable(NamedTuple):
     """The variable of a source that corresponds to a variable of the graph."""
-    name: str            # in the source
+    names: tuple         # in the source; several if it is computed from several
     shape: list          # in the layout of our net
     read: Callable       # () -> array in the layout of our net
 
 
-def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_averages=False):
+def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_averages=False,
+              params=None):
     """Plan which variables are restored from a source.
 
     Args:
@@ -46,6 +50,7 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
         model_scope: the scope in the source that corresponds to `model_name`, if it has another
             name.
         use_averages: restore moving averages of the variables that have one.
+        params: `SSDParams` of the net; None: those of the table.
 
     Returns:
         A `RestorePlan`.
@@ -55,53 +60,58 @@ def make_plan(source, variables, model_name, excluded=(), model_scope=None, use_
     """
     if use_averages:
         source = sources.with_moving_averages(source)
-    weight_format = _identify_format(source, variables, model_name)
+    kind = _identify_kind(source, variables, model_name)
     source_scope = model_scope or model_name
     is_same_net = any(is_under(name, source_scope) and '_box/' in name for name in source.shapes)
-    plan = RestorePlan(source, weight_format, is_same_net, {}, {}, {})
+
+    def find(variable):
+        if kind:
+            return _find_in_kind(kind, source, variable, params or NETS[model_name])
+        return _find_by_name(source, variable.op.name, model_name, source_scope)
+
+    plan = RestorePlan(source, kind, is_same_net, {}, {}, {}, {}, find)
     for variable in variables:
         if variable in excluded:
             _keep_initial_value(plan, variable, EXCLUDED)
-            continue
-        name = variable.op.name
-        if weight_format:
-            source_variable = _find_in_format(source, name, weight_format, model_name)
         else:
-            source_variable = _find_by_name(source, name, model_name, source_scope)
-        _plan_variable(plan, variable, source_variable)
+            _plan_variable(plan, variable, find(variable))
     _drop_classes_of_other_anchors(plan, variables)
     _drop_biases_without_weights(plan, variables)
     return plan
 
 
-def _identify_format(source, variables, model_name):
-    """Return the `WeightFormat` of a source; None if it has our variable names.
+def _identify_kind(source, variables, model_name):
+    """Return the `Kind` of a source; None if it has our variable names.
 
     Raises:
-        UserError: If the format is of another backbone or a deeper net.
+        UserError: If the file is of another backbone or a deeper net.
     """
-    weight_format = weight_formats.identify_format(source)
-    if weight_format is None or any(v.op.name in source.shapes for v in variables):
+    kind = kinds.identify(source)
+    # A detector of another program may have some of our names; a checkpoint of ours may have
+    # those of a classifier.
+    has_our_names = any(variable.op.name in source.shapes for variable in variables)
+    if kind is None or has_our_names and not kind.is_detector:
         return None
     backbone = NETS[model_name].backbone
-    if weight_format.backbone != backbone:
-        raise UserError(f'{source.path} holds {weight_format.title}, but the backbone of '
-                        f'{model_name} is {backbone}. Choose a --model_name with '
-                        f'{weight_format.backbone}, or other weights')
-    if weight_format.deeper_net_name in source.shapes:
-        raise UserError(f'{source.path} looks like {weight_format.title}, but is of a deeper net: '
-                        f'it holds {weight_format.deeper_net_name}. Use the weights of VGG-16')
-    return weight_format
+    if kind.backbone != backbone:
+        raise UserError(f'{source.path} holds {kind.title}, but the backbone of {model_name} is '
+                        f'{backbone}. Choose a --model_name with {kind.backbone}, or other weights')
+    if kind.deeper_net_name in source.shapes:
+        raise UserError(f'{source.path} looks like {kind.title}, but is of a deeper net: it holds '
+                        f'{kind.deeper_net_name}. Use the weights of VGG-16')
+    return kind
 
 
-def _find_in_format(source, name, weight_format, model_name):
-    """Return the `_SourceVariable` of a variable in a source of a public format, or None."""
-    our_name = name.removeprefix(f'{model_name}/')
-    array = weight_formats.read_variable(weight_format, source, our_name, NETS[model_name])
+def _find_in_kind(kind, source, variable, params):
+    """Return the `_SourceVariable` of a variable in a file of another program, or None."""
+    name = variable.op.name.removeprefix(f'{params.name}/')
+    array = kinds.read_variable(kind, source, name, params)
     if array is None:
         return None
-    source_name = weight_format.source_names[our_name]
-    return _SourceVariable(source_name, list(array.shape), lambda: array)
+    if '_box/conv_' in name:
+        array = conversion.center_1x1(array, variable.shape.as_list())
+    return _SourceVariable(kinds.source_names(kind, source, name), list(array.shape),
+                           lambda: array)
 
 
 def _find_by_name(source, name, model_name, source_scope):
@@ -119,7 +129,7 @@ def _find_by_name(source, name, model_name, source_scope):
     if source_name is None:
         return None
     return _SourceVariable(
-        source_name, source.shapes[source_name], lambda: source.read(source_name))
+        (source_name,), source.shapes[source_name], lambda: source.read(source_name))
 
 
 def _plan_variable(plan, variable, source_variable):
@@ -127,7 +137,7 @@ def _plan_variable(plan, variable, source_variable):
     if source_variable is None:
         _keep_initial_value(plan, variable, MISSING)
         return
-    plan.source_names[variable.op.name] = source_variable.name
+    plan.source_names[variable.op.name] = source_variable.names
     if source_variable.shape != variable.shape.as_list():
         _keep_initial_value(plan, variable, SHAPE_MISMATCH, source_variable.shape)
         return
@@ -169,6 +179,51 @@ def _drop_biases_without_weights(plan, variables):
             _keep_initial_value(plan, variable, WEIGHTS_NOT_RESTORED)
 
 
+def keep_known_classes(plan, variables, source_classes, target_classes):
+    """Restore, in the class layers, the outputs of the classes that both detectors have.
+
+    Without it, class layers for another number of classes are not restored at all, and those for
+    the same number are restored whatever their classes are. Layers with other anchors are left out.
+
+    Args:
+        plan: a `RestorePlan`, which is changed.
+        variables: the model variables of the graph.
+        source_classes: class names of the source without the background.
+        target_classes: class names of this run without the background.
+
+    Returns:
+        The names of the target classes that are restored in at least one layer, in their order.
+    """
+    labels = class_layers.matching_labels(source_classes, target_classes)
+    if list(labels.items()) == [(label, label) for label in range(len(source_classes) + 1)]:
+        return list(target_classes)
+    biases = {v.op.name: v for v in variables if v.op.name.endswith('/conv_loc/biases')}
+    mismatched = {v.op.name for v, _ in plan.not_restored.get(SHAPE_MISMATCH, [])}
+    for variable in variables:
+        name = variable.op.name
+        layer, is_class_layer, _ = name.partition('/conv_cls/')
+        loc_name = f'{layer}/conv_loc/biases'
+        if not is_class_layer or loc_name not in plan.values or not (
+                name in mismatched or name in plan.values):
+            continue
+        channels = class_layers.select_channels(
+            plan.find(variable).read(), biases[loc_name].shape.as_list()[0] // 4, labels,
+            len(source_classes) + 1, len(target_classes) + 1)
+        if channels and np.isfinite(channels.values).all():
+            plan.values.pop(name, None)
+            plan.channels[name] = channels
+    _remove(plan, SHAPE_MISMATCH, plan.channels)
+    return [target_classes[label - 1] for label in labels if label] if plan.channels else []
+
+
+def _remove(plan, reason, names):
+    """Remove the variables with these names from those not restored for a reason."""
+    entries = [entry for entry in plan.not_restored.pop(reason, [])
+               if entry[0].op.name not in names]
+    if entries:
+        plan.not_restored[reason] = entries
+
+
 def count_classes(source, params, model_scope=None):
     """Return the number of classes of the detector in a source, with the background.
 
@@ -180,22 +235,21 @@ def count_classes(source, params, model_scope=None):
     Returns:
         The number of classes; 0 if the source holds no prediction layer of this net.
     """
-    weight_format = weight_formats.identify_format(source)
-    names = [f'{params.feat_layers[0]}_box/{conv}/biases' for conv in ('conv_cls', 'conv_loc')]
-    if weight_format:
-        source_names = [weight_format.source_names.get(name) for name in names]
-    else:
-        source_names = [f'{model_scope or params.name}/{name}' for name in names]
+    kind = kinds.identify(source)
+    if kind:
+        return kinds.count_classes(kind, source, params)
     # [anchors * classes] and [anchors * 4]
-    cls_shape, loc_shape = (source.shapes.get(name) for name in source_names)
+    cls_shape, loc_shape = (
+        source.shapes.get(f'{model_scope or params.name}/{params.feat_layers[0]}_box/{conv}/biases')
+        for conv in ('conv_cls', 'conv_loc'))
     return 4 * cls_shape[-1] // loc_shape[-1] if cls_shape and loc_shape else 0
 
 
 def check_plan(plan, model_name, ignore_missing):
     """Check that a plan restores all that can be expected of its source.
 
-    A source in a public format must hold the whole backbone, and a detector with the same net all
-    variables, unless `ignore_missing` is set.
+    A source must hold all of the backbone or nothing of it, and a detector all variables of its
+    net, unless `ignore_missing` is set.
 
     Args:
         plan: a `RestorePlan`.
@@ -212,20 +266,34 @@ def check_plan(plan, model_name, ignore_missing):
     if not plan.values or _has_another_width(plan, model_name):
         raise UserError(f'{path} does not fit {model_name}: '
                         f'{_explain_no_match(plan, model_name, not_restored)}')
-    if ignore_missing:
-        return
-    if plan.weight_format:
-        missing = [name for name in _in_backbone(not_restored, model_name)
-                   if name.removeprefix(f'{model_name}/') in plan.weight_format.source_names]
-        if missing:
-            raise UserError(f'{path} looks like {plan.weight_format.title}, but {len(missing)} of '
-                            f'its variables, such as {", ".join(missing[:3])}, are missing, have '
-                            f'another shape or are not finite. Download it again, or pass '
-                            f'--ignore_missing_vars to initialize them')
-    elif plan.is_same_net and MISSING in plan.not_restored:
-        missing = [variable.op.name for variable, _ in plan.not_restored[MISSING]]
+    missing = [] if ignore_missing else _unexpectedly_missing(plan, model_name, not_restored)
+    if missing and plan.kind:
+        raise UserError(f'{path} looks like {plan.kind.title}, but {len(missing)} of its '
+                        f'variables, such as {", ".join(missing[:3])}, are missing, have '
+                        f'another shape or are not finite. Download it again, or pass '
+                        f'--ignore_missing_vars to initialize them')
+    if missing:
         raise UserError(f'{path} lacks {len(missing)} variables of this net, such as '
                         f'{", ".join(missing[:3])}. Pass --ignore_missing_vars to initialize them')
+
+
+def _unexpectedly_missing(plan, model_name, not_restored):
+    """Return the names of the variables that the source of a plan should hold, but does not.
+
+    Args:
+        plan: a `RestorePlan`.
+        model_name: name of the net.
+        not_restored: names of the variables that are not restored and not excluded.
+    """
+    absent = {variable.op.name for variable, _ in plan.not_restored.get(MISSING, [])}
+    in_backbone = _in_backbone(not_restored, model_name)
+    if plan.kind:
+        return [name for name in not_restored
+                if kinds.has_layer_of(plan.kind, name.removeprefix(f'{model_name}/'))
+                and (name in in_backbone or plan.kind.is_detector and name in absent)]
+    if plan.is_same_net and absent:
+        return [name for name in not_restored if name in absent]
+    return in_backbone if _in_backbone(plan.values, model_name) else []
 
 
 def _has_another_width(plan, model_name):
@@ -257,11 +325,15 @@ def _explain_no_match(plan, model_name, not_restored):
         hint = _nets_with_depth(source_shape[-1]) if is_first_layer else ''
         return (f'the shapes differ, such as that of {name}: {source_shape} in the checkpoint, '
                 f'{variable.shape.as_list()} in the net{hint}')
-    similar = difflib.get_close_matches(not_restored[0], list(plan.source.shapes), 3, 0)
+    our_name = not_restored[0].removeprefix(f'{model_name}/')
+    similar = [name for name in plan.source.shapes if f'/{name}'.endswith(f'/{our_name}')]
     prefix = 'some variables are excluded; of the others, ' if EXCLUDED in plan.not_restored else ''
-    return (f'{prefix}the net has {not_restored[0]}, and the most similar names in the checkpoint '
-            f'are {", ".join(similar) or "none"}. Pass --checkpoint_model_scope to map '
-            f'{model_name}/ to another name')
+    if similar:
+        similar = difflib.get_close_matches(not_restored[0], similar, 3, 0)
+        return (f'{prefix}the net has {not_restored[0]}, and the most similar names in the '
+                f'checkpoint are {", ".join(similar)}. Pass --checkpoint_model_scope to map '
+                f'{model_name}/ to another name')
+    return nearest_kind.explain(plan.source)
 
 
 def _nets_with_depth(depth):
@@ -275,5 +347,16 @@ def _nets_with_depth(depth):
 
 
 def make_init_fn(plan):
-    """Return a function (session) that assigns the values of a plan to their variables."""
-    return slim.assign_from_values_fn(plan.values)
+    """Return a function (session) that assigns the values of a plan to their variables.
+
+    Call it after the variables are initialized: outputs of `plan.channels` are put into the initial
+    values.
+    """
+    assign = slim.assign_from_values_fn(plan.values) if plan.values else lambda _: None
+    variables = [v for v in tf.model_variables() if v.op.name in plan.channels]
+
+    def init_fn(session):
+        assign(session)
+        for variable, value in zip(variables, session.run(variables), strict=True):
+            variable.load(class_layers.merge(value, plan.channels[variable.op.name]), session)
+    return init_fn

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from checkpoints import restoring, sources, weight_formats
+from checkpoints import kinds, restoring, sources
 from checkpoints.sources import WeightSource
 from common.errors import UserError
 from nets import nets_factory, ssd
@@ -116,7 +116,7 @@ def test_a_backbone_may_lack_the_other_layers():
     ({'vgg_16/conv1/weights': [1, 2]},
      'does not fit net: the net has net/conv1/weights, and the most similar names .* are '
      'vgg_16/conv1/weights. Pass --checkpoint_model_scope to map net/'),
-    ({}, 'similar names in the checkpoint are none'),
+    ({}, 'its names, such as none, are of no known kind of weights. Known are checkpoints of'),
     ({'net/conv1/weights': [1, 2, 3]},
      r'that of net/conv1/weights: \[3\] in the checkpoint, \[2\] in the net')])
 def test_a_source_without_any_matching_variable_is_rejected(arrays, message):
@@ -285,7 +285,7 @@ def test_our_names_take_precedence_over_public_formats():
     source = make_source({
         'ssd_300_vgg/conv1/weights': [1, 2], 'vgg_16/conv1/conv1_1/weights': [1]})
     plan = restoring.make_plan(source, make_net('ssd_300_vgg'), 'ssd_300_vgg')
-    assert plan.weight_format is None and list(plan.values) == ['ssd_300_vgg/conv1/weights']
+    assert plan.kind is None and list(plan.values) == ['ssd_300_vgg/conv1/weights']
 
 
 def test_an_incomplete_checkpoint_with_moving_averages_is_rejected():
@@ -314,18 +314,21 @@ def write_caffe_detector(path, net_name, variables):
     layers = {}   # Caffe layer -> blob index -> array
     for index, variable in enumerate(variables):
         our_name = variable.op.name.removeprefix(f'{net_name}/')
-        layer, blob = caffe_names()[our_name].split('/blob_')
+        our_layer, _, parameter = our_name.rpartition('/')
+        layer = 'conv4_3_norm' if parameter == 'gamma' else caffe_layers(net_name)[our_layer]
         shape = variable.shape.as_list()
         if len(shape) == 4:
             shape = [shape[axis] for axis in (3, 2, 0, 1)]
-        layers.setdefault(layer, {})[int(blob)] = np.full(shape, index, np.float32)
+        blobs = layers.setdefault(layer, {})
+        blobs[1 if parameter == 'biases' else 0] = np.full(shape, index, np.float32)
     path.write_bytes(caffe_writer.net({
         layer: [blobs[n] for n in sorted(blobs)] for layer, blobs in layers.items()}))
 
 
-def caffe_names():
-    return next(weight_format.source_names for weight_format in weight_formats.WEIGHT_FORMATS
-                if weight_format.signature == 'conv1_1/blob_0')
+def caffe_layers(net_name):
+    """Return {our layer: Caffe layer} of a detector of the SSD authors."""
+    return next(kind.layers for kind in kinds.KINDS if 'for Caffe' in kind.title
+                and net_name in kind.nets.values())
 
 
 @pytest.mark.parametrize('net_name', ['ssd_300_vgg', 'ssd_512_vgg'])
@@ -335,7 +338,7 @@ def test_a_detector_of_the_ssd_authors_is_restored_completely(net_name, tmp_path
     source = sources.open_source(str(tmp_path / 'ssd.caffemodel'))
     assert restoring.count_classes(source, nets_factory.get_params(net_name)) == 21
     plan = restoring.make_plan(source, variables, net_name)
-    assert plan.weight_format.title == "the SSD authors' VGG16 or SSD for Caffe"
+    assert plan.kind.title == f"the SSD authors' SSD{net_name[4:7]} for Caffe"
     assert not plan.not_restored and len(plan.values) == len(variables)
     kernel = plan.values[f'{net_name}/block7_box/conv_loc/weights']
     assert kernel.shape == (3, 3, 1024, 24) and kernel.max() == kernel.min() > 0

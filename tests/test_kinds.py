@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from checkpoints import weight_formats
+from checkpoints import kinds, sources
 from checkpoints.sources import WeightSource
 from nets.net_table import NETS
 
 VGG = NETS['ssd_300_vgg']
 FIRST = 'conv1/conv1_1'
 SLIM, TORCHVISION = "tf-slim's vgg_16", "torchvision's vgg16"
-CAFFE = "the SSD authors' VGG16 or SSD for Caffe"
+CAFFE, CAFFE_SSD = "the SSD authors' VGG16 for Caffe", "the SSD authors' SSD512 for Caffe"
 KERAS, KERAS_MOBILENET = "Keras's VGG16", "Keras's MobileNet"
 
 
@@ -18,16 +18,15 @@ def make_source(arrays):
     return WeightSource('a file', shapes, arrays.__getitem__)
 
 
-def get_format(title, signature=''):
-    """Return the first format with this title whose signature begins with `signature`."""
-    return next(weight_format for weight_format in weight_formats.WEIGHT_FORMATS
-                if weight_format.title == title and weight_format.signature.startswith(signature))
+def get_kind(title, signature=''):
+    """Return the first kind with this title whose signature begins with `signature`."""
+    return next(kind for kind in kinds.KINDS
+                if kind.title == title and kind.signature[0].startswith(signature))
 
 
 def read(title, arrays, name, signature=''):
-    """Read our variable `name` of SSD300 from arrays in a format."""
-    weight_format = get_format(title, signature)
-    return weight_formats.read_variable(weight_format, make_source(arrays), name, VGG)
+    """Read our variable `name` of SSD300 from arrays of a kind."""
+    return kinds.read_variable(get_kind(title, signature), make_source(arrays), name, VGG)
 
 
 def count_up(*shape):
@@ -46,21 +45,21 @@ def count_up(*shape):
     ({'conv1_1/blob_0': 0}, CAFFE),
     ({'conv1/kernel': 0, 'conv_dw_1/depthwise_kernel': 0}, KERAS_MOBILENET),
     ({'conv1/kernel': 0, 'conv_dw_1/kernel': 0}, KERAS_MOBILENET)])
-def test_formats_are_identified_by_variable_names(arrays, title):
-    assert weight_formats.identify_format(make_source(arrays)).title == title
+def test_kinds_are_identified_by_variable_names(arrays, title):
+    assert kinds.identify(make_source(arrays)).title == title
 
 
 @pytest.mark.parametrize('shape', [[4096, 25088], [1, 1, 4096, 25088]])
 def test_oxfords_caffe_file_is_identified_by_the_size_of_fc6(shape):
     source = WeightSource('a file', {'conv1_1/blob_0': [64, 3, 3, 3], 'fc6/blob_0': shape}, None)
-    weight_format = weight_formats.identify_format(source)
-    assert weight_format.normalization.mean == (123.68, 116.779, 103.939)
+    kind = kinds.identify(source)
+    assert kind.normalization.mean == (123.68, 116.779, 103.939)
 
 
 def test_our_own_names_are_not_a_public_format():
     source = make_source({
         'ssd_300_vgg/conv1/conv1_1/weights': 0, 'MobilenetV1/Conv2d_0/weights': 0})
-    assert weight_formats.identify_format(source) is None
+    assert kinds.identify(source) is None
 
 
 # The layers with weights in the SSD authors' deploy.prototxt of SSD512, without VGG-16.
@@ -73,27 +72,35 @@ def test_the_caffe_table_has_all_layers_of_the_ssd_authors():
     vgg = [f'conv{block}_{i}' for block, repeats in enumerate((2, 2, 3, 3, 3), 1)
            for i in range(1, repeats + 1)]
     blobs = {f'{layer}/blob_{n}' for layer in vgg + CAFFE_LAYERS for n in (0, 1)}
-    assert set(get_format(CAFFE).source_names.values()) == blobs | {'conv4_3_norm/blob_0'}
+    names = {f'{layer}/blob_{n}' for layer in get_kind(CAFFE_SSD).layers.values() for n in (0, 1)}
+    assert names == blobs
+    assert list(get_kind(CAFFE_SSD).vectors.values()) == ['conv4_3_norm/blob_0']
 
 
-@pytest.mark.parametrize('net, count', [('ssd_300_vgg', 71), ('ssd_512_vgg', 79)])
-def test_the_caffe_table_has_all_variables_of_the_public_detectors(shared, net, count):
+@pytest.mark.parametrize('net, title, count', [('ssd_300_vgg', 'SSD300', 71),
+                                               ('ssd_512_vgg', 'SSD512', 79)])
+def test_the_caffe_table_has_all_variables_of_the_public_detectors(shared, net, title, count):
     lines = (shared / f'fixtures/variables/{net}.txt').read_text().splitlines()
     our_names = [line.split()[0].removeprefix(f'{net}/') for line in lines]
-    source_names = get_format(CAFFE).source_names
-    assert len(our_names) == count and len({source_names[name] for name in our_names}) == count
-    assert source_names['block4_box/L2Normalization/gamma'] == 'conv4_3_norm/blob_0'
-    assert source_names['block9/conv3x3/weights'] == 'conv7_2/blob_0'
-    assert source_names['block10_box/conv_cls/biases'] == 'conv8_2_mbox_conf/blob_1'
+    kind = get_kind(f"the SSD authors' {title} for Caffe")
+    layers = {name.rpartition('/')[0] for name in our_names if name not in kind.vectors}
+    assert len(our_names) == count == 2 * len(layers) + 1
+    assert layers == set(kind.layers) and len(set(kind.layers.values())) == len(layers)
+    assert kind.vectors == {'block4_box/L2Normalization/gamma': 'conv4_3_norm/blob_0'}
+    assert kind.layers['block9/conv3x3'] == 'conv7_2'
+    assert kind.layers['block10_box/conv_cls'] == 'conv8_2_mbox_conf'
 
 
 def test_the_keras_table_has_all_layers_of_mobilenet(shared):
-    with np.load(shared / 'weights/mobilenet_v1_0.75_224_imagenet_keras.npz') as arrays:
+    path = shared / 'weights/mobilenet_v1_0.75_224_imagenet_keras.npz'
+    with np.load(path) as arrays:
         names_in_file = set(arrays.files)
     # 27 convolutions with four batch norm vectors each; our nets have no classifier.
     assert len(names_in_file) == 27 * 5 + 2
-    assert set(get_format(KERAS_MOBILENET).source_names.values()) & names_in_file == (
-        names_in_file - {'conv_preds/kernel', 'conv_preds/bias'})
+    kind, source = get_kind(KERAS_MOBILENET), sources.open_source(str(path))
+    names = {name for layer in kind.layers
+             for name in kinds.source_names(kind, source, f'{layer}/weights')}
+    assert names == names_in_file - {'conv_preds/kernel', 'conv_preds/bias'}
 
 
 def test_oihw_kernels_are_transposed_to_hwio():

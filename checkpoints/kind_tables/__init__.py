@@ -1,0 +1,1 @@
+"""Tables of the kinds of weight files that load, one module per backbone."""
