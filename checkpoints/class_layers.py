@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from checkpoints.class_names import canonical_name
+from datasets import class_names
 
 
 class Channels(NamedTuple):
@@ -16,15 +16,13 @@ def matching_labels(source_classes, target_classes):
     """Return {label in our net: label in the source} of the classes of the same name.
 
     The background, label 0, is among them. Spelling differences of VOC and COCO do not count, see
-    `class_names.canonical_name`.
+    `datasets.class_names`.
 
     Args:
         source_classes, target_classes: class names without the background; label 1 first.
     """
-    source_labels = {canonical_name(name): label for label, name in enumerate(source_classes, 1)}
-    return {0: 0, **{label: source_labels[canonical_name(name)]
-                     for label, name in enumerate(target_classes, 1)
-                     if canonical_name(name) in source_labels}}
+    return {0: 0, **{target + 1: source + 1
+                     for target, source in class_names.match(target_classes, source_classes)}}
 
 
 def select_channels(array, num_anchors, labels, num_source_classes, num_target_classes):

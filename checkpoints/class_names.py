@@ -25,15 +25,3 @@ COCO_IDS = tuple(name if name != '-' else f'unused {label}' for label, name in _
 # Number of classes with the background -> names, for kinds that only VOC and COCO were trained in.
 VOC_OR_COCO = {len(VOC) + 1: VOC, len(COCO) + 1: COCO}
 VOC_OR_COCO_IDS = {len(VOC) + 1: VOC, len(COCO_IDS) + 1: COCO_IDS}
-
-# Names of VOC that COCO spells otherwise.
-_SYNONYMS = {'aeroplane': 'airplane', 'motorbike': 'motorcycle', 'sofa': 'couch', 'tvmonitor': 'tv'}
-
-
-def canonical_name(name):
-    """Return a name under which spellings of the same class agree.
-
-    Case, spaces, hyphens and underscores do not count; names of VOC become those of COCO.
-    """
-    name = ''.join(character for character in name.casefold() if character not in ' _-')
-    return _SYNONYMS.get(name, name)

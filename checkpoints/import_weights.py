@@ -90,10 +90,13 @@ def resolve_model(source, known):
     Raises:
         UserError: If a flag contradicts the source, or the net is unknown.
     """
+    from checkpoints import kinds
     preset = FLAGS.anchor_preset and anchor_presets.canonical_text(FLAGS.anchor_preset)
     class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     for name, value in (('anchor_preset', preset), ('class_names', class_names)):
-        if value and known.get(name, value) != value:
+        # A kind of file of another program tells only what its classes mostly are.
+        is_certain = name == 'anchor_preset' or kinds.identify(source) is None
+        if value and is_certain and known.get(name, value) != value:
             raise UserError(f'{source.path} was trained with {name} {known[name]}, not {value}. '
                             f'Leave out the flag')
     model_name = FLAGS.model_name or known.get('model_name')

@@ -50,7 +50,7 @@ def log_restore_table(plan, heading='starting from', not_restored='initial value
     if unused:
         _log_row('in the checkpoint, not used', unused.values(), _layer_names(unused))
     restores_classes = any('/conv_cls/' in name for name in plan.values)
-    if restores_classes and not run_config.model_of_checkpoint(plan.source.path):
+    if restores_classes and not plan.kind and not run_config.model_of_checkpoint(plan.source.path):
         log.info('  the checkpoint has no %s: make sure that its classes are yours, in the same '
                  'order, and that its anchors are those of --anchor_preset',
                  run_config.CONFIG_FILE)

@@ -54,6 +54,9 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         UserError: If there is no checkpoint, an argument contradicts the weights, or is missing.
     """
     source, known = description.describe_weights(checkpoint_path)
+    is_other_program = kinds.identify(source) is not None
+    if is_other_program and class_names:   # a kind of file tells only what its classes mostly are
+        known = {**known, 'class_names': class_names}
     anchor_preset = anchor_preset and anchor_presets.canonical_text(anchor_preset)
     arguments = {
         'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
@@ -78,7 +81,6 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
                         f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
                                      known.get('net'))
-    is_other_program = kinds.identify(source) is not None
     return Model(source.path, params, resolved['class_names'],
                  source if is_other_program else None)
 
