@@ -8,7 +8,6 @@
     # and run the net on reference.image: anchors [A, 4], logits [A, C], offsets [A, 4].
     detector_references.assert_equal_outputs(reference, anchors, logits, offsets)
 """
-import math
 import os
 from typing import NamedTuple
 
@@ -32,7 +31,7 @@ class Kind(NamedTuple):
     scores: str               # 'softmax' or 'sigmoid'
     cells: tuple              # per side of each feature map
     anchors_per_cell: tuple   # of each feature map
-    kernel_gain: float = math.sqrt(2)   # of `reference_weights.make_weights`
+    kernel_gain: float = reference_weights.RELU_GAIN   # of `reference_weights.make_weights`
 
 
 class Outputs(NamedTuple):

@@ -15,6 +15,7 @@ import zlib
 import numpy as np
 
 SEED = 16
+RELU_GAIN = math.sqrt(2)   # keeps the variance through a ReLU (He et al., arXiv 1502.01852)
 _LAYOUTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'detector_layouts')
 # Scale of the L2 normalization of conv4_3; 20 in the paper.
 _L2_SCALE = re.compile(
@@ -52,7 +53,7 @@ def read_layout(kind):
     return layout
 
 
-def make_weights(layout, kernel_order, kernel_gain=math.sqrt(2), first_kernel_scale=1.):
+def make_weights(layout, kernel_order, kernel_gain=RELU_GAIN, first_kernel_scale=1.):
     """Make one random array per name of a layout.
 
     An array depends only on its name, its shape and the arguments. With them, activations keep a
@@ -61,9 +62,8 @@ def make_weights(layout, kernel_order, kernel_gain=math.sqrt(2), first_kernel_sc
     Args:
         layout: dict name -> shape, from `read_layout`.
         kernel_order: 'OIHW' (PyTorch, Caffe) or 'HWIO' (TensorFlow, Keras).
-        kernel_gain: standard deviation of a kernel times the root of its fan-in. The default keeps
-            the variance through a ReLU (He et al., arXiv 1502.01852). Linear bottlenecks need less:
-            their sums saturate ReLU6, and rounding errors grow from block to block.
+        kernel_gain: standard deviation of a kernel times the root of its fan-in. Linear bottlenecks
+            need less than `RELU_GAIN`: with it, rounding errors grow from block to block.
         first_kernel_scale: factor of the kernel that sees the image. Pass about 1 / 64 for nets
             whose input is not scaled.
 
