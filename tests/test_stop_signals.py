@@ -95,6 +95,11 @@ def test_signal_ends_the_process_at_once_if_there_is_nothing_to_save(number, cod
                             f'checkpoint\n')
 
 
+def test_a_run_that_has_just_saved_because_of_the_signal_ends_by_itself():
+    code, output = run_step(signal.SIGTERM, duration=.2, nothing_to_save=True, is_saving=True)
+    assert code == 143 and output.endswith('saved\n')
+
+
 def test_step_that_takes_too_long_ends_without_saving():
     code, output = run_step(signal.SIGTERM, duration=40, _MIN_STEP_SECS=.2)
     assert code == 143 and output.splitlines()[1:] == [
