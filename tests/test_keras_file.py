@@ -94,6 +94,7 @@ def test_weights_of_keras_3_without_a_configuration(tmp_path):
         'conv1/kernel', 'conv1/bias', 'bn/0', 'bn/1', 'bn/2', 'inner/kernel', 'mine/0'}
 
 
+@pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
 def test_files_that_this_keras_writes(tmp_path):
     import keras
     with context.eager_mode():   # Keras 3 has no graph mode
