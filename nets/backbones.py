@@ -42,6 +42,7 @@ BACKBONES = {
                              ('MobilenetV2',), True, True),
     'mobilenet_v3_large': _mobilenet_v3(tail=12),
     'mobilenet_v3_small': _mobilenet_v3(tail=8),
+    'resnet_v1_50': Backbone('nets.resnet_v1', {'block3': 3}, ('resnet_v1_50',), True, True),
 }
 
 

@@ -3,11 +3,13 @@
 Sources: the SSD paper (Liu et al., arXiv 1512.02325, section 3) and its released models for the
 VGG nets and all aspect ratios; Howard et al., MobileNets, arXiv 1704.04861, for the MobileNet v1
 nets; Sandler et al., arXiv 1801.04381, section 6.2, for SSDLite; TensorFlow's Object Detection API
-for the extra layers of the MobileNet v2 nets; torchvision for the MobileNet v3 nets.
+for the extra layers of the MobileNet v2 nets; torchvision for the MobileNet v3 nets; NVIDIA's
+DeepLearningExamples for the ResNet.
 
-Anchor sizes of VGG are those of the released models. MobileNet: paper eq. 4 with s_max 0.95, and
-s_min 0.2 for VOC or 0.15 for COCO. Its finest feature map has stride 16 and no anchor of size
-sqrt(s_k * s_k+1), so that the 300 nets have 1,917 anchors and the 512 net 5,118.
+Anchor sizes of VGG are those of the released models; ResNet has the same. MobileNet: paper eq. 4
+with s_max 0.95, and s_min 0.2 for VOC or 0.15 for COCO. Its finest feature map has stride 16 and,
+but for MobileNet v3, no anchor of size sqrt(s_k * s_k+1), so that the 300 nets have 1,917 anchors
+and the 512 net 5,118.
 """
 from nets.ssd_params import ExtraBlock, SSDParams
 
@@ -93,6 +95,14 @@ _SSD_300_MOBILENET_V2 = _SSD_300_MOBILENET_V1._replace(
 _SSDLITE_300_MOBILENET_V2 = _SSD_300_MOBILENET_V2._replace(
     name='ssdlite_300_mobilenet_v2', heads=('separable',) * 6, separable_extra=True)
 
+_SSD_300_RESNET_50 = _SSD_300_VGG._replace(
+    name='ssd_300_resnet_50', backbone='resnet_v1_50',
+    extra_blocks=(_strided_block('block4', 256, 512), _strided_block('block5', 256, 512),
+                  _strided_block('block6', 128, 256), _valid_block('block7', 128, 256),
+                  _valid_block('block8', 128, 256)),
+    feat_layers=('block3', 'block4', 'block5', 'block6', 'block7', 'block8'),
+    normalizations=(None,) * 6, mean=(123.68, 116.78, 103.94))
+
 
 def _ssdlite_320(backbone, first_layer, next_block):
     """Return torchvision's ssdlite320 on a backbone, whose extra blocks count from `next_block`."""
@@ -121,4 +131,5 @@ NETS = {params.name: params for params in (
     *_widths(_SSD_300_MOBILENET_V2, .75, .5, .35),
     *_widths(_SSDLITE_300_MOBILENET_V2, .75, .5, .35),
     _ssdlite_320('mobilenet_v3_large', 'expanded_conv_12_expand', next_block=18),
-    _ssdlite_320('mobilenet_v3_small', 'expanded_conv_8_expand', next_block=14))}
+    _ssdlite_320('mobilenet_v3_small', 'expanded_conv_8_expand', next_block=14),
+    _SSD_300_RESNET_50)}

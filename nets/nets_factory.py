@@ -11,7 +11,7 @@ from nets.ssd_params import ExtraBlock
 _VARIABLE_FIELDS = (
     'image_size', 'depth_multiplier', 'extra_blocks', 'feat_layers', 'normalizations', 'variances',
     'mean', 'scale', 'heads', 'padding', 'activation', 'extra_activation', 'separable_extra',
-    'linear_extra', 'reduced_tail', 'scores')
+    'linear_extra', 'stride_unit', 'reduced_tail', 'scores')
 
 
 def names():

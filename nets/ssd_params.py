@@ -43,6 +43,7 @@ class SSDParams(NamedTuple):
     extra_activation: str = 'relu'   # of the extra blocks and of separable prediction layers
     separable_extra: bool = False    # extra blocks shrink by a depthwise convolution (SSDLite)
     linear_extra: bool = False       # extra blocks have no activation after their last convolution
+    stride_unit: str = 'last'        # unit of ResNet with the stride, see `nets.resnet_v1.build`
     reduced_tail: bool = False       # MobileNet v3: half the channels behind the last stride
     scores: str = 'softmax'   # function of the logits; 'sigmoid': independent of the other classes
     # The anchors in use, from `anchor_presets.with_preset`.
