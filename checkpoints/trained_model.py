@@ -76,7 +76,7 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it, '
                         f'which would describe its net. Pass {flags}')
     num_classes = len(resolved['class_names']) + 1
-    if known and num_classes != known['num_classes']:
+    if known.get('num_classes', num_classes) != num_classes:
         raise UserError(f'{source.path} has {known["num_classes"] - 1} classes, but there are '
                         f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
