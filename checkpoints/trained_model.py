@@ -51,11 +51,15 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         A `Model`.
 
     Raises:
-        UserError: If there is no checkpoint, an argument contradicts the weights, or is missing.
+        UserError: If there is no checkpoint or no detector, or an argument contradicts the weights
+            or is missing.
     """
     source, known = description.describe_weights(checkpoint_path)
-    is_other_program = kinds.identify(source) is not None
-    if is_other_program and class_names:   # a kind of file tells only what its classes mostly are
+    kind = kinds.identify(source)
+    if kind and not known:
+        raise UserError(f'{source.path} holds {kind.title}, but not a complete detector. Train from '
+                        f'it with train_ssd_network.py first')
+    if kind and class_names:   # a kind of file tells only what its classes mostly are
         known = {**known, 'class_names': class_names}
     anchor_preset = anchor_preset and anchor_presets.canonical_text(anchor_preset)
     arguments = {
@@ -82,7 +86,7 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
                                      known.get('net'))
     return Model(source.path, params, resolved['class_names'],
-                 source if is_other_program else None)
+                 source if kind else None)
 
 
 def labels_from_names(names, class_names):

@@ -1,5 +1,6 @@
 import json
 
+import detector_references
 import nano
 import numpy as np
 import pytest
@@ -45,11 +46,29 @@ def test_resolve_model_reads_the_configuration_of_the_folder(folder):
     assert by_prefix == model
 
 
-def test_weights_of_other_formats_must_be_imported_first(tmp_path):
-    (tmp_path / 'ssd.caffemodel').write_bytes(b'')
-    with pytest.raises(UserError, match='ssd.caffemodel is not a TensorFlow checkpoint. Convert '
-                                        'it .*import_weights.py'):
-        trained_model.resolve_model(str(tmp_path / 'ssd.caffemodel'))
+def test_detector_of_another_program(tmp_path):
+    reference = detector_references.load('amdegroot_ssd300')
+    path = str(tmp_path / 'ssd300.npz')
+    np.savez(path, **reference.weights)
+    model = trained_model.resolve_model(path)
+    assert model.checkpoint == path and model.params.name == 'ssd_300_vgg'
+    assert model.class_names[:2] == ['aeroplane', 'bicycle'] and model.params.clip_anchors
+    others = [f'class {n}' for n in range(20)]   # retrained on 20 classes of one's own
+    assert trained_model.resolve_model(path, class_names=others).class_names == others
+    for arguments, message in (
+            ({'class_names': ['cat', 'dog']}, 'has 20 classes, but there are 2 class names'),
+            ({'anchor_preset': 'coco'}, 'was trained with the anchors .* not coco'),
+            ({'model_name': 'ssd_512_vgg'}, 'was trained with the net ssd_300_vgg, not ssd_512')):
+        with pytest.raises(UserError, match=message):
+            trained_model.resolve_model(path, **arguments)
+
+
+def test_backbones_of_other_programs_are_no_detectors(tmp_path):
+    path = str(tmp_path / 'vgg.npz')
+    np.savez(path, **{'block1_conv1/kernel': np.zeros((3, 3, 3, 64), np.float32)})
+    with pytest.raises(UserError, match="vgg.npz holds Keras's VGG16, but not a complete detector. "
+                                        'Train from it'):
+        trained_model.resolve_model(path)
 
 
 @pytest.mark.parametrize('arguments, message', [
