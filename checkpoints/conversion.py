@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-EPSILON = .001   # of the batch norm of our nets
+EPSILON = .001   # of the batch norm of MobileNets
 
 
 class InputNormalization(NamedTuple):
@@ -130,7 +130,7 @@ def _per_anchor(array, depth):
     return array.reshape(*array.shape[:-1], -1, depth)
 
 
-def to_batch_norm(layer):
+def to_batch_norm(layer, epsilon=EPSILON):
     """Return a `Layer` without biases whose batch norm has our epsilon, with the same outputs.
 
     Biases alone become a batch norm with gamma 1, mean 0 and variance 1 - epsilon, whose beta they
@@ -140,13 +140,13 @@ def to_batch_norm(layer):
         if layer.biases is not None:
             layer = layer._replace(moving_mean=layer.moving_mean - layer.biases)
         variance = np.float64(layer.moving_variance)
-        factor = np.sqrt((variance + EPSILON) / (variance + layer.epsilon))
-        return layer._replace(biases=None, gamma=np.float32(layer.gamma * factor), epsilon=EPSILON)
+        factor = np.sqrt((variance + epsilon) / (variance + layer.epsilon))
+        return layer._replace(biases=None, gamma=np.float32(layer.gamma * factor), epsilon=epsilon)
     if layer.biases is None:
         return layer
     ones = np.ones_like(layer.biases)
     return Layer(layer.kernel, gamma=ones, beta=layer.biases, moving_mean=0 * ones,
-                 moving_variance=np.float32(1 - EPSILON) * ones)
+                 moving_variance=np.float32(1 - epsilon) * ones, epsilon=epsilon)
 
 
 def to_biases(layer):
@@ -154,7 +154,7 @@ def to_biases(layer):
 
     The factor of batch norm goes into the kernel, which must not be depthwise.
     """
-    if layer.moving_mean is None:
+    if layer.moving_mean is None or layer.kernel is None:
         return layer
     factor = layer.gamma / np.sqrt(np.float64(layer.moving_variance) + layer.epsilon)
     shift = (0 if layer.biases is None else layer.biases) - layer.moving_mean

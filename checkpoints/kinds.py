@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from checkpoints import conversion, kind
-from checkpoints.kind_tables import mobilenet_v1, mobilenet_v2, vgg
+from checkpoints.kind_tables import mobilenet_v1, mobilenet_v2, mobilenet_v3, resnet, vgg
 from common.errors import UserError
 from nets import anchor_presets, backbones, ssd_params
 from nets.net_table import NETS
 
-KINDS = vgg.KINDS + mobilenet_v1.KINDS + mobilenet_v2.KINDS
+KINDS = (vgg.KINDS + mobilenet_v1.KINDS + mobilenet_v2.KINDS + mobilenet_v3.KINDS
+         + resnet.KINDS)
 """All kinds; of those whose signature a file has, the first is used."""
 
 
@@ -99,6 +100,9 @@ _REDUCED = {('conv6/weights', (7, 7, 512, 4096)): np.s_[::3, ::3, :, ::4],
             ('conv7/biases', (4096,)): np.s_[::4]}
 
 
+_EPSILONS = {'resnet_v1_50': 1e-5}   # of our batch norm, if not tf-slim's of MobileNet
+
+
 def read_variable(row, source, name, params):
     """Read a variable of our net from a file of another program, and convert it.
 
@@ -111,20 +115,33 @@ def read_variable(row, source, name, params):
     Returns:
         A float32 array, which may have another shape than the variable if the file is of another
         net; None if the file does not hold the variable.
+
+    Raises:
+        UserError: If the shapes of the tensors of a layer contradict each other.
     """
     if name in row.vectors:
         source_name = row.vectors[name]
         return (np.float32(source.read(source_name)).reshape(-1)
                 if source_name in source.shapes else None)
     our_layer, parameter = _split(name)
-    layer = kind.read_layer(row, source, our_layer, params)
-    convert = conversion.to_batch_norm if _has_batch_norm(our_layer, params) \
-        else conversion.to_biases
-    is_depthwise = kind.is_depthwise(our_layer)
-    array = conversion.variables_of(convert(layer), is_depthwise).get(parameter)
+    try:
+        array = _read_layer(row, source, our_layer, params).get(parameter)
+    except ValueError as error:   # of NumPy
+        raise UserError(f'{source.path} looks like {row.title}, but the tensors of the layer '
+                        f'{our_layer} do not fit together ({error}). Download it again') from error
     if array is not None and (name, array.shape) in _REDUCED:
         array = np.ascontiguousarray(array[_REDUCED[name, array.shape]])
     return array
+
+
+def _read_layer(row, source, our_layer, params):
+    """Read a layer as our net has it, with batch norm or biases: {our parameter: array}."""
+    layer = kind.read_layer(row, source, our_layer, params)
+    if _has_batch_norm(our_layer, params):
+        layer = conversion.to_batch_norm(layer, _EPSILONS.get(params.backbone, conversion.EPSILON))
+    else:
+        layer = conversion.to_biases(layer)
+    return conversion.variables_of(layer, kind.is_depthwise(our_layer))
 
 
 def source_names(row, source, name):
@@ -148,6 +165,7 @@ def _split(name):
 
 
 def _has_batch_norm(our_layer, params):
-    """Return whether a layer of our net has batch norm: not the last of a prediction."""
+    """Return whether a layer of our net has batch norm instead of biases."""
     return (backbones.BACKBONES[params.backbone].batch_norm
-            and not our_layer.endswith(('/conv_loc', '/conv_cls')))
+            and not our_layer.endswith(('/conv_loc', '/conv_cls'))
+            and '/squeeze_excite/' not in our_layer)

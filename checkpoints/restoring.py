@@ -98,7 +98,7 @@ def _identify_kind(source, variables, model_name):
                         f'{backbone}. Choose a --model_name with {kind.backbone}, or other weights')
     if kind.deeper_net_name in source.shapes:
         raise UserError(f'{source.path} looks like {kind.title}, but is of a deeper net: it holds '
-                        f'{kind.deeper_net_name}. Use the weights of VGG-16')
+                        f'{kind.deeper_net_name}. Use the weights of {kind.backbone}')
     return kind
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from checkpoints import kinds, sources
 from checkpoints.sources import WeightSource
+from common.errors import UserError
 from nets.net_table import NETS
 
 VGG = NETS['ssd_300_vgg']
@@ -201,3 +202,22 @@ def test_weights_that_are_not_kernels_keep_their_shape():
 def test_first_biases_without_their_kernel_are_not_converted():
     array = read(TORCHVISION, {'features.0.bias': np.ones(64)}, f'{FIRST}/biases')
     assert array.tolist() == [1.] * 64
+
+
+def test_tensors_of_a_layer_that_do_not_fit_together():
+    arrays = {f'features.1.{suffix}': np.ones(size) for suffix, size in (
+        ('weight', 64), ('bias', 64), ('running_mean', 64), ('running_var', 32))}
+    arrays |= {'features.0.weight': np.ones([64, 3, 3, 3])}
+    with pytest.raises(UserError, match='layer conv1/conv1_1 do not fit together .* Download'):
+        read("torchvision's vgg16_bn", arrays, f'{FIRST}/weights')
+
+
+def test_the_batch_norm_of_vgg16_bn_goes_into_kernel_and_biases():
+    arrays = {'features.0.weight': np.ones([1, 3, 1, 1]), 'features.0.bias': [7.],
+              'features.1.weight': [2.], 'features.1.bias': [5.],
+              'features.1.running_mean': [3.], 'features.1.running_var': [.25 - 1e-5]}
+    weights, biases = read_first_layer("torchvision's vgg16_bn", arrays)
+    # 2 / sqrt(.25) is 4; the means differ by (.675, -.72, -.47).
+    r, g, b = 1 / 58.395, 1 / 57.12, 1 / 57.375
+    assert weights.ravel() == pytest.approx([4 * r, 4 * g, 4 * b])
+    assert biases == pytest.approx([5 + 4 * (7 - 3 - .675 * r + .72 * g + .47 * b)])

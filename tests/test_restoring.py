@@ -274,6 +274,25 @@ def test_an_incomplete_backbone_is_rejected():
     restoring.check_plan(plan, 'ssd_300_vgg', ignore_missing=False)
 
 
+def test_half_a_backbone_with_our_names_is_rejected():
+    source = source_of_net('ssd_300_mobilenet_v1_025', 3)
+    name = 'MobilenetV1/Conv2d_7_depthwise/depthwise_weights'
+    names = [name for name in source.shapes if name.startswith('MobilenetV1/')]   # no detector
+    shapes = {name: source.shapes[name] for name in names}
+    variables = build('ssd_300_mobilenet_v1_025', 3)
+
+    def check(shapes, ignore_missing=False):
+        half = WeightSource('the_file', shapes, source.read)
+        plan = restoring.make_plan(half, variables, 'ssd_300_mobilenet_v1_025')
+        restoring.check_plan(plan, 'ssd_300_mobilenet_v1_025', ignore_missing)
+        return len(plan.values)
+    assert check(shapes) == 27 * 5
+    del shapes[name]
+    with pytest.raises(UserError, match=f'lacks 1 variables of this net, such as {name}. Pass'):
+        check(shapes)
+    assert check(shapes, ignore_missing=True) == 27 * 5 - 1
+
+
 def test_non_finite_values_are_not_restored():
     source = make_source({
         'net/conv1/weights': [1, np.nan], 'net/block4_box/conv_cls/weights': [1, 2, 3]})

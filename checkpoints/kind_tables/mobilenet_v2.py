@@ -2,6 +2,7 @@
 from checkpoints import class_names
 from checkpoints.kind import KERAS, SLIM, TORCH, Kind
 from checkpoints.kind_tables import object_detection_api as odapi
+from checkpoints.kind_tables import ssdlite
 from checkpoints.kind_tables.inputs import (
     QFGAOHAO_ANCHORS,
     QFGAOHAO_FIELDS,
@@ -29,38 +30,6 @@ def _backbone(first, block, last):
         scope = f'MobilenetV2/expanded_conv_{index}' if index else 'MobilenetV2/expanded_conv'
         layers |= {f'{scope}/{part}': block(index, part) for part in _PARTS[0 if index else 1:]}
     return layers
-
-
-def _extra_layers(block, parts):
-    """Return {our layer: names in the file} of the extra blocks.
-
-    Args:
-        block: function (index from 0 to 3, our part) -> names of the layer.
-        parts: our names of the parts.
-    """
-    return {f'{extra.name}/{part}': block(index, part)
-            for index, extra in enumerate(_NET.extra_blocks) for part in parts}
-
-
-def _heads(feat_layers, names):
-    """Return {our layer: names in the file} of the prediction layers.
-
-    Args:
-        feat_layers: our names of the feature layers.
-        names: function (index, 'loc' or 'cls') -> names of the depthwise convolution, or None, and
-            of the last one.
-    """
-    layers = {}
-    for index, feature in enumerate(feat_layers):
-        for conv in ('loc', 'cls'):
-            depthwise, last = names(index, conv)
-            if depthwise:
-                layers[f'{feature}_box/conv_{conv}_depthwise'] = depthwise
-            layers[f'{feature}_box/conv_{conv}'] = last
-    return layers
-
-
-_CONV3X3, _SEPARABLE3X3 = ('conv3x3',), ('conv3x3_depthwise', 'conv3x3_pointwise')
 
 
 def _odapi_name(layer):
@@ -102,12 +71,13 @@ def _odapi(title, net, last_of_extra, is_separable, **fields):
         **fields: further fields of `Kind`.
     """
     head = 'BoxPredictor_0/BoxEncodingPredictor'
-    has_separable_extra = last_of_extra == _SEPARABLE3X3
+    has_separable_extra = last_of_extra == ssdlite.SEPARABLE
     return Kind(
         f"the Object Detection API's {title}", 'mobilenet_v2',
         (_ODAPI_SIGNATURE, f'{head}/weights'),
-        {**_ODAPI_BACKBONE, **_extra_layers(_odapi_extra, ('conv1x1', *last_of_extra)),
-         **_heads(_NET.feat_layers, _odapi_head(is_separable))}, SLIM,
+        {**_ODAPI_BACKBONE,
+         **ssdlite.extra_layers(_NET.extra_blocks, _odapi_extra, ('conv1x1', *last_of_extra)),
+         **ssdlite.heads(_NET.feat_layers, _odapi_head(is_separable))}, SLIM,
         nets={320: net}, width_layer=_WIDTH_LAYER,
         differences={**odapi.DIFFERENCES, 'separable_extra': has_separable_extra},
         anchors=odapi.anchors, class_names=odapi.CLASS_NAMES, box_order=odapi.BOX_ORDER, **fields)
@@ -139,10 +109,9 @@ def _torch_backbone(scope, first_parts, parts):
 
 def _torch_extra(scope, parts):
     """Return {our layer: names in the file} of extra blocks that are inverted residuals."""
-    our_parts = dict(zip(('conv1x1', *_SEPARABLE3X3), parts.values(), strict=True))
-    return _extra_layers(
-        lambda index, part: tuple(f'{scope}.{index}.conv.{suffix}' for suffix in our_parts[part]),
-        our_parts)
+    our_parts = dict(zip(('conv1x1', *ssdlite.SEPARABLE), parts.values(), strict=True))
+    return ssdlite.extra_layers(_NET.extra_blocks, lambda index, part: tuple(
+        f'{scope}.{index}.conv.{suffix}' for suffix in our_parts[part]))
 
 
 def _torch_heads(feat_layers, loc, cls, inner):
@@ -158,7 +127,7 @@ def _torch_heads(feat_layers, loc, cls, inner):
         if index == len(feat_layers) - 1:
             return None, name
         return (f'{name}.{inner}0', f'{name}.{inner}1'), f'{name}.{inner}3'
-    return _heads(feat_layers, names)
+    return ssdlite.heads(feat_layers, names)
 
 
 # The extra blocks of both PyTorch programs: the expansion of 1280, 512, 256 and 256 channels.
@@ -177,12 +146,12 @@ def _keras_name(index, part):
 
 
 KINDS = (
-    _odapi('ssdlite_mobilenet_v2', 'ssdlite_300_mobilenet_v2', _SEPARABLE3X3, True)._replace(
+    _odapi('ssdlite_mobilenet_v2', 'ssdlite_300_mobilenet_v2', ssdlite.SEPARABLE, True)._replace(
         signature=(_ODAPI_SIGNATURE, _DEPTHWISE_HEAD)),
-    _odapi('ssd_mobilenet_v2', 'ssd_300_mobilenet_v2', _SEPARABLE3X3, False)._replace(
+    _odapi('ssd_mobilenet_v2', 'ssd_300_mobilenet_v2', ssdlite.SEPARABLE, False)._replace(
         signature=(_ODAPI_SIGNATURE, 'BoxPredictor_0/BoxEncodingPredictor/weights',
                    _DEPTHWISE_EXTRA)),
-    _odapi('ssd_mobilenet_v2 without use_depthwise', 'ssd_300_mobilenet_v2', _CONV3X3, False),
+    _odapi('ssd_mobilenet_v2 without use_depthwise', 'ssd_300_mobilenet_v2', ('conv3x3',), False),
     Kind("lufficc's MobileNetV2 SSD320", 'mobilenet_v2',
          ('backbone.features.1.conv.0.0.weight', 'box_head.predictor.cls_headers.0.conv.0.weight'),
          {**_torch_backbone('backbone.features', _TORCHVISION_FIRST, _TORCHVISION_PARTS),

@@ -12,6 +12,7 @@ _FEATURES = ('block4', 'block7', 'block8', 'block9', 'block10', 'block11', 'bloc
 _CONVS = [(block, index) for block, repeats in enumerate((2, 2, 3, 3, 3), 1)
           for index in range(1, repeats + 1)]
 # Indices of the convolutions in torchvision's vgg16().features, which also counts ReLU and pooling.
+_POSITIONS_WITH_BATCH_NORM = (0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40)
 _POSITIONS = dict(zip(_CONVS, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
 _L2_SCALE = 'block4_box/L2Normalization/gamma'
 
@@ -216,6 +217,13 @@ def _classifier(title, signature, layers, dialect, normalization, **fields):
 _TORCHVISION_CONVS = _backbone('features.{position}')
 _CAFFE_VGG = _backbone('conv{block}_{index}', conv6='fc6', conv7='fc7')
 _CLASSIFIERS = (
+    _classifier("torchvision's vgg16_bn", 'features.41.running_mean',
+                {**{f'conv{block}/conv{block}_{index}': (f'features.{position}',
+                                                         f'features.{position + 1}')
+                    for (block, index), position in zip(_CONVS, _POSITIONS_WITH_BATCH_NORM,
+                                                        strict=True)},
+                 'conv6': 'classifier.0', 'conv7': 'classifier.3'}, TORCH, TORCHVISION,
+                deeper_net_name='features.49.weight'),
     _classifier("tf-slim's vgg_16", 'vgg_16/conv1/conv1_1/weights',
                 _backbone('vgg_16/conv{block}/conv{block}_{index}', conv6='vgg_16/fc6',
                           conv7='vgg_16/fc7'), SLIM, OXFORD),
