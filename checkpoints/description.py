@@ -1,5 +1,6 @@
 """What weights tell about their net: its name, anchors and classes."""
 from checkpoints import kinds, sources
+from common.errors import UserError
 from nets import nets_factory
 from run_folder import run_config
 
@@ -26,6 +27,44 @@ def describe_weights(path):
     if detector is None or not detector.complete:
         return source, {}
     return source, model_config(detector.params, detector.num_classes, detector.class_names)
+
+
+# Key -> its noun, and what to do if a flag contradicts it.
+_CONTRADICTIONS = {
+    'model_name': ('the net', 'Leave out --model_name'),
+    'anchor_preset': ('the anchors', 'Leave out --anchor_preset'),
+    'class_names': ('the classes', 'Pass data with these classes, or leave out --labels_file'),
+}
+
+
+def with_flags(source, known, **flags):
+    """Return what is known of a net, completed by flags.
+
+    A flag must not contradict what is known: a net with other anchors or classes would run, but
+    give wrong detections. Of a file of another program, the class names are only those that such
+    files mostly have, and so are its anchors if it has another number of classes: flags replace
+    them.
+
+    Args:
+        source, known: as `describe_weights` returns them.
+        **flags: values of 'model_name', 'anchor_preset' (canonical) and 'class_names'; empty
+            values are ignored.
+
+    Raises:
+        UserError: If a flag contradicts what is known.
+    """
+    assumed = ()
+    if kinds.identify(source):
+        assumed = ('class_names',) if 'class_names' in known else ('class_names', 'anchor_preset')
+    flags = {name: value for name, value in flags.items() if value}
+    for name, value in flags.items():
+        if name not in assumed and known.get(name, value) != value:
+            trained, passed = (', '.join(v) if isinstance(v, list) else v
+                               for v in (known.get(name), value))
+            noun, remedy = _CONTRADICTIONS[name]
+            raise UserError(
+                f'{source.path} was trained with {noun} {trained}, not {passed}. {remedy}')
+    return {**known, **flags}
 
 
 def model_config(params, num_classes, class_names):

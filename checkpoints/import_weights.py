@@ -90,24 +90,19 @@ def resolve_model(source, known):
     Raises:
         UserError: If a flag contradicts the source, or the net is unknown.
     """
-    from checkpoints import kinds
+    from checkpoints import description
     preset = FLAGS.anchor_preset and anchor_presets.canonical_text(FLAGS.anchor_preset)
     class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
-    for name, value in (('anchor_preset', preset), ('class_names', class_names)):
-        # A kind of file of another program tells only what its classes mostly are.
-        is_certain = name == 'anchor_preset' or kinds.identify(source) is None
-        if value and is_certain and known.get(name, value) != value:
-            raise UserError(f'{source.path} was trained with {name} {known[name]}, not {value}. '
-                            f'Leave out the flag')
     model_name = FLAGS.model_name or known.get('model_name')
     if not model_name:
         raise UserError(f'{source.path} is not a detector of a known kind, so its net is unknown. '
                         f'Pass --model_name')
     is_same_net = model_name == known.get('model_name')
-    preset = preset or (known.get('anchor_preset') if is_same_net else None)
+    model = description.with_flags(source, known, anchor_preset=preset, class_names=class_names)
+    preset = model.get('anchor_preset') if is_same_net else preset
     params = nets_factory.get_params(model_name, preset or 'voc',
                                      known.get('net') if is_same_net else None)
-    return params, preset, class_names or known.get('class_names')
+    return params, preset, model.get('class_names')
 
 
 def check_class_names(source, class_names, num_classes):

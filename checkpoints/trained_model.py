@@ -10,13 +10,6 @@ from common.errors import UserError, op_error_message
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 from run_folder import checkpoint_files, run_config, saved_checkpoints
 
-# Argument of `resolve_model` -> its noun, and what to do if it contradicts the configuration.
-_CONTRADICTIONS = {
-    'model_name': ('the net', 'Leave out --model_name'),
-    'anchor_preset': ('the anchors', 'Leave out --anchor_preset'),
-    'class_names': ('the classes', 'Pass data with these classes, or leave out --labels_file'),
-}
-
 
 class Model(NamedTuple):
     """A checkpoint or a weight file of another program, and the net whose weights it holds."""
@@ -57,36 +50,28 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
     source, known = description.describe_weights(checkpoint_path)
     kind = kinds.identify(source)
     if kind and not known:
-        raise UserError(f'{source.path} holds {kind.title}, but not a complete detector. Train from '
-                        f'it with train_ssd_network.py first')
-    if kind and class_names:   # a kind of file tells only what its classes mostly are
-        known = {**known, 'class_names': class_names}
-    anchor_preset = anchor_preset and anchor_presets.canonical_text(anchor_preset)
-    arguments = {
-        'model_name': model_name, 'anchor_preset': anchor_preset, 'class_names': class_names}
-    for name, value in arguments.items():
-        noun, remedy = _CONTRADICTIONS[name]
-        if value and known.get(name, value) != value:
-            trained, passed = (', '.join(v) if isinstance(v, list) else v
-                               for v in (known.get(name), value))
-            raise UserError(
-                f'{source.path} was trained with {noun} {trained}, not {passed}. {remedy}')
-    resolved = {name: value or known.get(name) for name, value in arguments.items()}
-    resolved['class_names'] = resolved['class_names'] or default_class_names
-    missing = [name for name, value in resolved.items() if not value]
+        raise UserError(f'{source.path} holds {kind.title}, but not a complete detector. Train '
+                        f'from it with train_ssd_network.py first')
+    known = description.with_flags(
+        source, known, model_name=model_name, class_names=class_names,
+        anchor_preset=anchor_preset and anchor_presets.canonical_text(anchor_preset))
+    resolved = {'class_names': default_class_names, **known}
+    missing = [name for name in ('model_name', 'anchor_preset', 'class_names')
+               if not resolved.get(name)]
     if missing:
         flag_of = {'class_names': 'labels_file'}
         flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
-        raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it, '
-                        f'which would describe its net. Pass {flags}')
+        cause = (f'does not hold the names of its {known["num_classes"] - 1} classes' if kind else
+                 f'has no {run_config.CONFIG_FILE} of this project beside it, which would describe '
+                 f'its net')
+        raise UserError(f'{source.path} {cause}. Pass {flags}')
     num_classes = len(resolved['class_names']) + 1
     if known.get('num_classes', num_classes) != num_classes:
         raise UserError(f'{source.path} has {known["num_classes"] - 1} classes, but there are '
                         f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
                                      known.get('net'))
-    return Model(source.path, params, resolved['class_names'],
-                 source if kind else None)
+    return Model(source.path, params, resolved['class_names'], source if kind else None)
 
 
 def labels_from_names(names, class_names):
