@@ -11,10 +11,8 @@ train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-test}
 
 convert "$data" train,val,test --dataset_name=bccd
 train "$train_split" --model_name=ssd_300_mobilenet_v1_075 \
-  --anchor_preset=scripts/bccd_anchors.txt --batch_size=16 --max_number_of_steps=2000 \
-  --preprocessing_name=ssd_no_zoom_out \
-  --optimizer=adam --opt_epsilon=1e-8 --bias_learning_rate_multiplier=1 --weight_decay=4e-5 \
-  --learning_rate_decay_type=polynomial --learning_rate=0.001 --end_learning_rate=0.00001 \
-  --warmup_steps=100 --log_every_n_steps=50
+  --anchor_preset=scripts/bccd_anchors.txt --recipe=strong --batch_size=16 \
+  --max_number_of_steps=2000 --learning_rate=0.001 --end_learning_rate=0.00001 \
+  --log_every_n_steps=50
 evaluate "$test_split"
 predict "$test_split" "$data"

@@ -11,9 +11,7 @@ train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-val}
 
 convert "$data" "$train_split,$test_split" --dataset_name="$(basename "$(cd "$data" && pwd)")" \
   ${SPLIT_RATIO:+--split_ratio="$SPLIT_RATIO"}
-train "$train_split" --model_name=ssd_300_mobilenet_v1 --batch_size=16 \
-  --max_number_of_steps=20000 \
-  --optimizer=adam --opt_epsilon=1e-8 --bias_learning_rate_multiplier=1 --weight_decay=4e-5 \
-  --learning_rate=0.001 --learning_rate_boundaries=14000,18000 --warmup_steps=200
+train "$train_split" --model_name=ssd_300_mobilenet_v1 --recipe=strong --batch_size=16 \
+  --max_number_of_steps=20000
 evaluate "$test_split"
 predict "$test_split" "$data" "${SPLIT_RATIO:-}"

@@ -10,10 +10,8 @@ name=voc2007_mobilenet
 train_split=${TRAIN_SPLIT:-train} test_split=${TEST_SPLIT:-val}
 
 convert "$data" "$train_split,$test_split" --dataset_name=pascalvoc_2007
-train "$train_split" --model_name=ssd_300_mobilenet_v1_075 --batch_size=16 \
-  --max_number_of_steps=6000 --preprocessing_name=ssd_no_zoom_out \
-  --optimizer=adam --opt_epsilon=1e-8 --bias_learning_rate_multiplier=1 --weight_decay=4e-5 \
-  --learning_rate_decay_type=polynomial --learning_rate=0.001 --end_learning_rate=0.00001 \
-  --warmup_steps=100 --log_every_n_steps=50
+train "$train_split" --model_name=ssd_300_mobilenet_v1_075 --recipe=strong --batch_size=16 \
+  --max_number_of_steps=6000 --learning_rate=0.001 --end_learning_rate=0.00001 \
+  --log_every_n_steps=50
 evaluate "$test_split"
 predict "$test_split" "$data"

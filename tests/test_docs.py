@@ -18,6 +18,8 @@ from PIL import Image
 
 from datasets import dataset_info, shapes
 from run_folder import run_config
+from training.options import TrainOptions
+from training.recipes import RECIPES
 
 pytestmark = pytest.mark.usefixtures('loggers_as_before')
 # Flags of other programs, of shell scripts and of absl.
@@ -281,6 +283,30 @@ def test_shell_scripts_pass_valid_flags(command, workspace):
     steps = dict.fromkeys(script for _, script in calls if script in SCRIPT_FLAGS)
     assert list(steps) == ['tf_convert_data.py', 'train_ssd_network.py', 'eval_ssd_network.py',
                            'predict_ssd_network.py']
+
+
+def test_readme_and_own_data_script_train_with_the_same_flags(workspace):
+    readme, = (command.words for command in documents.commands('README.md')
+               if 'train_ssd_network.py --dataset_dir=runs/mine' in command.text)
+    script, = (words for words in recorded_calls(
+        documents.Command('', 'bash scripts/own_data.sh my_data', ''), workspace)
+        if 'train_ssd_network.py' in words)
+    folders = ('--dataset_dir', '--dataset_split_name', '--train_dir')
+    readme, script = ([word for word in words if not word.startswith(folders)]
+                      for words in (readme, script))
+    assert '--recipe=strong' in readme
+    assert sorted(readme[1:]) == sorted(script[1:])
+
+
+def test_training_page_lists_the_values_of_the_recipes():
+    section = documents.read('docs/training.md').partition('## Choose a recipe\n')[2]
+    rows = re.findall(r'^\| `--(\w+)` \| `?(.*?)`? \| `?(.*?)`? \|$', section.partition('\n## ')[0],
+                      re.MULTILINE)
+    assert {name for name, *_ in rows} == set(RECIPES['strong'])
+    for name, *texts in rows:
+        for text, value in zip(texts, (getattr(TrainOptions(), name), RECIPES['strong'][name]),
+                               strict=True):
+            assert text == 'none' if value is None else type(value)(text) == value, name
 
 
 @pytest.mark.slow

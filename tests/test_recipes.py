@@ -37,11 +37,11 @@ def test_strong_sets_what_was_not_passed():
     assert options == TrainOptions(
         recipe='strong', optimizer='momentum', learning_rate=.5, opt_epsilon=1e-8,
         bias_learning_rate_multiplier=1., weight_decay=4e-5, preprocessing_name='ssd_no_zoom_out',
-        learning_rate_decay_type='polynomial', end_learning_rate=1e-5,
-        end_learning_rate_per_image=6.25e-7, warmup_steps=100)
+        learning_rate_decay_type='polynomial', end_learning_rate=2e-5,
+        end_learning_rate_per_image=1.25e-6, warmup_steps=100)
     assert sorted(flags) == [
-        '--bias_learning_rate_multiplier=1.0', '--end_learning_rate=1e-05',
-        '--end_learning_rate_per_image=6.25e-07', '--learning_rate_decay_type=polynomial',
+        '--bias_learning_rate_multiplier=1.0', '--end_learning_rate=2e-05',
+        '--end_learning_rate_per_image=1.25e-06', '--learning_rate_decay_type=polynomial',
         '--opt_epsilon=1e-08', '--preprocessing_name=ssd_no_zoom_out', '--warmup_steps=100',
         '--weight_decay=4e-05']
     # Flags of the recipe do not count as passed: no remark says that they have no effect.

@@ -11,9 +11,9 @@ RECIPES = {
         'bias_learning_rate_multiplier': 1.,
         'weight_decay': 4e-5,
         'learning_rate_decay_type': 'polynomial',
-        'learning_rate': 1e-3,
-        'end_learning_rate': 1e-5,
-        'end_learning_rate_per_image': 1e-5 / 16,   # in effect only with learning_rate_per_image
+        'learning_rate': 2e-3,
+        'end_learning_rate': 2e-5,
+        'end_learning_rate_per_image': 2e-5 / 16,   # in effect only with learning_rate_per_image
         'warmup_steps': 100,
     },
 }
