@@ -24,7 +24,7 @@ from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 # (docs/training.md), and of at least so many batches.
 _NUM_IMAGES, _MIN_BATCHES = 1000, 20
 # At most one batch per so many steps, so that frequent checkpoints do not slow the training down: a
-# batch, without gradients, takes about 0.4 times as long as a step.
+# batch, without gradients, takes 0.3 to 0.4 times as long as a step.
 _STEPS_PER_BATCH = 8
 
 
