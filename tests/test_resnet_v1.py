@@ -1,6 +1,5 @@
 import numpy as np
 import one_step
-import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
@@ -34,22 +33,18 @@ def test_variables_have_the_names_of_tf_slim():
     assert len(shapes) == (1 + 3 * 13 + 3) * 5   # conv1, three of each unit, three shortcuts
 
 
-def test_stride_of_tf_slim_is_that_of_the_paper(evaluate):
+def test_stride_of_tf_slim_is_that_of_the_paper_and_torchvision_has_its_own(evaluate):
     """A strided 1x1 convolution sees every second cell of the unit before it."""
     last, first = (build(stride_unit=unit)['block1'] for unit in ('last', 'first'))
     assert last.shape == [1, 4, 4, 256] and first.shape == [1, 8, 8, 256]
+    for net, cells in (('resnet_v1_50', [4, 4, 4]), ('resnet_v1_50_1', [8, 4, 4])):
+        outputs = [tf.get_default_graph().get_tensor_by_name(
+            f'{net}/block2/unit_1/bottleneck_v1/{layer}:0')
+            for layer in ('conv1/Relu', 'conv2/Relu', 'shortcut/BatchNorm/FusedBatchNormV3')]
+        assert [output.shape[1] for output in outputs] == cells
     last, first = evaluate([last, first])
     assert last.std() > 0
     np.testing.assert_allclose(last, first[:, ::2, ::2], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize('stride_unit, cells', [('last', [4, 4, 4]), ('first', [8, 4, 4])])
-def test_stride_of_torchvision_is_in_the_3x3_convolution(stride_unit, cells):
-    build(stride_unit=stride_unit)
-    unit = 'resnet_v1_50/block2/unit_1/bottleneck_v1'
-    outputs = [tf.get_default_graph().get_tensor_by_name(f'{unit}/{layer}:0')
-               for layer in ('conv1/Relu', 'conv2/Relu', 'shortcut/BatchNorm/FusedBatchNormV3')]
-    assert [output.shape[1] for output in outputs] == cells
 
 
 def test_net():
