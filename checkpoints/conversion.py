@@ -130,6 +130,10 @@ def _per_anchor(array, depth):
     return array.reshape(*array.shape[:-1], -1, depth)
 
 
+def _float32(array):
+    return np.asarray(array, np.float32)
+
+
 def to_batch_norm(layer, epsilon=EPSILON):
     """Return a `Layer` without biases whose batch norm has our epsilon, with the same outputs.
 
@@ -139,9 +143,9 @@ def to_batch_norm(layer, epsilon=EPSILON):
     if layer.moving_mean is not None:
         if layer.biases is not None:
             layer = layer._replace(moving_mean=layer.moving_mean - layer.biases)
-        variance = np.float64(layer.moving_variance)
+        variance = np.asarray(layer.moving_variance, np.float64)
         factor = np.sqrt((variance + epsilon) / (variance + layer.epsilon))
-        return layer._replace(biases=None, gamma=np.float32(layer.gamma * factor), epsilon=epsilon)
+        return layer._replace(biases=None, gamma=_float32(layer.gamma * factor), epsilon=epsilon)
     if layer.biases is None:
         return layer
     ones = np.ones_like(layer.biases)
@@ -156,9 +160,10 @@ def to_biases(layer):
     """
     if layer.moving_mean is None or layer.kernel is None:
         return layer
-    factor = layer.gamma / np.sqrt(np.float64(layer.moving_variance) + layer.epsilon)
+    factor = layer.gamma / np.sqrt(
+        np.asarray(layer.moving_variance, np.float64) + layer.epsilon)
     shift = (0 if layer.biases is None else layer.biases) - layer.moving_mean
-    return Layer(np.float32(layer.kernel * factor), np.float32(layer.beta + shift * factor))
+    return Layer(_float32(layer.kernel * factor), _float32(layer.beta + shift * factor))
 
 
 def center_1x1(kernel, shape):

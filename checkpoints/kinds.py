@@ -121,7 +121,7 @@ def read_variable(row, source, name, params):
     """
     if name in row.vectors:
         source_name = row.vectors[name]
-        return (np.float32(source.read(source_name)).reshape(-1)
+        return (np.asarray(source.read(source_name), np.float32).reshape(-1)
                 if source_name in source.shapes else None)
     our_layer, parameter = _split(name)
     try:

@@ -49,8 +49,7 @@ def run(source, description, image):
     plan = restoring.make_plan(source, tf.model_variables(), params.name, params=params)
     restoring.check_plan(plan, params.name, ignore_missing=False)
     assert not plan.not_restored and len(plan.values) == len(tf.model_variables())
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
+    with tf.Session() as session:   # no variable needs its initializer
         restoring.make_init_fn(plan)(session)
         return session.run([predictions.logits[0], predictions.offsets[0]])
 

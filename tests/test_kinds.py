@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import reference_weights
 
 from checkpoints import kinds, sources
+from checkpoints.kind import Heads
+from checkpoints.kind_tables import object_detection_api
 from checkpoints.sources import WeightSource
 from common.errors import UserError
 from nets.net_table import NETS
@@ -221,3 +224,80 @@ def test_the_batch_norm_of_vgg16_bn_goes_into_kernel_and_biases():
     r, g, b = 1 / 58.395, 1 / 57.12, 1 / 57.375
     assert weights.ravel() == pytest.approx([4 * r, 4 * g, 4 * b])
     assert biases == pytest.approx([5 + 4 * (7 - 3 - .675 * r + .72 * g + .47 * b)])
+
+
+def test_unmerged_batch_norm_of_caffe():
+    """Caffe divides its sums of means and variances by a factor, the third blob."""
+    arrays = {'conv1/blob_0': np.full([2, 1, 1, 1], 5.), 'conv1/bn/blob_0': [4., 8.],
+              'conv1/bn/blob_1': [2., 6.], 'conv1/bn/blob_2': [2.],
+              'conv1/scale/blob_0': [1., 3.], 'conv1/scale/blob_1': [7., 9.]}
+    kind = get_kind("chuanqi305's MobileNet-SSD for Caffe")
+
+    def read_parameter(name):
+        name = f'MobilenetV1/Conv2d_1_pointwise/{name}'
+        return kinds.read_variable(kind, make_source(arrays), name, NETS['ssd_300_mobilenet_v1'])
+    assert read_parameter('weights').tolist() == [[[[5, 5]]]]
+    assert read_parameter('BatchNorm/moving_mean').tolist() == [2, 4]
+    assert read_parameter('BatchNorm/moving_variance').tolist() == [1, 3]
+    assert read_parameter('BatchNorm/beta').tolist() == [7, 9]
+    # Caffe's epsilon is 1e-5, ours 1e-3.
+    assert read_parameter('BatchNorm/gamma') == pytest.approx(
+        [np.sqrt(1.001 / 1.00001), 3 * np.sqrt(3.001 / 3.00001)])
+
+
+def test_a_depthwise_kernel_of_caffe():
+    kernel = count_up(2, 1, 3, 3)
+    kind = get_kind("chuanqi305's MobileNet-SSD for Caffe")
+    array = kinds.read_variable(kind, make_source({'conv1/dw/blob_0': kernel}),
+                                'MobilenetV1/Conv2d_1_depthwise/depthwise_weights',
+                                NETS['ssd_300_mobilenet_v1'])
+    assert array.shape == (3, 3, 2, 1) and array[2, 0, 1, 0] == kernel[1, 0, 2, 0]
+
+
+def test_anchors_of_the_object_detection_api_from_the_constants_of_a_graph():
+    """The order of files of 2017: both squares first."""
+    scales = [[.1, .2, .2], *([scale, scale + .05, *[scale] * 4] for scale in (.3, .4, .5, .6, .7))]
+    ratios = [[1, 2, .5], *[[1, 1, 2, .5, 3, .3333]] * 5]
+    arrays = {}
+    for index, (scale, ratio) in enumerate(zip(scales, ratios, strict=True)):
+        suffix = f'_{index}' if index else ''
+        arrays |= {f'MultipleGridAnchorGenerator/Sqrt{suffix}/x': np.float32(ratio),
+                   f'MultipleGridAnchorGenerator/mul_{15 + 8 * index}/x': np.float32(scale),
+                   f'MultipleGridAnchorGenerator/mul_{index}/x': np.float32(.5)}
+    text = object_detection_api.anchors(
+        make_source(arrays), NETS['ssd_300_mobilenet_v1'], Heads(2, [3, 6, 6, 6, 6, 6], ()))
+    words = text.split(' ')
+    assert len(words) == 6 and words[0].startswith('30x30,42.4264069x84.8528137,')
+    assert words[1].startswith('90x90,105x105,63.6396103x127.279221,127.279221x63.6396103,')
+
+
+def test_listed_anchors_must_lie_on_the_cells_of_the_net():
+    source = make_source({'Output/extra_dim': np.zeros([1, 1917, 4])})
+    with pytest.raises(UserError, match='1917 anchors that do not lie on the cells'):
+        object_detection_api.anchors(
+            source, NETS['ssd_300_mobilenet_v1'], Heads(2, [3, 6, 6, 6, 6, 6], ()))
+
+
+def test_another_number_of_anchors_per_cell_needs_a_preset():
+    shapes = detector_shapes('amdegroot_ssd300')
+    shapes |= {'loc.0.weight': (6 * 4, 512, 3, 3), 'conf.0.weight': (6 * 21, 512, 3, 3)}
+    source = WeightSource('a file', {name: list(shape) for name, shape in shapes.items()}, None)
+    message = r'a file has \[6, 6, 6, 6, 4, 4\] anchors per cell, not \[4, 6, .* --anchor_preset'
+    with pytest.raises(UserError, match=message):
+        kinds.describe(source)
+    words = '30,60:2,1/2,3,1/3 60,111 111,162 162,213 213,264 264,315'
+    assert kinds.describe(source, words).params.anchor_preset == words
+    del source.shapes['vgg.0.weight']
+    assert kinds.describe(source, words) is None   # not of this kind
+
+
+def test_an_incomplete_detector_is_described_as_such():
+    source = WeightSource('a file', {name: list(shape) for name, shape in detector_shapes(
+        'amdegroot_ssd300').items()}, None)
+    assert kinds.describe(source).complete
+    del source.shapes['extras.3.bias']
+    assert not kinds.describe(source).complete
+
+
+def detector_shapes(name):
+    return reference_weights.read_layout(name)
