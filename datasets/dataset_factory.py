@@ -71,11 +71,12 @@ def get_dataset(dataset_name, split, folder, num_classes=0):
         name, files = info['name'], _files_of_info(info, dataset_name, split, folder)
     else:
         name, files = dataset_name, _files_of_pattern(dataset_name, split, folder)
-    offsets, checksums = zip(*map(records.index_records, files), strict=True)
+    indexes = [records.index_records(path) for path in files]
+    offsets, checksums = ([index[part] for index in indexes] for part in (0, 1))
     if info:
         _check_counts(info['splits'][split]['shards'], files, offsets)
     class_names = _class_names(info, dataset_name, folder, num_classes)
-    dataset = Dataset(name, split, files, list(offsets), class_names,
+    dataset = Dataset(name, split, files, offsets, class_names,
                       _fingerprint(checksums, class_names), (info or {}).get('source_ids'))
     if not dataset.num_examples:
         raise UserError(f"the split '{split}' in {folder} has no records")
@@ -123,11 +124,12 @@ def _files_of_pattern(dataset_name, split, folder):
                         f'convert the data with tf_convert_data.py')
     prefix = PUBLIC_PREFIXES.get(dataset_name, dataset_name)
     pattern = os.path.join(folder, f'{prefix}_{split}_*.tfrecord')
-    # Excludes the files of a split such as 'train_small', which the glob for 'train' matches too.
+    all_records = glob.glob(os.path.join(glob.escape(folder), '*.tfrecord'))
+    # Excludes the files of a split such as 'train_small', which the pattern of 'train' matches.
     exact = re.compile(re.escape(f'{prefix}_{split}_') + r'\d+(-of-\d+)?\.tfrecord$')
-    files = sorted(path for path in glob.glob(pattern) if exact.match(os.path.basename(path)))
+    files = sorted(path for path in all_records if exact.match(os.path.basename(path)))
     if not files:
-        names = sorted(map(os.path.basename, glob.glob(os.path.join(folder, '*.tfrecord'))))
+        names = sorted(map(os.path.basename, all_records))
         raise UserError(f'no file matches {pattern}; the folder contains '
                         f"{', '.join(names[:3]) or 'no .tfrecord files'}")
     matches = filter(None, (re.search(r'-of-(\d+)\.', path) for path in files))

@@ -4,10 +4,12 @@ import re
 
 from common.errors import UserError
 from common.files import read_json, read_text, write_atomically, write_json
+from common.structure import has_structure
 
 LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
 BACKGROUND = 'background'   # the name of label 0
 _MAX_LABELS_BYTES = 1 << 24
+_INFO_TEMPLATE = {'name': str, 'classes': [str], 'splits': {str: {'shards': {str: int}}}}
 
 
 def write_labels(folder, class_names):
@@ -58,8 +60,7 @@ def read_info(folder):
         UserError: If the file cannot be read, or is not written by tf_convert_data.py.
     """
     info = read_json(os.path.join(folder, INFO_FILE), 'Convert the data again')
-    if info is not None and not (
-            isinstance(info, dict) and {'name', 'classes', 'splits'} <= info.keys()):
+    if info is not None and not has_structure(info, _INFO_TEMPLATE):
         raise UserError(f'{os.path.join(folder, INFO_FILE)} is not written by tf_convert_data.py. '
                         f'Convert the data again')
     return info

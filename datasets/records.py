@@ -85,8 +85,10 @@ def index_records(path):
     The checksums are read from the file, not computed: together they identify its content.
 
     Raises:
-        UserError: If the file cannot be read or ends within a record.
+        UserError: If the file cannot be read, is not a regular file, or ends within a record.
     """
+    if os.path.exists(path) and not os.path.isfile(path):   # opening a pipe waits for its writer
+        raise UserError(f'{path} is not a regular file. Convert the data again')
     offsets, checksums, position = [], [], 0
     try:
         with open(path, 'rb') as file:

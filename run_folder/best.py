@@ -8,9 +8,12 @@ import tensorflow.compat.v1 as tf
 
 from common.errors import UserError
 from common.files import make_output_folder, read_json, write_json
+from common.structure import has_structure
 from run_folder import run_config, run_lock, saved_checkpoints
 
 _BEST_FOLDER, _BEST_FILE = 'best', 'best.json'
+_TEMPLATE = {'checkpoint': str, 'step': int, 'metric': str, 'value': (int, float),
+             'evaluated_on': object}
 
 
 class BestCheckpoint:
@@ -40,7 +43,7 @@ class BestCheckpoint:
         Keys: 'checkpoint' (base name), 'step', 'metric', 'value', 'evaluated_on'.
         """
         info = read_json(os.path.join(self.folder, _BEST_FILE), 'Remove it')
-        if info and (info.get('metric'), info.get('evaluated_on')) == (
+        if has_structure(info, _TEMPLATE) and (info['metric'], info['evaluated_on']) == (
                 self._metric, self._evaluated_on):
             return info
         return None

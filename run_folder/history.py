@@ -3,8 +3,12 @@ import contextlib
 import hashlib
 import os
 
+from common.errors import UserError
 from common.files import read_json, write_json
 from common.log import log
+from common.structure import has_structure
+
+_TEMPLATE = {'evaluated_on': object, 'checkpoints': [{'content': str}]}
 
 
 class EvaluationHistory:
@@ -23,6 +27,8 @@ class EvaluationHistory:
         """
         self._path, self._evaluated_on = path, evaluated_on
         history = read_json(path, 'Remove it') or {'evaluated_on': evaluated_on, 'checkpoints': []}
+        if not has_structure(history, _TEMPLATE):
+            raise UserError(f'{path} is not a history of evaluations. Remove it')
         self._rows = history['checkpoints']
         if history['evaluated_on'] != evaluated_on:
             self._rows = []

@@ -3,11 +3,14 @@ import os
 
 from common.errors import UserError
 from common.files import read_json, write_json
+from common.structure import has_structure
 from run_folder import checkpoint_files
 
 CONFIG_FILE, LOG_FILE = 'config.json', 'train.log'
 # The weights in the folder depend on these fields: another value needs another folder.
-_MODEL_FIELDS = ('model_name', 'net', 'num_classes', 'anchor_preset', 'class_names')
+_MODEL_FIELDS = {'model_name': str, 'net': dict, 'num_classes': int, 'anchor_preset': str,
+                 'class_names': [str]}
+_DATA_FIELDS = {'name': str, 'split': str, 'pictures': int, 'fingerprint': str}
 
 
 def read(folder):
@@ -136,14 +139,13 @@ def _read_json(folder):
 
 
 def _is_ours(config):
-    if not isinstance(config, dict) or not all(
-            isinstance(config.get(part), dict) for part in ('model', 'flags')):
+    """Return whether the content of a `config.json` has the structure of this project's."""
+    if not has_structure(config, {'model': dict, 'flags': dict}):
         return False
-    model = config['model']
-    names = [model.get('model_name', ''), model.get('anchor_preset', '')]
-    class_names = model.get('class_names', [])
-    return isinstance(class_names, list) and isinstance(model.get('net', {}), dict) and all(
-        isinstance(name, str) for name in names + class_names)
+    # Configurations of imported weights and of early versions lack some fields.
+    model, data = config['model'], config.get('data')
+    return all(has_structure(model[name], template) for name, template in _MODEL_FIELDS.items()
+               if name in model) and (data is None or has_structure(data, _DATA_FIELDS))
 
 
 def _is_other_format(path):

@@ -115,3 +115,16 @@ def test_a_folder_that_cannot_be_created_is_reported(train_dir, open_best):
     (train_dir / 'best').write_text('')
     with pytest.raises(UserError, match='cannot write to .*best .File exists.. Make it writable'):
         open_best().stage(str(train_dir / 'model.ckpt-10'))
+
+
+@pytest.mark.parametrize('change', [
+    lambda info: [info], lambda info: info['metric'], lambda info: {**info, 'value': 'high'},
+    lambda info: {key: value for key, value in info.items() if key != 'value'}])
+def test_a_best_json_of_another_structure_counts_as_none(train_dir, open_best, change):
+    add(open_best(), train_dir, 10, .9)
+    path = train_dir / 'best/best.json'
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    best_checkpoint = open_best()
+    assert best_checkpoint.info is None
+    assert add(best_checkpoint, train_dir, 20, .1)
+    assert best_checkpoint.info['value'] == .1

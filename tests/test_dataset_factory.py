@@ -57,6 +57,12 @@ def test_files_of_public_converters(tmp_path):
     assert dataset_factory.split_names('pascalvoc_2007', str(tmp_path)) == ['train']
 
 
+def test_folder_with_the_special_characters_of_globs(folder):
+    (folder / 'dataset.json').unlink()
+    renamed = folder.rename(folder.with_name('records [1]'))
+    assert get(renamed, 'pets').num_examples == 3
+
+
 def test_split_whose_name_is_a_prefix_of_another(folder):
     (folder / 'dataset.json').unlink()
     (folder / 'pets_train_small_00000-of-00001.tfrecord').write_bytes(b'')
@@ -100,11 +106,12 @@ def test_incomplete_set_of_shards(folder):
         get(folder, 'pets')
 
 
-def test_empty_split(folder):
-    shard = 'pets_val_00000-of-00001.tfrecord'
-    (folder / shard).write_bytes(b'')
+@pytest.mark.parametrize('shard', ['pets_val_00000-of-00001.tfrecord', None])
+def test_empty_split(folder, shard):
+    if shard:
+        (folder / shard).write_bytes(b'')
     content = json.loads((folder / 'dataset.json').read_text())
-    content['splits']['val'] = {'examples': 0, 'shards': {shard: 0}}
+    content['splits']['val'] = {'examples': 0, 'shards': {shard: 0} if shard else {}}
     (folder / 'dataset.json').write_text(json.dumps(content))
     with pytest.raises(UserError, match="the split 'val' .* has no records"):
         get(folder, split='val')

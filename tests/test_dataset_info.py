@@ -61,9 +61,11 @@ def test_split_without_source_ids_keeps_existing_ones(tmp_path):
 
 def test_missing_or_invalid_dataset_json(tmp_path):
     assert dataset_info.read_info(tmp_path) is None
-    (tmp_path / 'dataset.json').write_text('{"name": "other"}')
-    with pytest.raises(UserError, match='is not written by tf_convert_data.py'):
-        dataset_info.read_info(tmp_path)
+    for text in ('{"name": "other"}', '[]', '0', '{"name": "a", "classes": [1], "splits": {}}',
+                 '{"name": "a", "classes": ["b"], "splits": {"train": {"shards": ["c"]}}}'):
+        (tmp_path / 'dataset.json').write_text(text)
+        with pytest.raises(UserError, match='is not written by tf_convert_data.py'):
+            dataset_info.read_info(tmp_path)
     (tmp_path / 'dataset.json').write_text('{')
     with pytest.raises(UserError, match='Convert the data again'):
         dataset_info.read_info(tmp_path)

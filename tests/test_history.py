@@ -43,3 +43,12 @@ def test_a_history_that_cannot_be_parsed(tmp_path):
     (tmp_path / 'history.json').write_text('{')
     with pytest.raises(UserError, match='history.json cannot be read .*. Remove it'):
         history.EvaluationHistory(str(tmp_path / 'history.json'), 'val')
+
+
+@pytest.mark.parametrize('text', [
+    '[1]', '7', '{"evaluated_on": "val"}', '{"checkpoints": []}',
+    '{"evaluated_on": "val", "checkpoints": 1}', '{"evaluated_on": "val", "checkpoints": [{}]}'])
+def test_a_file_of_another_structure(tmp_path, text):
+    (tmp_path / 'history.json').write_text(text)
+    with pytest.raises(UserError, match='history.json is not a history of evaluations. Remove it'):
+        history.EvaluationHistory(str(tmp_path / 'history.json'), 'val')

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -71,3 +73,9 @@ def test_record_of_a_file_that_was_truncated(tmp_path, size):
 def test_empty_file_has_no_records(tmp_path):
     (tmp_path / 'empty').write_bytes(b'')
     assert records.index_records(str(tmp_path / 'empty'))[0].shape == (0,)
+
+
+def test_pipes_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')   # opening it would wait for a writer
+    with pytest.raises(UserError, match='pipe is not a regular file. Convert the data again'):
+        records.index_records(str(tmp_path / 'pipe'))

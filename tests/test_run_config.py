@@ -136,7 +136,10 @@ def test_model_of_train_dir_needs_a_checkpoint(tmp_path):
 @pytest.mark.parametrize('text', [
     '{"architectures": []}', '[]', '{"model": {"class_names": 5}, "flags": {}}',
     '{"model": {"class_names": ["cat", null]}, "flags": {}}',
-    '{"model": {"anchor_preset": [30, 60]}, "flags": {}}'])
+    '{"model": {"anchor_preset": [30, 60]}, "flags": {}}',
+    '{"model": {"num_classes": "21"}, "flags": {}}',
+    '{"model": {}, "flags": {}, "data": "voc"}',
+    '{"model": {}, "flags": {}, "data": {"name": "voc"}}'])
 def test_a_configuration_of_another_project_cannot_be_read(tmp_path, text):
     (tmp_path / 'config.json').write_text(text)
     with pytest.raises(UserError, match='is not a configuration of this project'):
@@ -150,3 +153,10 @@ def test_a_configuration_that_cannot_be_parsed(tmp_path):
             read(str(tmp_path))
     (tmp_path / 'config.json').write_text(json.dumps(make_config()))
     assert run_config.read(str(tmp_path)) == make_config()
+
+
+def test_a_configuration_that_lacks_fields_is_that_of_another_net(tmp_path):
+    add_checkpoint(tmp_path)
+    (tmp_path / 'config.json').write_text('{"model": {"model_name": "net"}, "flags": {}}')
+    with pytest.raises(UserError, match='was trained with num_classes None, not 3'):
+        run_config.changes_since_last_run(str(tmp_path), make_config())
