@@ -70,8 +70,10 @@ def _find_in_folder(folder):
 def _read_checkpoint_list(folder):
     """Return the prefixes in the checkpoint list of a folder, the latest last; [] without a list.
 
-    They need not exist, and may be in other folders.
+    They need not exist, and may be in other folders. A list that is not a regular file is ignored.
     """
+    if not os.path.isfile(os.path.join(folder, 'checkpoint')):   # a pipe or device may never end
+        return []
     try:
         state = tf.train.get_checkpoint_state(folder)
     except ValueError:   # the list cannot be parsed

@@ -308,6 +308,15 @@ def test_named_pipes_are_not_read(tmp_path):
         saved_checkpoints.find_checkpoint('/dev/zero')
 
 
+def test_a_checkpoint_list_that_is_a_pipe_is_replaced(tmp_path):
+    write_checkpoints(tmp_path, 1, 2)
+    (tmp_path / 'checkpoint').unlink()
+    os.mkfifo(tmp_path / 'checkpoint')
+    assert saved_checkpoints.listed_checkpoint(str(tmp_path)) is None
+    assert set_aside(tmp_path) == str(tmp_path / 'model.ckpt-2')
+    assert (tmp_path / 'checkpoint').is_file()
+
+
 def test_no_memory_is_taken_for_values_that_are_not_in_the_files(session, tmp_path):
     """The variables weights [2] float32 and global_step [] int64 need 16 bytes."""
     save_steps(session, tmp_path, 1)
