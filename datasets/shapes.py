@@ -145,6 +145,6 @@ def _xml(filename, shape, shapes):
 
 
 if __name__ == '__main__':
-    if not 2 <= len(sys.argv) <= 3:
+    if not 2 <= len(sys.argv) <= 3 or sys.argv[1].startswith('-'):
         sys.exit(__doc__)
     write_dataset(sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 0)

@@ -85,7 +85,7 @@ class CocoSubmission:
         Raises:
             UserError: If the id of the image is not an integer.
         """
-        if not image.source_id.isdigit():
+        if not image.source_id.isdecimal():
             raise UserError('--write_detections=coco needs integer image ids, but '
                             f"{image.filename} has the id '{image.source_id}'. Convert the dataset "
                             'from COCO JSON with integer ids')

@@ -38,4 +38,4 @@ def list_any_checkpoints(folder):
 def step_of(prefix):
     """Return the step in the name of a checkpoint `model.ckpt-<step>`, an int; 0 without one."""
     digits = prefix.rpartition('-')[2]
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if digits.isdecimal() else 0

@@ -28,3 +28,9 @@ def test_list_checkpoints_sorts_by_step_and_needs_one_file_of_each(tmp_path):
     ('run/model.ckpt-1200', 1200), ('ssd.ckpt', 0), ('run-3/ssd.ckpt', 0)])
 def test_step_of(prefix, step):
     assert checkpoint_files.step_of(prefix) == step
+
+
+def test_only_decimal_steps_are_numbers():
+    """'²' is a digit, but int() does not accept it."""
+    assert checkpoint_files.step_of('run/model.ckpt-20') == 20
+    assert checkpoint_files.step_of('run/model.ckpt-²') == checkpoint_files.step_of('run/ssd') == 0

@@ -12,6 +12,7 @@ def call(function, **flags):
 
 @pytest.mark.parametrize('flags, message', [
     ({'learning_rate_boundaries': ('20', '10')}, '20,10 is not a list of increasing step numbers'),
+    ({'learning_rate_boundaries': ('²',)}, '² is not a list of increasing step numbers'),
     ({'learning_rate_decay_type': 'polynomial'}, 'not known. Pass --max_number_of_steps, or'),
     ({'learning_rate_decay_type': 'polynomial', 'max_number_of_steps': 9,
       'learning_rate_per_image': 1e-4, 'end_learning_rate': 1e-5},

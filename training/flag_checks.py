@@ -25,7 +25,7 @@ def check(options, given_flags):
         UserError: If they do.
     """
     boundaries = list(options.learning_rate_boundaries)
-    if not all(b.strip().isdigit() for b in boundaries) \
+    if not all(b.strip().isdecimal() for b in boundaries) \
             or sorted(boundaries, key=int) != boundaries:
         raise UserError(f'--learning_rate_boundaries={",".join(boundaries)} is not a list of '
                         f'increasing step numbers')
