@@ -56,15 +56,16 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         source, known, model_name=model_name, class_names=class_names,
         anchor_preset=anchor_preset and anchor_presets.canonical_text(anchor_preset))
     resolved = {'class_names': default_class_names, **known}
+    if kind and not resolved['class_names']:
+        raise UserError(f'{source.path} does not hold the names of its '
+                        f'{known["num_classes"] - 1} classes. Pass them as --labels_file')
     missing = [name for name in ('model_name', 'anchor_preset', 'class_names')
                if not resolved.get(name)]
     if missing:
         flag_of = {'class_names': 'labels_file'}
         flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
-        cause = (f'does not hold the names of its {known["num_classes"] - 1} classes' if kind else
-                 f'has no {run_config.CONFIG_FILE} of this project beside it, which would describe '
-                 f'its net')
-        raise UserError(f'{source.path} {cause}. Pass {flags}')
+        raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it, '
+                        f'which would describe its net. Pass {flags}')
     num_classes = len(resolved['class_names']) + 1
     if known.get('num_classes', num_classes) != num_classes:
         raise UserError(f'{source.path} has {known["num_classes"] - 1} classes, but there are '
