@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
+from reference_weights import read_layout
 
 from nets import layers, mobilenet_v2
 from nets.backbones import BACKBONES
@@ -49,15 +50,12 @@ def test_channels_and_parameters_of_each_width(width, first, bottlenecks, num_pa
     assert sum(np.prod(shape) for shape in variable_shapes().values()) == num_parameters
 
 
-def test_variables_equal_those_of_the_object_detection_api(shared):
+def test_variables_equal_those_of_the_object_detection_api():
     build()
-    layout = shared / 'fixtures/detectors/layouts/odapi_ssdlite_mobilenet_v2.txt'
-    public = {}
-    for line in layout.read_text().splitlines():
-        name, shape = line.split(' ', 1)
-        if name.startswith('FeatureExtractor/') and '/layer_19_' not in name:   # the extra layers
-            public[name.removeprefix('FeatureExtractor/')] = [
-                int(n) for n in shape.strip('[]').split(',')]
+    prefix = 'FeatureExtractor/'
+    public = {name.removeprefix(prefix): list(shape)
+              for name, shape in read_layout('odapi_ssdlite_mobilenet_v2').items()
+              if name.startswith(prefix) and '/layer_19_' not in name}   # the extra layers
     assert len(public) == 52 * 5 and variable_shapes() == public
 
 
