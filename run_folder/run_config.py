@@ -101,7 +101,7 @@ def changes_since_last_run(folder, config):
     if not old:
         return []
     for name in _MODEL_FIELDS:
-        old_value, new_value = (model['model'].get(name, {}) for model in (old, config))
+        old_value, new_value = (model['model'].get(name) for model in (old, config))
         if old_value != new_value:
             raise UserError(f'{folder} was trained with {name} {old_value}, not '
                             f'{new_value}. Choose another --train_dir, and pass this '
