@@ -13,6 +13,12 @@ _VARIABLE_FIELDS = (
     'mean', 'scale', 'heads', 'padding', 'activation', 'extra_activation', 'separable_extra',
     'linear_extra', 'stride_unit', 'reduced_tail', 'scores')
 
+_ACTIVATIONS = ('relu', 'relu6', 'hard_swish')
+_CHOICES = {'heads': ('conv3x3', 'conv1x1', 'separable'), 'padding': ('SAME', 'symmetric'),
+            'activation': ('', *_ACTIVATIONS), 'extra_activation': _ACTIVATIONS,
+            'scores': ('softmax', 'sigmoid'), 'stride_unit': ('last', 'first')}
+_MAX_IMAGE_SIZE = 4096
+
 
 def names():
     """Return the names of all nets, sorted."""
@@ -78,7 +84,7 @@ def _from_json(name, differences):
                      for row in (value if isinstance(value, list) else [None])]
             value = None if None in value else value
         value = tuple(value) if isinstance(value, list) else value
-        if ours is None or not _is_like(value, ours):
+        if ours is None or not _is_like(value, ours) or not _is_choice(field, value):
             raise UserError(f'{field}={differences[field]!r} is not a property of a net. Restore '
                             f'the config.json of the checkpoint')
         values[field] = value
@@ -87,6 +93,14 @@ def _from_json(name, differences):
 
 def _has_length(row, length):
     return isinstance(row, list) and len(row) == length
+
+
+def _is_choice(field, value):
+    """Return whether a value is one that the builder knows."""
+    if field == 'image_size':
+        return 0 < value <= _MAX_IMAGE_SIZE
+    values = value if isinstance(value, tuple) else (value,)
+    return field not in _CHOICES or all(value in _CHOICES[field] for value in values)
 
 
 def _is_like(value, ours):

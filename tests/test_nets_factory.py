@@ -30,7 +30,9 @@ def test_differences_from_the_table_are_kept_and_read_back():
 
 @pytest.mark.parametrize('differences', [
     {'name': 'x'}, {'image_size': '300'}, {'image_size': True}, {'separable_extra': 1},
-    {'extra_blocks': [['block14', 1]]}, {'extra_blocks': 3}, {'scale': None}, {'mean': 'abc'}])
+    {'extra_blocks': [['block14', 1]]}, {'extra_blocks': 3}, {'scale': None}, {'mean': 'abc'},
+    {'image_size': 0}, {'image_size': 10 ** 9}, {'padding': 'VALID'}, {'scores': 'tanh'},
+    {'heads': ['conv5x5'] * 6}, {'extra_activation': ''}])
 def test_other_fields_and_types_are_rejected(differences):
     with pytest.raises(UserError, match=f'{next(iter(differences))}=.* is not a property of a net'):
         nets_factory.get_params('ssd_300_mobilenet_v1', differences=differences)
