@@ -20,11 +20,10 @@ from datasets import broken_records
 from nets import layers
 from run_folder.saved_checkpoints import MOVING_AVERAGE_SUFFIX
 
-# By default, the moments are those of at least so many images, from which on mAP stayed the same
-# (docs/training.md), and of at least so many batches.
+# Default minimum of images and of batches. More images did not change mAP (docs/training.md).
 _NUM_IMAGES, _MIN_BATCHES = 1000, 20
-# At most one batch per so many steps, so that frequent checkpoints do not slow the training down: a
-# batch, without gradients, takes 0.3 to 0.4 times as long as a step.
+# Upper bound of one batch per _STEPS_PER_BATCH steps, so that frequent checkpoints do not slow the
+# training down: a batch, without gradients, takes 0.3 to 0.4 times as long as a step.
 _STEPS_PER_BATCH = 8
 
 
