@@ -76,18 +76,18 @@ def is_depthwise(our_layer):
     return our_layer.endswith('depthwise')
 
 
-def layer_names(kind, source, our_layer):
+def layer_names(weight_kind, source, our_layer):
     """Return the names of the tensors of a layer in a file of this kind.
 
     Returns:
         A dict: field of `conversion.Layer`, or 'factor', -> name. It lacks tensors that the file
         does not hold, and batch norm if one of its tensors is missing.
     """
-    names = kind.layers.get(our_layer)
+    names = weight_kind.layers.get(our_layer)
     if names is None:
         return {}
     name, norm_name = (names, '') if isinstance(names, str) else names
-    dialect = kind.dialect
+    dialect = weight_kind.dialect
     kernel = dialect.depthwise_kernel if is_depthwise(our_layer) else dialect.kernel
     tensors = {'kernel': _first_in(source, name, kernel),
                'biases': _first_in(source, name, dialect.biases)}
@@ -104,18 +104,18 @@ def _first_in(source, name, suffixes):
     return next((name + suffix for suffix in suffixes if name + suffix in source.shapes), None)
 
 
-def expected_names(kind):
+def expected_names(weight_kind):
     """Return the names of all kernels and other tensors without which no file of a kind loads."""
-    suffixes = {False: kind.dialect.kernel, True: kind.dialect.depthwise_kernel}
+    suffixes = {False: weight_kind.dialect.kernel, True: weight_kind.dialect.depthwise_kernel}
     return {(names if isinstance(names, str) else names[0]) + suffixes[is_depthwise(layer)][0]
-            for layer, names in kind.layers.items()} | set(kind.vectors.values())
+            for layer, names in weight_kind.layers.items()} | set(weight_kind.vectors.values())
 
 
-def read_layer(kind, source, our_layer, params):
+def read_layer(weight_kind, source, our_layer, params):
     """Read a layer of a file and convert its kernel layout, input, box order and classes.
 
     Args:
-        kind: the `Kind` of the file.
+        weight_kind: the `Kind` of the file.
         source: a `WeightSource`.
         our_layer: our name of the layer.
         params: `SSDParams` of our net.
@@ -124,57 +124,57 @@ def read_layer(kind, source, our_layer, params):
         A `conversion.Layer`, with batch norm or biases as in the file.
     """
     tensors = {field: np.asarray(source.read(name), np.float32)
-               for field, name in layer_names(kind, source, our_layer).items()}
+               for field, name in layer_names(weight_kind, source, our_layer).items()}
     factor = tensors.pop('factor', None)
     for field, array in tensors.items():
-        tensors[field] = kind.dialect.read_kernel(array, is_depthwise(our_layer)) \
+        tensors[field] = weight_kind.dialect.read_kernel(array, is_depthwise(our_layer)) \
             if field == 'kernel' else array.reshape(-1)
     if factor is not None and factor.item():
         for field in ('moving_mean', 'moving_variance'):
             tensors[field] = tensors[field] / factor.item()
-    layer = conversion.Layer(**tensors, epsilon=kind.dialect.epsilon)
-    if our_layer == next(iter(kind.layers)) and kind.normalization:
-        layer = conversion.normalize_input(layer, kind.normalization, params)
-    if our_layer.endswith('/conv_loc') and kind.box_order != (0, 1, 2, 3):
-        layer = conversion.order_boxes(layer, kind.box_order)
-    if our_layer.endswith('/conv_cls') and kind.max_classes:
-        num_anchors = count_outputs(kind, source, our_layer[:-len('cls')] + 'loc') // 4
-        layer = conversion.keep_classes(layer, num_anchors, kind.max_classes)
+    layer = conversion.Layer(**tensors, epsilon=weight_kind.dialect.epsilon)
+    if our_layer == next(iter(weight_kind.layers)) and weight_kind.normalization:
+        layer = conversion.normalize_input(layer, weight_kind.normalization, params)
+    if our_layer.endswith('/conv_loc') and weight_kind.box_order != (0, 1, 2, 3):
+        layer = conversion.order_boxes(layer, weight_kind.box_order)
+    if our_layer.endswith('/conv_cls') and weight_kind.max_classes:
+        num_anchors = count_outputs(weight_kind, source, our_layer[:-len('cls')] + 'loc') // 4
+        layer = conversion.keep_classes(layer, num_anchors, weight_kind.max_classes)
     return layer
 
 
-def read_heads(kind, source, params):
+def read_heads(weight_kind, source, params):
     """Return the `Heads` of a detector, from shapes; None without prediction layers of this net.
 
     Args:
-        kind: the `Kind` of the file.
+        weight_kind: the `Kind` of the file.
         source: a `WeightSource`.
         params: `SSDParams` of the net.
     """
     boxes = [f'{layer}_box/conv_loc' for layer in params.feat_layers]
-    num_loc = [count_outputs(kind, source, layer) for layer in boxes]
-    num_cls = count_outputs(kind, source, f'{params.feat_layers[0]}_box/conv_cls')
+    num_loc = [count_outputs(weight_kind, source, layer) for layer in boxes]
+    num_cls = count_outputs(weight_kind, source, f'{params.feat_layers[0]}_box/conv_cls')
     if not num_cls or not all(num_loc):
         return None
     num_classes = 4 * num_cls // num_loc[0]
-    return Heads(min(num_classes, kind.max_classes or num_classes),
+    return Heads(min(num_classes, weight_kind.max_classes or num_classes),
                  [num // 4 for num in num_loc],
-                 tuple(_head_name(kind, source, layer) for layer in boxes))
+                 tuple(_head_name(weight_kind, source, layer) for layer in boxes))
 
 
-def _head_name(kind, source, our_layer):
-    if layer_names(kind, source, f'{our_layer}_depthwise'):
+def _head_name(weight_kind, source, our_layer):
+    if layer_names(weight_kind, source, f'{our_layer}_depthwise'):
         return 'separable'
-    shape = source.shapes[layer_names(kind, source, our_layer)['kernel']]
-    is_out_first = kind.dialect.read_kernel is conversion.kernel_from_oihw
+    shape = source.shapes[layer_names(weight_kind, source, our_layer)['kernel']]
+    is_out_first = weight_kind.dialect.read_kernel is conversion.kernel_from_oihw
     return 'conv1x1' if (shape[2:] if is_out_first else shape[:2]) == [1, 1] else 'conv3x3'
 
 
-def count_outputs(kind, source, our_layer):
+def count_outputs(weight_kind, source, our_layer):
     """Return the number of outputs of a layer in a file; 0 if the file does not hold it."""
-    names = layer_names(kind, source, our_layer)
+    names = layer_names(weight_kind, source, our_layer)
     if 'kernel' not in names:
         return 0
     shape = source.shapes[names['kernel']]
-    is_out_first = kind.dialect.read_kernel is conversion.kernel_from_oihw
+    is_out_first = weight_kind.dialect.read_kernel is conversion.kernel_from_oihw
     return shape[0 if is_out_first else -1] if shape else 0

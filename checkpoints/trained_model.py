@@ -48,15 +48,15 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
             or is missing.
     """
     source, known = description.describe_weights(checkpoint_path)
-    kind = kinds.identify(source)
-    if kind and not known:
-        raise UserError(f'{source.path} holds {kind.title}, but not a complete detector. Train '
-                        f'from it with train_ssd_network.py first')
+    weight_kind = kinds.identify(source)
+    if weight_kind and not known:
+        raise UserError(f'{source.path} holds {weight_kind.title}, but not a complete detector. '
+                        f'Train from it with train_ssd_network.py first')
     known = description.with_flags(
         source, known, model_name=model_name, class_names=class_names,
         anchor_preset=anchor_preset and anchor_presets.canonical_text(anchor_preset))
     resolved = {'class_names': default_class_names, **known}
-    if kind and not resolved['class_names']:
+    if weight_kind and not resolved['class_names']:
         raise UserError(f'{source.path} does not hold the names of its '
                         f'{known["num_classes"] - 1} classes. Pass them as --labels_file')
     missing = [name for name in ('model_name', 'anchor_preset', 'class_names')
@@ -72,7 +72,7 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
                         f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
                                      known.get('net'))
-    return Model(source.path, params, resolved['class_names'], source if kind else None)
+    return Model(source.path, params, resolved['class_names'], source if weight_kind else None)
 
 
 def labels_from_names(names, class_names):
