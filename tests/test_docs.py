@@ -50,6 +50,7 @@ NOT_RUN_HERE = {
     r'benchmarks\.post_processing':
         'test_benchmarks.py::test_post_processing_is_compared_with_forward_pass',
     r'benchmarks\.record': 'test_benchmarks.py::test_record_copies_the_results_of_a_run',
+    'ssd_128_plain': 'test_own_backbone.py::test_the_commands_of_the_page_run',
     r'import_weights': 'test_end_to_end.py::test_an_imported_detector_can_be_evaluated',
     r'bash scripts/': 'test_docs.py::test_shell_scripts_pass_valid_flags'}
 # Flags that make commands fast. They come last, so they override those of the document.

@@ -32,3 +32,15 @@ def test_the_net_of_the_page_trains(params):
     predictions = one_step.check(params)
     assert predictions.logits.shape == (2, 1520, 3)   # 4 * 256 + 6 * 64 + 6 * 16 + 4 * 4
     assert 'Plain/conv1/weights' in [v.op.name for v in tf.trainable_variables()]
+
+
+@pytest.mark.usefixtures('params', 'loggers_as_before')
+def test_the_commands_of_the_page_run(capsys):
+    outputs = []
+    for command in documents.commands('docs/own_backbone.md'):
+        if command.words[1] == 'train_ssd_network.py':
+            assert documents.run(command.words) == 0
+            outputs.append(capsys.readouterr().out)
+    layers, anchors = outputs
+    assert 'Plain/conv1' in layers
+    assert anchors.split()[-1] == '1520'
