@@ -1,5 +1,5 @@
 """All metrics of one split, as numbers and as a report."""
-from metrics import coco, confusion, voc
+from metrics import coco, confusion, error_types, voc
 
 _NUM_CONFUSIONS = 5   # pairs of classes in the report
 # Row of the report -> COCO's metric, evaluated per area range.
@@ -35,7 +35,8 @@ class Evaluation:
         self.confusion = confusion.ConfusionMatrix(len(class_names) + 1, num_worst)
         self.kept = dict.fromkeys(kept_indices)
         self.num_images, self.max_score = 0, 0.
-        self._metrics = (self.voc, self.coco, *extra_metrics)
+        self.error_types = error_types.ErrorTypes(len(class_names) + 1, min_iou)
+        self._metrics = (self.voc, self.coco, self.error_types, *extra_metrics)
 
     def add(self, image):
         """Add an `EvaluatedImage`."""
@@ -67,6 +68,7 @@ class Evaluation:
             'confusion': {'min_score': self.min_score, 'found': errors.num_detected(),
                           'missed': errors.num_missed(), 'false': errors.num_false_positives(),
                           'confused': sum(count for *_, count in errors.confused_classes())},
+            'lost_ap': self.error_types.lost_ap(),
             'classes': {name: {'truths': self.voc.num_objects(label),
                                **{ap: _to_json(values[label]) for ap, values in class_aps.items()},
                                'found': errors.num_detected(label),
@@ -83,7 +85,7 @@ class Evaluation:
         result = self.result()
         means = ', '.join(f'{name} {_format(value)}' for name, value in result['mAP'].items())
         return [*_class_table(result), '', *self._size_table(result['truths']), '',
-                *self._error_lines(result['confusion']), '',
+                *self._error_lines(result), '',
                 f'mAP over classes with ground truth: {means}']
 
     def _size_table(self, num_objects):
@@ -95,8 +97,9 @@ class Evaluation:
                 for name, metric in _COCO_ROWS.items()]
         return [header, counts, *rows]
 
-    def _error_lines(self, counts):
-        """Return the totals of the error analysis and the most frequent confusions."""
+    def _error_lines(self, result):
+        """Return the totals of the error analysis, frequent confusions and costs of errors."""
+        counts, lost = result['confusion'], result['lost_ap']
         lines = [f'at score {self.min_score:g} and IoU {self._min_iou:g}: '
                  f'{counts["found"]} objects detected, {counts["missed"]} missed, '
                  f'{counts["confused"]} detected as another class, '
@@ -104,7 +107,9 @@ class Evaluation:
         names = self._class_names
         pairs = [f'{names[label - 1]} as {names[detected - 1]} ({count})' for
                  label, detected, count in self.confusion.confused_classes()[:_NUM_CONFUSIONS]]
-        return lines + ([f'most frequent confusions: {", ".join(pairs)}'] if pairs else [])
+        lines += [f'most frequent confusions: {", ".join(pairs)}'] if pairs else []
+        costs = [f'{name} {lost[name]:.3f}' for name in sorted(lost, key=lost.get, reverse=True)]
+        return [*lines, f'mAP (VOC12) lost by type of error: {", ".join(costs)}']
 
 
 def _class_table(result):

@@ -71,6 +71,19 @@ def all_points_ap(recall, precision):
     return np.sum(np.diff(recall) * precision[1:])
 
 
+def precision_recall_curve(scores, is_true, num_objects):
+    """Return recall, precision and score, [D] each, highest score first.
+
+    Args:
+        scores: [D].
+        is_true: [D] bool, whether a detection is a true positive.
+        num_objects: number of ground truths.
+    """
+    order = np.argsort(-scores, kind='stable')
+    true, false = np.cumsum(is_true[order]), np.cumsum(~is_true[order])
+    return true / max(num_objects, 1), true / np.maximum(true + false, 1), scores[order]
+
+
 _AP_FUNCTIONS = {'VOC07': eleven_point_ap, 'VOC12': all_points_ap}
 
 
@@ -101,12 +114,8 @@ class VocMetric:
         self._detections = [np.concatenate(self._detections, 1)]
         labels, scores, outcomes = self._detections[0]
         is_counted = (labels == label) & (outcomes != IGNORED)
-        order = np.argsort(-scores[is_counted], kind='stable')
-        scores, outcomes = scores[is_counted][order], outcomes[is_counted][order]
-        true = np.cumsum(outcomes == TRUE_POSITIVE)
-        false = np.cumsum(outcomes == FALSE_POSITIVE)
-        recall = true / max(self._num_objects[label], 1)
-        return recall, true / np.maximum(true + false, 1), scores
+        return precision_recall_curve(scores[is_counted], outcomes[is_counted] == TRUE_POSITIVE,
+                                      self._num_objects[label])
 
     def average_precisions(self):
         """Return {'VOC07': [C], 'VOC12': [C]}: AP per class, NaN for classes without objects."""

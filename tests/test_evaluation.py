@@ -20,6 +20,7 @@ def test_the_result_has_all_numbers():
                              'COCO': pytest.approx((1 + 51 / 101) / 2)}
     assert result['confusion'] == {
         'min_score': .5, 'found': 2, 'missed': 0, 'false': 1, 'confused': 1}
+    assert result['lost_ap']['classification'] == pytest.approx(.25)   # AP of dog .5 -> 1
     assert result['truths'] == {'all': 3, 'small': 0, 'medium': 3, 'large': 0}
     assert result['COCO']['APs'] is None
     assert result['pictures'] == 2 and 'NaN' not in json.dumps(result)
@@ -36,6 +37,8 @@ def test_report():
     assert ('at score 0.5 and IoU 0.5: 2 objects detected, 0 missed, 1 detected as another class, '
             '1 false positives') in lines
     assert 'most frequent confusions: dog as cat (1)' in lines
+    assert ('mAP (VOC12) lost by type of error: classification 0.250, localization 0.000, both '
+            '0.000, duplicate 0.000, background 0.000, missed 0.000') in lines
     assert lines[-1] == 'mAP over classes with ground truth: VOC07 0.773, VOC12 0.750, COCO 0.752'
 
 

@@ -95,6 +95,8 @@ def evaluation_summary(result, images):
     values = [(_MEAN_APS[name], value) for name, value in result['mAP'].items()]
     values += [(entry, result['COCO'][name]) for name, entry in _COCO.items()]
     values += [(entry, result['confusion'][name]) for name, entry in _ERRORS.items()]
+    values += [((f'lost_mAP/{name}', f'Gain of the mAP (VOC12) without {name} errors.'), value)
+               for name, value in result['lost_ap'].items()]
     values += [((f'AP_VOC07/{name}', f'AP of {name}, with the 11-point AP of Pascal VOC 2007.'),
                 row['VOC07']) for name, row in result['classes'].items()]
     summary = tf.Summary()
