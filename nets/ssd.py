@@ -53,11 +53,20 @@ def build(images, params, num_classes, is_training, options=BuildOptions()):
     with tf.variable_scope(scope(), custom_getter=layers.seeded_getter(options.seed)), \
          tf.variable_scope(scope(), custom_getter=layers.precision_getter(options.precision)), \
          slim.arg_scope([slim.conv2d, slim.separable_conv2d], weights_regularizer=regularizer,
-                        weights_initializer=tf.glorot_uniform_initializer()), \
+                        weights_initializer=_head_initializer(params)), \
          slim.arg_scope([layers.batch_norm], is_training=is_training,
                         decay=options.batch_norm_decay, replicas=options.replicas):
         end_points = _feature_layers(tf.cast(images, options.precision), params)
         return _prediction_layers(end_points, params, num_classes)
+
+
+def _head_initializer(params):
+    """Return the initializer of the prediction layers; backbones set that of all other layers.
+
+    Without batch norm, the features have scale 1, and so have the logits and offsets.
+    """
+    has_batch_norm = BACKBONES[params.backbone].batch_norm
+    return tf.glorot_uniform_initializer() if has_batch_norm else tf.variance_scaling_initializer(1.)
 
 
 def _feature_layers(images, params):

@@ -89,7 +89,8 @@ def run_keras_vgg(x, weights):
 def test_vgg16_gives_the_activations_of_the_keras_weights(shared):
     path = shared / 'weights/vgg16_imagenet_convs_keras_bgr_fp16.npz'
     image = load_image(shared, 300)
-    block4, block5 = run_net('ssd_300_vgg', image, path, ['block4', 'block5'])
+    block4, block5, *new = run_net('ssd_300_vgg', image, path,
+                                   [f'block{index}' for index in range(4, 12)])
     # Our zero padding stands for our mean, not for that of Keras.
     framed = np.full((302, 302, 3), (123, 117, 104), np.float32)
     framed[1:-1, 1:-1] = image
@@ -98,6 +99,8 @@ def test_vgg16_gives_the_activations_of_the_keras_weights(shared):
         expected = run_keras_vgg(bgr, weights)
     assert_close(block4, expected[3], 1e-5)
     assert_close(block5, expected[4], 1e-5)
+    # New layers start at the scale 1, though that of conv5_3 is 7.
+    assert all(.7 < np.sqrt(np.mean(features ** 2)) < 1.6 for features in new)
 
 
 def batch_norm_relu6(x, weights, layer):

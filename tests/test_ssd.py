@@ -3,6 +3,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tiny_net
 
+from datasets import shapes
 from nets import nets_factory, ssd
 
 
@@ -42,6 +43,19 @@ def test_vgg_feature_shapes_dilation_and_l2_normalization(evaluate):
     gamma = next(v for v in tf.trainable_variables() if v.op.name.endswith('gamma'))
     np.testing.assert_array_equal(evaluate(gamma), np.full(512, 20.))
     assert not any('dropout' in op.name.lower() for op in tf.get_default_graph().get_operations())
+
+
+def test_initial_features_and_predictions_of_vgg_have_scale_1(evaluate):
+    image, _ = shapes.draw_image(np.random.RandomState(0))
+    params = nets_factory.get_params('ssd_300_vgg')
+    images = tf.image.resize(image[np.newaxis], [300, 300])
+    predictions = ssd.build(ssd.normalize(images, params), params, 21, is_training=False)
+    features, logits, offsets = evaluate([
+        {layer: predictions.end_points[layer] for layer in params.feat_layers[1:]},
+        predictions.logits, predictions.offsets])
+    for layer, values in features.items():
+        assert .5 < np.sqrt(np.mean(values ** 2)) < 2, layer
+    assert .5 < logits.std() < 2 and .5 < offsets.std() < 2
 
 
 @pytest.mark.parametrize('name, num_anchors, depth', [
