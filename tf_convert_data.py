@@ -52,6 +52,9 @@ flags.DEFINE_bool('skip_bad_boxes', False,
 flags.DEFINE_bool('without_labels', False,
                   'Convert the images without boxes, for test splits whose labels are not public, '
                   'such as VOC2012 test.')
+flags.DEFINE_bool('apply_exif_orientation', False,
+                  'Rotate the images as their EXIF orientation says, for annotations made in tools '
+                  'that show them rotated. By default, pixels are used as they are stored.')
 flags.DEFINE_integer('num_workers', 0,
                      'Number of processes that read images. 0: one per processor core.',
                      lower_bound=0, upper_bound=1024)
@@ -104,7 +107,7 @@ def main():
     """Convert split by split, or check the dataset."""
     if FLAGS.check:
         return check_dataset()
-    from datasets import convert, parallel_reading
+    from datasets import check_report, convert, parallel_reading
     info = check_output_dir()
     sources, split_names = open_sources()
     check_existing_splits(info, split_names)
@@ -117,12 +120,14 @@ def main():
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
 
     for split, split_readers in readers.items():
+        notes = source_notes(sources, split)
+        check_report.note_lines(split, notes)   # fails if one of them is an error
         bad_boxes = [] if FLAGS.skip_bad_boxes else None
         spec = convert.SplitSpec(dataset_name(), split, class_names, len(split_readers),
                                  FLAGS.num_shards, source_ids, details)
         annotations = parallel_reading.read_annotations(
             split_readers, num_workers(), bad_boxes.append if FLAGS.skip_bad_boxes else None)
-        num_boxes = convert.convert_split(annotations, spec, FLAGS.output_dir, bad_boxes)
+        num_boxes = convert.convert_split(annotations, spec, FLAGS.output_dir, bad_boxes, notes)
         console.print_lines([
             f'{split}: {counted(spec.num_images, "image")}, {counted(num_boxes, "box")}, '
             f'{counted(len(class_names), "class")} -> {FLAGS.output_dir}'])
@@ -130,6 +135,7 @@ def main():
             console.print_lines([
                 f'{split}: skipped {counted(len(bad_boxes), "bad box")}, for example: '
                 f'{bad_boxes[0]} (run with --check to list them)'])
+        console.print_lines(check_report.note_lines(split, notes))
     return 0
 
 
@@ -164,7 +170,8 @@ def open_sources():
         List of `AnnotationSource`, one per --dataset_dir, and list of the names of the splits.
     """
     shares = splits.parse_ratio(FLAGS.split_ratio) if FLAGS.split_ratio else None
-    sources = [formats.open_source(folder, FLAGS.format, shares, FLAGS.seed)
+    sources = [formats.open_source(folder, FLAGS.format, shares, FLAGS.seed,
+                                   FLAGS.apply_exif_orientation)
                for folder in FLAGS.dataset_dir]
     names = FLAGS.split_names or formats.require_split_names(sources[0], FLAGS.dataset_dir[0])
     info = dataset_info.read_info(FLAGS.output_dir) if FLAGS.skip_converted else None
@@ -203,6 +210,12 @@ def image_readers(sources, split_names):
                 else source.image_readers(split))
     return {split: [read for source in sources for read in readers(source, split).values()]
             for split in split_names}
+
+
+def source_notes(sources, split):
+    """Return the notes of a split in all sources; none if the annotations are not read."""
+    return [note for source in sources for note in source.notes(split)
+            if not FLAGS.without_labels]
 
 
 def resolve_class_names(sources, split_names):
@@ -277,7 +290,11 @@ def make_report(image_size):
     elif FLAGS.dataset_name.startswith('pascalvoc'):
         class_names = voc.CLASSES
     report = check_report.CheckReport(class_names, image_size)
-    dataset_check.check_images(report, image_readers(*open_sources()), num_workers())
+    sources, names = open_sources()
+    for split in names:
+        for problem, text in source_notes(sources, split):
+            report.add_finding(problem, split, text)
+    dataset_check.check_images(report, image_readers(sources, names), num_workers())
     return report
 
 

@@ -1,4 +1,5 @@
 """The annotation of one image, in the form that the readers of all formats return."""
+import math
 from typing import NamedTuple
 
 from common.errors import UserError
@@ -7,8 +8,8 @@ from common.errors import UserError
 TOLERANCE_PIXELS = 2.
 
 
-class BadBox(UserError):
-    """A box that must not be used for training.
+class AnnotationError(UserError):
+    """An annotation that contradicts its image, or cannot be read.
 
     Attributes:
         problem: A key of `check_report.PROBLEMS`.
@@ -20,6 +21,10 @@ class BadBox(UserError):
 
     def __str__(self):
         return self.args[1]
+
+
+class BadBox(AnnotationError):
+    """A box that must not be used for training."""
 
 
 class Annotation(NamedTuple):
@@ -39,6 +44,7 @@ class Annotation(NamedTuple):
     iscrowd: list = ()
     area: list = ()    # floats: area of the object itself, in pixels
     source_id: str = ''   # identifier of the image in the source, or ''
+    notes: list = ()   # of (key of `check_report.PROBLEMS`, text with the name of the file)
 
 
 PER_BOX_FIELDS = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
@@ -46,6 +52,9 @@ PER_BOX_FIELDS = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
 
 def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, source_id=''):
     """Make an `Annotation` from an image and the objects that its source lists.
+
+    A box that repeats an earlier one, of the same class and coordinates, is dropped and noted, and
+    so is an EXIF orientation of the image that is not applied.
 
     Args:
         image_path: Path of the image.
@@ -59,17 +68,78 @@ def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, so
     Raises:
         BadBox: If `parse_object` raises it and `on_bad_box` is None.
     """
-    rows = []
+    rows, notes = {}, []   # (box, class name) -> row
+    if jpeg.orientation != 1:
+        notes.append(('rotated', image_path))
     for item in objects:
         try:
-            rows.append(parse_object(item))
+            row = parse_object(item)
         except BadBox as error:
             if on_bad_box is None:
                 raise
             on_bad_box(error)
-    columns = map(list, zip(*rows, strict=True)) if rows else ([] for _ in range(4))
+            continue
+        if rows.setdefault(row[:2], row) is not row:
+            notes.append(('repeated', f"{image_path}: a box of class '{row[1]}'"))
+    columns = map(list, zip(*rows.values(), strict=True)) if rows else ([] for _ in range(4))
     return Annotation(image_path, jpeg.encoded, jpeg.height, jpeg.width, *columns,
-                      source_id=source_id)
+                      source_id=source_id, notes=notes)
+
+
+def check_size(path, declared, image, source):
+    """Check the size of an image that its source declares.
+
+    Args:
+        path: Path of the image.
+        declared: (width, height) in pixels as the source has them: numbers or text. Values that
+            are missing, None, 0, negative or no numbers are unknown.
+        image: `images.EncodedImage`.
+        source: Path of the file that declares the size.
+
+    Raises:
+        AnnotationError: If a known side differs from that of the image.
+    """
+    declared = tuple(map(_parse_side, declared))
+    actual = image.width, image.height
+    if all(side in (None, actual_side)
+           for side, actual_side in zip(declared, actual, strict=True)):
+        return
+    width, height = ('?' if side is None else f'{side:g}' for side in declared)
+    problem = (f'{source}: the size of {path} is {width}x{height} pixels, but the file has '
+               f'{actual[0]}x{actual[1]}')
+    if image.orientation >= 5 and declared == actual[::-1]:
+        raise AnnotationError('size', f'{problem}: it was annotated as rotated by its EXIF '
+                                      f'orientation. Pass --apply_exif_orientation')
+    raise AnnotationError('size', f'{problem}, so its boxes would be misplaced. Annotate the file '
+                                  f'as it is stored')
+
+
+def _parse_side(value):
+    """Return a declared side in pixels as float, or None if it is unknown."""
+    try:
+        side = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return side if 0 < side < math.inf else None
+
+
+def check_pixels(boxes, image, source):
+    """Check that the boxes of an image are in pixels, and not relative to the image.
+
+    Args:
+        boxes: List of tuples of four floats as the source has them: corners, or a corner and sides.
+        image: `images.EncodedImage`.
+        source: Path of the file, and what identifies the image in it, for the error message.
+
+    Raises:
+        AnnotationError: If all values of all boxes are in [0, 1]. A box whose four values are 1 is
+            one pixel.
+    """
+    values = [value for box in boxes for value in box]
+    if (values and all(0 <= value <= 1 for value in values) and min(values) < 1
+            and max(image.width, image.height) > 1):
+        raise AnnotationError('relative', f'{source}: all coordinates are in [0, 1], so they seem '
+                                          f'to be relative to the image. Convert them to pixels')
 
 
 def relative_box(description, corners, jpeg):

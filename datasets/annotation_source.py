@@ -2,6 +2,7 @@
 import abc
 
 from common.errors import UserError
+from datasets import images
 
 
 class AnnotationSource(abc.ABC):
@@ -20,6 +21,8 @@ class AnnotationSource(abc.ABC):
             sorted by name.
         unlabeled_readers: None, or a method (split) like `image_readers` whose readers skip the
             annotations, for images whose labels are not public.
+        read_image: Function from the path of an image to its `images.EncodedImage`, which the
+            image readers call. `formats.open_source` replaces it, to apply EXIF orientations.
     """
     layout = ''
     has_class_order = False
@@ -27,6 +30,7 @@ class AnnotationSource(abc.ABC):
 
     def __init__(self, folder):
         self._folder = folder
+        self.read_image = images.read_jpeg
 
     @abc.abstractmethod
     def split_names(self):
@@ -46,6 +50,21 @@ class AnnotationSource(abc.ABC):
     @abc.abstractmethod
     def categories(self, split):
         """Return the classes of a split as an ordered dict: name -> id in the source, or None."""
+
+    def notes(self, split):
+        """Return the parts of a split that are not used or doubtful.
+
+        Examples are annotations of unknown images and images without an annotation file. Problems
+        of single images are in `Annotation.notes`.
+
+        Args:
+            split: Name of the split, or None for a source that is not split.
+
+        Returns:
+            List of (key of `check_report.PROBLEMS`, text with the name of the file).
+        """
+        del split
+        return []
 
     def class_names(self, splits):
         """Return the class names of several splits: in the order of the source, or sorted."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common.errors import UserError
 from common.text import counted
 
 ERROR, NOTE = 'error', 'note'
@@ -18,6 +19,11 @@ PROBLEMS = {
     'outside': (ERROR, 'boxes outside their image'),
     'inverted': (ERROR, 'empty or inverted boxes'),
     'unknown': (ERROR, 'labels that are not in the list of classes'),
+    'size': (ERROR, 'images whose size is not that of their annotation'),
+    'relative': (ERROR, 'images whose boxes seem to be relative, not in pixels'),
+    'unused': (NOTE, 'files or annotations that are not used'),
+    'rotated': (NOTE, 'images with an EXIF orientation'),
+    'repeated': (NOTE, 'boxes that occur twice in an image'),
     'duplicate': (NOTE, 'images in more than one split'),
     'tiny': (NOTE, 'boxes with a side below 4 pixels after the resize'),
     'empty': (NOTE, 'images without valid boxes'),
@@ -150,6 +156,26 @@ def class_table(report):
         cells = ['{:16} {:8} {:9}'.format(*count) for count in counts]
         lines.append(f'{name:{width}}  ' + '  '.join(cells))
     return lines
+
+
+def note_lines(split, notes):
+    """Return a line per problem for notes of the conversion of a split.
+
+    Args:
+        split: Name of the split.
+        notes: List of (key of `PROBLEMS`, text with the name of the file).
+
+    Raises:
+        UserError: If one of the problems is an error.
+    """
+    texts = {}
+    for problem, text in notes:
+        if PROBLEMS[problem][0] == ERROR:
+            raise UserError(text)
+        texts.setdefault(problem, []).append(text)
+    return [f'{split}: note: {PROBLEMS[problem][1]}: {len(texts[problem])}, for example: '
+            f'{"; ".join(texts[problem][:3])} (run with --check to list them)'
+            for problem in PROBLEMS if problem in texts]
 
 
 def finding_lines(report, max_per_problem):

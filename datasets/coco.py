@@ -11,7 +11,7 @@ import os
 
 from common.errors import UserError
 from datasets import images, splits
-from datasets.annotation import BadBox, make_annotation, relative_box
+from datasets.annotation import BadBox, check_size, make_annotation, relative_box
 from datasets.split_files import SplitFileSource
 
 _ROBOFLOW_FILE = '_annotations.coco.json'   # one in the folder of each split
@@ -127,7 +127,8 @@ class CocoSource(SplitFileSource):
                 raise UserError(f"{path} lists '{item['file_name']}' more than once. Remove the "
                                 f'duplicates')
             readers[item['file_name']] = functools.partial(
-                _read_annotation, path, folders, item, annotations[item['id']])
+                _read_annotation, path, folders, item, annotations[item['id']],
+                read_image=self.read_image)
         if not readers:
             raise UserError(f"{path} lists no images. Fill its list 'images'")
         return readers
@@ -164,7 +165,7 @@ def _category_names(path, content):
     return names
 
 
-def _read_annotation(path, folders, image, items, on_bad_box=None):
+def _read_annotation(path, folders, image, items, on_bad_box=None, read_image=images.read_jpeg):
     """Read one image and its boxes as `Annotation`.
 
     Args:
@@ -173,14 +174,11 @@ def _read_annotation(path, folders, image, items, on_bad_box=None):
         image: Entry of the image in the JSON.
         items: List of (class name or None, entry of the annotation in the JSON).
         on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+        read_image: Function from a path to an `images.EncodedImage`.
     """
     image_path = images.find_image(image['file_name'], folders, path)
-    jpeg = images.read_jpeg(image_path)
-    width, height = image.get('width', jpeg.width), image.get('height', jpeg.height)
-    if (width, height) != (jpeg.width, jpeg.height):
-        raise UserError(f"{path}: the size of {image['file_name']} is {width}x{height} pixels, but "
-                        f'the file has {jpeg.width}x{jpeg.height}, so its boxes would be '
-                        f'misplaced. Annotate the file as it is stored')
+    jpeg = read_image(image_path)
+    check_size(image['file_name'], (image.get('width'), image.get('height')), jpeg, path)
     annotation = make_annotation(
         image_path, jpeg, items, functools.partial(_parse_annotation, path, image, jpeg),
         on_bad_box, source_id=str(image['id']))

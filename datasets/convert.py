@@ -33,7 +33,7 @@ class SplitSpec(NamedTuple):
     details: dict = None
 
 
-def convert_split(annotations, spec, output_dir, bad_boxes=None):
+def convert_split(annotations, spec, output_dir, bad_boxes=None, notes=None):
     """Write the shards of a split, and its entries in labels.txt and dataset.json.
 
     If the split exists, it is replaced when the new shards are complete.
@@ -44,6 +44,7 @@ def convert_split(annotations, spec, output_dir, bad_boxes=None):
         output_dir: Folder of the records.
         bad_boxes: List of the `BadBox` errors of the boxes that have been skipped so far. Boxes of
             unknown classes are skipped too, and their errors are appended. None: raise the error.
+        notes: List to which `Annotation.notes` are appended, or None.
 
     Returns:
         Number of boxes written.
@@ -66,6 +67,8 @@ def convert_split(annotations, spec, output_dir, bad_boxes=None):
             shard = index * num_shards // spec.num_images
             writer.write(shard, schema.serialize(annotation, labels))
             num_boxes += len(annotation.names)
+            if notes is not None:
+                notes += annotation.notes
         if bad_boxes and not num_boxes:
             raise UserError(f'the split {spec.split} has no boxes left: all are bad or of unknown '
                             f'classes. Run with --check to list them')

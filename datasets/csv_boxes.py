@@ -70,7 +70,8 @@ class CsvSource(SplitFileSource):
         folders = [os.path.dirname(path) or '.',
                    *(os.path.join(self._folder, name) for name in (*subfolders, 'images', ''))]
         folders = list(filter(os.path.isdir, dict.fromkeys(map(os.path.normpath, folders))))
-        return {name: functools.partial(_read_annotation, path, folders, name, boxes)
+        return {name: functools.partial(
+            _read_annotation, path, folders, name, boxes, read_image=self.read_image)
                 for name, boxes in boxes_of_image.items()}
 
     def categories(self, split):
@@ -116,7 +117,7 @@ def _is_coordinate(cell):
     return not cell.strip() or re.fullmatch(r'[-+\d.eE]+', cell.strip())
 
 
-def _read_annotation(path, folders, name, boxes, on_bad_box=None):
+def _read_annotation(path, folders, name, boxes, on_bad_box=None, read_image=images.read_jpeg):
     """Read one image and its boxes as `Annotation`.
 
     Args:
@@ -125,9 +126,10 @@ def _read_annotation(path, folders, name, boxes, on_bad_box=None):
         name: Name of the image in the CSV.
         boxes: List of (line number, four coordinates as text, class).
         on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+        read_image: Function from a path to an `images.EncodedImage`.
     """
     image_path = images.find_image(name, folders, path)
-    jpeg = images.read_jpeg(image_path)
+    jpeg = read_image(image_path)
 
     def parse_object(row):
         line, values, label = row

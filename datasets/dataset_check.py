@@ -35,10 +35,12 @@ def add_read_result(report, split, result):
         report.add_finding(error.problem, split, str(error))
     if result.error:
         is_bad_image = isinstance(result.error, images.BadImage)
-        problem = 'undecodable' if is_bad_image else 'unreadable'
+        problem = 'undecodable' if is_bad_image else getattr(result.error, 'problem', 'unreadable')
         report.add_finding(problem, split, str(result.error))
         return
     annotation = result.annotation
+    for problem, text in annotation.notes:
+        report.add_finding(problem, split, text)
     image = ExaminedImage(annotation.image_path, annotation.encoded, _to_array(annotation.boxes),
                           annotation.names, annotation.difficult)
     report.add_image(split, _without_crowds(image, annotation.iscrowd))

@@ -7,7 +7,7 @@ import os
 import sys
 
 from common.errors import UserError
-from datasets import splits
+from datasets import images, splits
 from datasets.annotation_source import AnnotationSource
 from datasets.coco import CocoSource
 from datasets.csv_boxes import CsvSource
@@ -64,13 +64,17 @@ class RatioSplitSource(AnnotationSource):
     def _all_categories(self):
         return self._source.categories(None)
 
+    def notes(self, split):
+        """Return the notes of the whole source with its first split."""
+        return self._source.notes(None) if split == next(iter(self._shares)) else []
+
     def _check_split(self, split):
         if split not in self._shares:
             raise UserError(f"--split_ratio defines no split '{split}'; its splits are: "
                             f"{', '.join(self._shares)}")
 
 
-def open_source(path, format_name='auto', shares=None, seed=0):
+def open_source(path, format_name='auto', shares=None, seed=0, apply_orientation=False):
     """Return the `AnnotationSource` of a folder or file.
 
     Args:
@@ -78,6 +82,7 @@ def open_source(path, format_name='auto', shares=None, seed=0):
         format_name: Key of `FORMATS`, or 'auto' to detect the format by the names of the files.
         shares: Splits by ratio, as returned by `splits.parse_ratio`, for a source without splits.
         seed: Seed of the splits by ratio.
+        apply_orientation: Whether to rotate the images as their EXIF orientation says.
 
     Raises:
         UserError: If the path does not exist, the format is unknown, or the files are invalid.
@@ -93,6 +98,7 @@ def open_source(path, format_name='auto', shares=None, seed=0):
         raise UserError(f'{path} has no known format; expected one of {layouts}. Pass --format to '
                         f'choose one')
     source = classes[0](path)
+    source.read_image = functools.partial(images.read_jpeg, apply_orientation=apply_orientation)
     return RatioSplitSource(source, path, shares, seed) if shares else source
 
 

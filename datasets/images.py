@@ -3,6 +3,7 @@ import contextlib
 import glob
 import io
 import os
+import struct
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from common.errors import UserError
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _EXIF_ORIENTATION = 0x0112
+_JPEG_OPTIONS = {'quality': 95, 'subsampling': 0}
 
 
 class BadImage(UserError):
@@ -23,16 +25,17 @@ class EncodedImage(NamedTuple):
     encoded: bytes
     height: int   # in pixels
     width: int
+    orientation: int = 1   # EXIF orientation, 2 to 8, that is not applied to the pixels; 1: none
 
 
-def read_jpeg(path):
+def read_jpeg(path, apply_orientation=False):
     """Read an image file for a record; see `to_jpeg`.
 
     Raises:
         UserError: If the file cannot be read.
         BadImage: If it does not decode.
     """
-    return to_jpeg(_read(path), path)
+    return to_jpeg(_read(path), path, apply_orientation)
 
 
 def read_upright(path):
@@ -40,16 +43,17 @@ def read_upright(path):
     return to_upright(_read(path), path)
 
 
-def to_jpeg(content, path):
+def to_jpeg(content, path, apply_orientation=False):
     """Convert the content of an image file to a JPEG, for a record.
 
     The bytes of an RGB JPEG are kept. All other images (grayscale, CMYK, PNG, ...) are converted to
-    RGB and encoded as JPEG. The EXIF orientation is ignored, because annotations refer to the
-    pixels as they are stored.
+    RGB and encoded as JPEG. By default, the EXIF orientation is not applied, because annotations
+    refer to the pixels as they are stored.
 
     Args:
         content: Bytes of the file.
         path: Path of the file, for error messages.
+        apply_orientation: Whether to rotate the image as its EXIF orientation says.
 
     Returns:
         `EncodedImage`.
@@ -58,9 +62,14 @@ def to_jpeg(content, path):
         BadImage: If the content is not an image or does not decode.
     """
     with _open(content, path) as image:
+        orientation = _exif_orientation(image)
+        if apply_orientation and orientation != 1:
+            return _encode(_to_rgb(ImageOps.exif_transpose(image)), 'JPEG', **_JPEG_OPTIONS)
         if image.format == 'JPEG' and image.mode == 'RGB':
-            return _keep(content, image)
-        return _encode(_to_rgb(image), 'JPEG', quality=95, subsampling=0)
+            jpeg = _keep(content, image)
+        else:
+            jpeg = _encode(_to_rgb(image), 'JPEG', **_JPEG_OPTIONS)
+        return jpeg._replace(orientation=orientation)
 
 
 def to_upright(content, path):
@@ -71,7 +80,7 @@ def to_upright(content, path):
     result and errors are those of `to_jpeg`.
     """
     with _open(content, path) as image:
-        is_rotated = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        is_rotated = _exif_orientation(image) != 1
         if image.format == 'JPEG' and image.mode in ('RGB', 'L') and not is_rotated:
             return _keep(content, image)
         return _encode(_to_rgb(ImageOps.exif_transpose(image) if is_rotated else image), 'BMP')
@@ -148,6 +157,15 @@ def _open(content, path):
         raise BadImage(f'{path}: not an image in a known format. Replace or remove it') from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadImage(f'{path}: does not decode ({error}). Replace or remove it') from error
+
+
+def _exif_orientation(image):
+    """Return the EXIF orientation of a `PIL.Image`: 2 to 8, or 1 if it has no valid one."""
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+        return 1
+    return orientation if orientation in range(2, 9) else 1
 
 
 def _keep(content, image):

@@ -36,12 +36,14 @@ class VocSource(AnnotationSource):
 
     def image_readers(self, split):
         """Return the images of a split: identifier -> image reader."""
-        return {identifier: functools.partial(read_annotation, self._folder, identifier)
+        return {identifier: functools.partial(
+            read_annotation, self._folder, identifier, read_image=self.read_image)
                 for identifier in self._identifiers(split)}
 
     def unlabeled_readers(self, split):
         """Return the images of a split; their XML files are not read."""
-        return {identifier: functools.partial(read_unlabeled, self._folder, identifier)
+        return {identifier: functools.partial(
+            read_unlabeled, self._folder, identifier, read_image=self.read_image)
                 for identifier in self._identifiers(split)}
 
     def categories(self, split):
@@ -105,13 +107,14 @@ def read_split(folder, split):
     return identifiers
 
 
-def read_annotation(folder, identifier, on_bad_box=None):
+def read_annotation(folder, identifier, on_bad_box=None, read_image=images.read_jpeg):
     """Read one image and its XML file as `Annotation`.
 
     Args:
         folder: Folder in VOC layout.
         identifier: Name of the XML file without its extension.
         on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+        read_image: Function from a path to an `images.EncodedImage`.
 
     Raises:
         UserError: If the XML file or the image is missing or invalid.
@@ -120,7 +123,7 @@ def read_annotation(folder, identifier, on_bad_box=None):
     root = _parse_xml(xml_path)
     filename = os.path.basename((root.findtext('filename') or '').strip().replace('\\', '/'))
     image_path = _image_path(folder, identifier, filename)
-    jpeg = images.read_jpeg(image_path)
+    jpeg = read_image(image_path)
 
     def parse_object(item):
         return (_parse_box(item, xml_path, jpeg), _parse_name(item, xml_path),
@@ -128,10 +131,10 @@ def read_annotation(folder, identifier, on_bad_box=None):
     return make_annotation(image_path, jpeg, root.iter('object'), parse_object, on_bad_box)
 
 
-def read_unlabeled(folder, identifier, on_bad_box=None):
+def read_unlabeled(folder, identifier, on_bad_box=None, read_image=images.read_jpeg):
     """Read one image as an `Annotation` without boxes; its XML file is not read."""
     image_path = _image_path(folder, identifier)
-    return make_annotation(image_path, images.read_jpeg(image_path), (), None, on_bad_box)
+    return make_annotation(image_path, read_image(image_path), (), None, on_bad_box)
 
 
 def _parse_identifier(folder, line):

@@ -64,8 +64,8 @@ class YoloSource(AnnotationSource):
             raise UserError(f"no image in {', '.join(folders)} has a text file with boxes; "
                             f'expected files like {label_paths[paths[0]]}')
         return {os.path.relpath(path, self._folder): functools.partial(
-            _read_annotation, path, label_paths[path], self._names, self._classes_path)
-            for path in paths}
+            _read_annotation, path, label_paths[path], self._names, self._classes_path,
+            read_image=self.read_image) for path in paths}
 
     def categories(self, split):
         """Return the classes of data.yaml or classes.txt, in their order, without ids."""
@@ -180,7 +180,8 @@ def _label_path(folder, image_path):
     return os.path.splitext(path)[0] + '.txt'
 
 
-def _read_annotation(path, label_path, names, classes_path, on_bad_box=None):
+def _read_annotation(path, label_path, names, classes_path, on_bad_box=None,
+                     read_image=images.read_jpeg):
     """Read one image and its text file as `Annotation`.
 
     Args:
@@ -189,8 +190,9 @@ def _read_annotation(path, label_path, names, classes_path, on_bad_box=None):
         names: {class number: name}.
         classes_path: File that names the classes, for error messages.
         on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
+        read_image: Function from a path to an `images.EncodedImage`.
     """
-    jpeg = images.read_jpeg(path)
+    jpeg = read_image(path)
     lines = enumerate(_read_lines(label_path), 1) if os.path.isfile(label_path) else ()
 
     def parse_object(numbered_line):

@@ -19,7 +19,7 @@ def encode(image, file_format, **options):
 
 def test_bytes_of_an_rgb_jpeg_are_kept():
     content = encode(Image.new('RGB', (30, 20), (10, 200, 30)), 'JPEG')
-    assert images.to_jpeg(content, 'x') == (content, 20, 30)
+    assert images.to_jpeg(content, 'x') == (content, 20, 30, 1)
 
 
 @pytest.mark.parametrize('image, file_format, expected', [
@@ -49,8 +49,10 @@ def test_prediction_rotates_images_as_exif_says():
     exif = Image.Exif()
     exif[0x0112] = 6   # rotated by 90 degrees
     content = encode(Image.new('RGB', (30, 20)), 'JPEG', exif=exif)
-    assert images.to_jpeg(content, 'x')[1:] == (20, 30)
-    assert images.to_upright(content, 'x')[1:] == (30, 20)
+    assert images.to_jpeg(content, 'x')[1:] == (20, 30, 6)
+    jpeg = images.to_jpeg(content, 'x', apply_orientation=True)
+    assert jpeg[1:] == (30, 20, 1)
+    assert images.to_upright(content, 'x')[1:] == (30, 20, 1)
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, [21, 31, 3], np.uint8)   # rows of BMP are padded
