@@ -98,11 +98,17 @@ def read_text(path, max_bytes=-1):
         OSError: If the file cannot be read, is not a regular file, or is larger than `max_bytes`.
         UnicodeDecodeError: If it is not UTF-8.
     """
+    content = read_bytes(path, max_bytes)
+    return content.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
+
+
+def read_bytes(path, max_bytes=-1):
+    """Return the content of a file. Arguments and `OSError` are those of `read_text`."""
     with open(path, 'rb', opener=_open_regular) as file:
         content = file.read(max_bytes + 1 if max_bytes >= 0 else -1)
     if 0 <= max_bytes < len(content):
         raise OSError(errno.EFBIG, f'more than {max_bytes} bytes', path)
-    return content.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
+    return content
 
 
 @contextlib.contextmanager

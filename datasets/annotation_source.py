@@ -9,7 +9,8 @@ class AnnotationSource(abc.ABC):
     """A folder or file of annotated images.
 
     The classes in `formats.FORMATS` are made from a path, and have a static or class method
-    `matches(path)` that returns whether a folder or file looks like this format.
+    `matches(path)` that returns whether a folder or file looks like this format by the names of
+    its files. If none does, `contains(path)` searches the whole folder for annotation files.
 
     An image reader is a function `read(on_bad_box=None)` that reads one image and returns its
     `Annotation`. It can be pickled. `on_bad_box` is a function (BadBox) that is called for each box
@@ -31,6 +32,12 @@ class AnnotationSource(abc.ABC):
     def __init__(self, folder):
         self._folder = folder
         self.read_image = images.read_jpeg
+
+    @classmethod
+    def contains(cls, path):
+        """Return whether a folder contains annotation files of this format at any depth."""
+        del path
+        return False
 
     @abc.abstractmethod
     def split_names(self):

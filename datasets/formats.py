@@ -90,7 +90,8 @@ def open_source(path, format_name='auto', shares=None, seed=0, apply_orientation
     if not os.path.exists(path):
         raise UserError(f'the dataset_dir {path} does not exist. Correct the path')
     if format_name == 'auto':
-        classes = [source for source in FORMATS.values() if source.matches(path)]
+        classes = ([source for source in FORMATS.values() if source.matches(path)]
+                   or [source for source in FORMATS.values() if source.contains(path)])
     else:
         classes = [FORMATS[format_name]]
     if not classes:

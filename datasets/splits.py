@@ -10,12 +10,18 @@ from common.errors import UserError
 # Parts of a file name that are not part of the split's name.
 _AFFIXES = re.compile(
     r'^(instances|image_info|annotations|labels)[_-]|[_-](annotations|labels|boxes)$')
+_EXACT_SPLIT_NAMES = ('train', 'trainval', 'val', 'valid', 'validation', 'test', 'dev')
 _SPLIT_NAME = re.compile(r'(train|trainval|val|valid|validation|test|dev)\d*([_-].*)?')
 
 
 def is_split_name(name):
     """Return whether a name looks like that of a split: train, val2017, test_small, ..."""
     return bool(_SPLIT_NAME.fullmatch(name))
+
+
+def is_exact_split_name(name):
+    """Return whether a name is that of a split without additions: train, valid, Test, ..."""
+    return name.lower() in _EXACT_SPLIT_NAMES
 
 
 def files_by_folder(path, filename):

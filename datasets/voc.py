@@ -1,191 +1,224 @@
-"""Pascal VOC layout: `Annotations/*.xml`, `JPEGImages/*`, `ImageSets/Main/<split>.txt`.
+"""Pascal VOC: one XML file per image, and split lists or folders.
+
+The layout of VOC itself is `Annotations/*.xml`, `JPEGImages/*`, `ImageSets/Main/<split>.txt`. Other
+tools use other names of folders, or one folder per split, with the XML files beside the images.
 
 Coordinates count pixels from 1 and include both ends, as in the VOC development kit. A box
 therefore covers the range from xmin - 1 to xmax, and a box with xmin = xmax is one pixel wide.
 """
 import functools
 import os
-import xml.etree.ElementTree as ElementTree
-
-from tqdm import tqdm
 
 from common.errors import UserError
-from datasets import images
-from datasets.annotation import BadBox, make_annotation, relative_box
-from datasets.annotation_source import AnnotationSource
+from datasets import images, voc_lists
+from datasets.annotation import (
+    BadBox,
+    check_pixels,
+    check_size,
+    make_annotation,
+    relative_box,
+)
+from datasets.annotation_folder import AnnotationFolder, raise_error
+from datasets.annotation_xml import read_xml, stripped
+from datasets.image_index import path_key
 
 CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat', 'chair', 'cow',
            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
            'train', 'tvmonitor')
+_CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+_MAX_NAME_LENGTH = 200
 
 
-class VocSource(AnnotationSource):
-    """A folder in VOC layout."""
-    layout = 'VOC (Annotations/*.xml, JPEGImages/)'
+class VocSource(AnnotationFolder):
+    """A folder with VOC XML."""
+    layout = 'VOC (Annotations/*.xml and JPEGImages/, or XML files beside the images)'
+    extension = '.xml'
 
     @staticmethod
     def matches(path):
         """Return whether the path is a folder with a subfolder `Annotations` (case-sensitive)."""
         return os.path.isdir(path) and 'Annotations' in os.listdir(path)
 
-    def split_names(self):
-        """Return the names of the splits, without per-class lists such as `cat_train.txt`."""
-        names = _split_lists(self._folder)
-        return [name for name in names
-                if '_' not in name or name.rpartition('_')[2] not in names]
+    @staticmethod
+    def is_annotation(path):
+        """Return whether a file is VOC XML."""
+        try:
+            return read_xml(path).tag == 'annotation'
+        except UserError:
+            return False
 
-    def image_readers(self, split):
-        """Return the images of a split: identifier -> image reader."""
-        return {identifier: functools.partial(
-            read_annotation, self._folder, identifier, read_image=self.read_image)
-                for identifier in self._identifiers(split)}
+    @staticmethod
+    def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
+        """Read one image and its XML file as `Annotation`; see `read_annotation`."""
+        return read_annotation(path, image_path, on_bad_box, read_image)
+
+    @staticmethod
+    def read_image_name(path):
+        """Return the path of its image that an XML file has; '' without one or if it is invalid."""
+        try:
+            return _image_name(path, _read_root(path))
+        except UserError:
+            return ''
+
+    @staticmethod
+    def read_class_names(path):
+        """Return the class names of the objects in an XML file."""
+        return {stripped(item.findtext('name')) for item in _read_root(path).iter('object')}
+
+    def split_names(self):
+        """Return the names of the split lists, or else of the folders of the splits."""
+        return voc_lists.split_names(self._lists) if self._lists else super().split_names()
+
+    def identifiers(self, split):
+        """Return the identifiers of a split, in the order of its list."""
+        name = split or voc_lists.UNDIVIDED
+        if name in self._lists:
+            identifiers = [identifier for prefix, path in self._lists[name]
+                           for identifier in self._known.read_list(self._folder, prefix, path)]
+            return list(dict.fromkeys(identifiers))
+        return super().identifiers(split)
+
+    def image_reader(self, identifier):
+        """Return the image reader of an identifier; it raises an error if a file is missing."""
+        if identifier in self.annotation_paths:
+            return super().image_reader(identifier)
+        path = os.path.join(self._folder, self.searched_folders[0], identifier)
+        return functools.partial(raise_error, UserError(
+            f'{path}.xml is missing, but a split list contains its image. Pass --without_labels if '
+            f'the labels are not public, like those of VOC2012 test'))
 
     def unlabeled_readers(self, split):
         """Return the images of a split; their XML files are not read."""
-        return {identifier: functools.partial(
-            read_unlabeled, self._folder, identifier, read_image=self.read_image)
-                for identifier in self._identifiers(split)}
+        return {identifier: self._unlabeled_reader(identifier)
+                for identifier in self.identifiers(split)}
 
-    def categories(self, split):
-        """Return the classes of the objects in the XML files of a split, without ids."""
-        identifiers = tqdm(self._identifiers(split), 'classes', unit=' images', delay=2,
-                           disable=None)
-        names = set()
-        for identifier in identifiers:
-            root = _parse_xml(_xml_path(self._folder, identifier))
-            names.update((item.findtext('name') or '').strip() for item in root.iter('object'))
-        return dict.fromkeys(sorted(names - {''}))
+    def notes(self, split):
+        """Return XML files and images that are not used."""
+        if not self._lists:
+            return super().notes(split)
+        listed = set()
+        for name in voc_lists.split_names(self._lists) or [voc_lists.UNDIVIDED]:
+            listed.update(self._listed(name))
+        unlisted = [path for identifier, path in self.annotation_paths.items()
+                    if identifier not in listed]
+        used = set(filter(lambda image: isinstance(image, str), self.image_of.values()))
+        unlabeled = [path for path in self.image_files
+                     if path not in used and path_key(path) not in listed]
+        return [('unused', os.path.join(self._folder, text)) for text in (
+            *(f'{path} is in no split list' for path in unlisted),
+            *(f'{path} has no annotation file' for path in unlabeled))]
 
-    def _identifiers(self, split):
-        """Return the identifiers of a split, or those of all XML files if the split is None."""
-        if split:
-            return read_split(self._folder, split)
-        folder = os.path.join(self._folder, 'Annotations')
-        identifiers = [name.removesuffix('.xml') for name in sorted(os.listdir(folder))
-                       if name.endswith('.xml') and not name.startswith('.')]
-        if not identifiers:
-            raise UserError(f'{folder} has no XML files')
-        return identifiers
+    @functools.cached_property
+    def searched_folders(self):
+        """The folders of VOC's own layout if there are any, or else the whole folder."""
+        return tuple(name if any(path.startswith(name) for path in self.files) else ''
+                     for name in ('Annotations/', 'JPEGImages/'))
 
+    @functools.cached_property
+    def _lists(self):
+        return voc_lists.find_lists(self.files)
 
-def _split_lists(folder):
-    """Return the sorted names of all split lists, per-class lists included; [] without lists.
+    @functools.cached_property
+    def _known(self):
+        return voc_lists.Identifiers([*self.annotation_paths, *map(path_key, self.image_files)])
 
-    Raises:
-        UserError: If the folder is not in VOC layout.
-    """
-    for name in ('Annotations', 'JPEGImages'):
-        if not os.path.isdir(os.path.join(folder, name)):
-            raise UserError(f'{folder} has no folder {name}; a folder in VOC layout contains '
-                            f'Annotations, JPEGImages and ImageSets/Main')
-    lists = os.path.join(folder, 'ImageSets', 'Main')
-    names = os.listdir(lists) if os.path.isdir(lists) else []
-    return sorted(name.removesuffix('.txt') for name in names if name.endswith('.txt'))
+    def _listed(self, name):
+        """Return the identifiers of a split list; [] if it is invalid or does not exist."""
+        try:
+            return self.identifiers(name)
+        except UserError:
+            return []
 
-
-def read_split(folder, split):
-    """Return the image identifiers of a split list, in its order.
-
-    Raises:
-        UserError: If the list does not exist, is empty, cannot be decoded or has duplicates.
-    """
-    path = os.path.join(folder, 'ImageSets', 'Main', f'{split}.txt')
-    if split not in _split_lists(folder):
-        raise UserError(f"{folder} has no split '{split}' (no file {path}); "
-                        f"its splits are: {', '.join(_split_lists(folder)) or 'none'}")
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            lines = [line.strip() for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
-    if not lines:
-        raise UserError(f'{path} lists no images. Add the name of an image per line')
-    identifiers = [_parse_identifier(folder, line) for line in lines]
-    if len(set(identifiers)) < len(identifiers):
-        duplicate = next(name for name in identifiers if identifiers.count(name) > 1)
-        raise UserError(f"{path} lists '{duplicate}' more than once. Remove the duplicates")
-    return identifiers
+    def _unlabeled_reader(self, identifier):
+        try:
+            path = self.annotation_paths.get(identifier, f'{identifier}.xml')
+            image = self.image_index.find(path)
+        except UserError as error:
+            return functools.partial(raise_error, self.with_folder(error))
+        return functools.partial(
+            read_unlabeled, os.path.join(self._folder, image), read_image=self.read_image)
 
 
-def read_annotation(folder, identifier, on_bad_box=None, read_image=images.read_jpeg):
+def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
     """Read one image and its XML file as `Annotation`.
 
     Args:
-        folder: Folder in VOC layout.
-        identifier: Name of the XML file without its extension.
+        path: Path of the XML file.
+        image_path: Path of the image.
         on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
         read_image: Function from a path to an `images.EncodedImage`.
 
     Raises:
-        UserError: If the XML file or the image is missing or invalid.
+        UserError: If the XML file or the image is invalid, or they contradict each other.
     """
-    xml_path = _xml_path(folder, identifier)
-    root = _parse_xml(xml_path)
-    filename = os.path.basename((root.findtext('filename') or '').strip().replace('\\', '/'))
-    image_path = _image_path(folder, identifier, filename)
-    jpeg = read_image(image_path)
+    root = _read_root(path)
+    image = read_image(image_path)
+    size = root.find('size')
+    if size is not None:
+        check_size(image_path, [size.findtext(side) for side in ('width', 'height')], image, path)
+    # An <object> may have several boxes; without any, its error names it.
+    boxes = [(item, box) for item in root.iter('object')
+             for box in item.findall('bndbox') or [None]]
+    check_pixels([corners for _, box in boxes if (corners := _corners(box))], image, path)
 
-    def parse_object(item):
-        return (_parse_box(item, xml_path, jpeg), _parse_name(item, xml_path),
+    def parse_object(item_and_box):
+        item, box = item_and_box
+        return (_parse_box(item, box, path, image), _parse_name(item, path),
                 _parse_flag(item, 'difficult'), _parse_flag(item, 'truncated'))
-    return make_annotation(image_path, jpeg, root.iter('object'), parse_object, on_bad_box)
+    annotation = make_annotation(image_path, image, boxes, parse_object, on_bad_box)
+    return annotation._replace(notes=[*annotation.notes, *_notes(path, root, image_path)])
 
 
-def read_unlabeled(folder, identifier, on_bad_box=None, read_image=images.read_jpeg):
-    """Read one image as an `Annotation` without boxes; its XML file is not read."""
-    image_path = _image_path(folder, identifier)
+def read_unlabeled(image_path, on_bad_box=None, read_image=images.read_jpeg):
+    """Read one image as an `Annotation` without boxes."""
     return make_annotation(image_path, read_image(image_path), (), None, on_bad_box)
 
 
-def _parse_identifier(folder, line):
-    """Parse a line of a split list.
-
-    The line is an identifier, which may contain spaces. In a per-class list of VOC it is followed
-    by 1, 0 or -1.
-    """
-    identifier, _, flag = line.rpartition(' ')
-    if identifier and flag in ('-1', '0', '1') and not os.path.exists(_xml_path(folder, line)):
-        return identifier.strip()
-    return line
-
-
-def _xml_path(folder, identifier):
-    return os.path.join(folder, 'Annotations', f'{identifier}.xml')
-
-
-def _parse_xml(path):
-    """Return the root element of an annotation file."""
-    if not os.path.exists(path):
-        raise UserError(f'{path} is missing, but a split list contains its image. Pass '
-                        f'--without_labels if the labels are not public, like those of VOC2012 '
-                        f'test')
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f'{path} is not well-formed XML ({error})') from error
+def _read_root(path):
+    """Return the root element of an XML file."""
+    root = read_xml(path)
     if root.tag != 'annotation':
         raise UserError(f'{path} is not a VOC annotation: its root element is <{root.tag}>')
     return root
 
 
-def _image_path(folder, identifier, filename=''):
-    """Return the path of an image in JPEGImages, named by its identifier or by `filename`."""
-    base = os.path.join(folder, 'JPEGImages', identifier)
-    candidates = [base + suffix for extension in images.EXTENSIONS
-                  for suffix in (extension, extension.upper())]
-    if filename:
-        candidates.append(os.path.join(folder, 'JPEGImages', filename))
-    for candidate in candidates:
-        if os.path.isfile(candidate):
-            return candidate
-    raise UserError(f'{_xml_path(folder, identifier)}: its image is missing. Add {base}.jpg '
-                    f'(or another extension)' + (f" or '{filename}'" if filename else ''))
+def _image_name(path, root):
+    """Return the path of the image as the XML file has it, with its folder if it has one."""
+    folder, name = (_only_text(root, tag, path) for tag in ('folder', 'filename'))
+    return f'{folder}/{name}' if folder and name and '/' not in name else name
+
+
+def _notes(path, root, image_path):
+    """Return notes of boxes outside objects and of a name that is that of another image."""
+    num_boxes = sum(len(item.findall('bndbox')) for tag in ('object', 'part')
+                    for item in root.iter(tag))
+    unused = len(list(root.iter('bndbox'))) - num_boxes
+    notes = [('unused', f'{path}: {unused} <bndbox> outside an <object>')] if unused else []
+    name = os.path.basename(_image_name(path, root).replace('\\', '/'))
+    other = os.path.join(os.path.dirname(image_path), name)
+    if name != os.path.basename(image_path) and os.path.isfile(other):
+        notes.append(('doubtful', f'{path} names {other}, but is used for {image_path}'))
+    return notes
+
+
+def _only_text(item, tag, path):
+    """Return the text of the only child with a tag, or ''.
+
+    Raises:
+        BadBox: If there are several with different texts.
+    """
+    texts = {stripped(child.text) for child in item.findall(tag)} - {''}
+    if len(texts) > 1:
+        raise BadBox('unreadable', f'{path}: a <{item.tag}> has {len(texts)} different <{tag}>. '
+                                   f'Remove all but one')
+    return next(iter(texts), '')
 
 
 def _parse_name(item, path):
-    name = (item.findtext('name') or '').strip()
-    if not name:
-        raise BadBox('unreadable', f'{path}: an object has no <name>')
+    name = _only_text(item, 'name', path)
+    if not 0 < len(name) <= _MAX_NAME_LENGTH:
+        problem = 'a <name> that is too long' if name else 'no <name>'
+        raise BadBox('unreadable', f'{path}: an object has {problem}')
     return name
 
 
@@ -194,24 +227,44 @@ def _parse_flag(item, tag):
 
     Some tools write 'true', or a fraction from 0 to 1.
     """
-    text = (item.findtext(tag) or '').strip().lower()
+    text = stripped(item.findtext(tag)).lower()
     try:
         return float(text) > 0
     except ValueError:
         return text in ('true', 'yes')
 
 
-def _parse_box(item, path, jpeg):
-    """Return (ymin, xmin, ymax, xmax) of an object, relative to the image."""
-    name = _parse_name(item, path)
+def _is_rotated(item):
+    """Return whether an object is a rotated box, as roLabelImg or CVAT write it."""
+    angles = [item.findtext('bndbox/angle'), item.findtext('angle'), item.findtext('rotation')]
+    angles += [attribute.findtext('value') for attribute in item.iter('attribute')
+               if stripped(attribute.findtext('name')).lower() == 'rotation']
+    return item.find('robndbox') is not None or any(
+        stripped(angle) and stripped(angle).strip('0.') for angle in angles)
+
+
+def _corners(box):
+    """Return (xmin, ymin, xmax, ymax) of a <bndbox>, or None if one is missing or invalid."""
     try:
-        xmin, ymin, xmax, ymax = (float(item.findtext(f'bndbox/{tag}'))
-                                  for tag in ('xmin', 'ymin', 'xmax', 'ymax'))
-    except (TypeError, ValueError) as error:
+        texts = [{stripped(child.text) for child in box.findall(tag)} for tag in _CORNERS]
+        return tuple(float(text.replace('_', 'x')) for text, in texts)   # no 1_000
+    except (AttributeError, ValueError):   # no box; none, several or no numbers
+        return None
+
+
+def _parse_box(item, box, path, image):
+    """Return (ymin, xmin, ymax, xmax) of a <bndbox> of an object, relative to the image."""
+    name = _parse_name(item, path)
+    if _is_rotated(item):
+        raise BadBox('unreadable', f"{path}: the box of a '{name}' is rotated, which is not "
+                                   f'supported. Replace it by an upright box')
+    corners = _corners(box)
+    if corners is None:
         raise BadBox('unreadable', f"{path}: the box of a '{name}' has a missing or invalid "
-                                   f'coordinate') from error
+                                   f'coordinate')
+    xmin, ymin, xmax, ymax = corners
     description = (f"{path}: the box of a '{name}' "
                    f'(xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g})')
     if not (xmin <= xmax and ymin <= ymax):   # equal ends are valid: a box of one pixel
         raise BadBox('inverted', f'{description} is inverted. Correct it')
-    return relative_box(description, (xmin - 1, ymin - 1, xmax, ymax), jpeg)
+    return relative_box(description, (xmin - 1, ymin - 1, xmax, ymax), image)

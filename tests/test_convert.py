@@ -1,18 +1,19 @@
 import pytest
 import tensorflow.compat.v1 as tf
+import voc_folder
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
-from datasets import convert, dataset_factory, dataset_info, voc
+from datasets import convert, dataset_factory, dataset_info
 from datasets.annotation import Annotation
 from datasets.convert import SplitSpec
 
 
 def convert_pets(folder, output_dir, class_names=('cat', 'dog'), num_shards=0, bad_boxes=None):
     """Convert the split train of a VOC folder; return the number of boxes."""
-    identifiers = voc.read_split(folder, 'train')
-    annotations = (voc.read_annotation(folder, identifier) for identifier in identifiers)
-    spec = SplitSpec('pets', 'train', list(class_names), len(identifiers), num_shards)
+    readers = voc_folder.readers(folder)
+    annotations = (read() for read in readers.values())
+    spec = SplitSpec('pets', 'train', list(class_names), len(readers), num_shards)
     return convert.convert_split(annotations, spec, str(output_dir), bad_boxes)
 
 

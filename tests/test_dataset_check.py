@@ -1,10 +1,10 @@
 """Each kind of invalid input, in annotated images and in records, and the message that it gets."""
-import functools
 import re
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+import voc_folder
 from PIL import Image
 from voc_folder import box_xml, write_voc
 
@@ -16,7 +16,6 @@ from datasets import (
     dataset_info,
     parallel_reading,
     records,
-    voc,
 )
 
 BBOX = 'image/object/bbox/'
@@ -32,11 +31,11 @@ def findings_text(report):
 
 def check_folder(folder, class_names=('cat',), **splits):
     """Return the report of images of a VOC folder; splits: name -> identifiers."""
-    report = check_report.CheckReport(class_names, 300)
+    report, readers = check_report.CheckReport(class_names, 300), voc_folder.readers(folder)
     for split, identifiers in splits.items():
         for identifier in identifiers:
-            read = functools.partial(voc.read_annotation, str(folder), identifier)
-            dataset_check.add_read_result(report, split, parallel_reading.try_read(read))
+            result = parallel_reading.try_read(readers[identifier])
+            dataset_check.add_read_result(report, split, result)
     return report
 
 

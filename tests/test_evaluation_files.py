@@ -13,7 +13,7 @@ def dataset(tmp_path):
     with records.ShardWriter(str(tmp_path), 'pets', 'val', 2) as writer:
         for number in range(3):
             path = write_image(tmp_path / f'JPEGImages/{number}.jpg', (30 + number, 20))
-            annotation = voc.read_unlabeled(str(tmp_path), path.stem)
+            annotation = voc.read_unlabeled(str(path))
             writer.write(number // 2, schema.serialize(annotation, {}))
     dataset_info.write_split(tmp_path, 'pets', ['cat', 'dog'], 'val', writer.counts)
     return dataset_factory.get_dataset('', 'val', str(tmp_path))

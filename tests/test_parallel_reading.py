@@ -2,16 +2,17 @@ import functools
 import os
 
 import pytest
+import voc_folder
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
-from datasets import parallel_reading, voc
+from datasets import parallel_reading
 from datasets.annotation import BadBox
 
 
 def make_readers(folder, *identifiers):
-    return [functools.partial(voc.read_annotation, str(folder), identifier)
-            for identifier in identifiers]
+    readers = voc_folder.readers(folder)
+    return [readers[identifier] for identifier in identifiers]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import voc_folder
 
 from datasets import shapes, voc
 
@@ -13,8 +14,7 @@ def folder(tmp_path_factory):
 
 def test_annotations_can_be_read(folder):
     assert voc.VocSource(str(folder)).split_names() == ['test', 'train']
-    annotations = [voc.read_annotation(folder, identifier)
-                   for identifier in voc.read_split(folder, 'train')]
+    annotations = [read() for read in voc_folder.readers(folder).values()]
     assert len(annotations) == 12
     assert {name for one in annotations for name in one.names} <= set(shapes.CLASSES)
     assert len({(one.height, one.width) for one in annotations}) > 6
@@ -28,9 +28,8 @@ def test_same_seed_writes_the_same_bytes(folder, tmp_path):
 
 
 def test_all_images_differ(folder):
-    identifiers = [identifier for split in ('train', 'test')
-                   for identifier in voc.read_split(folder, split)]
-    contents = {voc.read_annotation(folder, identifier).encoded for identifier in identifiers}
+    contents = {read().encoded for split in ('train', 'test')
+                for read in voc_folder.readers(folder, split).values()}
     assert len(contents) == 16
 
 

@@ -1,4 +1,5 @@
 import pytest
+import voc_folder
 from voc_folder import box_xml, write_voc
 
 from common.errors import UserError
@@ -6,7 +7,7 @@ from datasets import voc
 
 
 def read(folder, objects, **options):
-    return voc.read_annotation(write_voc(folder, {'one': objects}, **options), 'one')
+    return voc_folder.readers(write_voc(folder, {'one': objects}, **options))['one']()
 
 
 # Images are 100 pixels wide and 80 pixels high.
@@ -72,13 +73,13 @@ def test_image_with_another_extension(tmp_path):
 def test_image_with_the_name_in_the_xml(tmp_path):
     folder = write_voc(tmp_path, {'one': '<filename>C:\\photos\\other.jpg</filename>'})
     (folder / 'JPEGImages/one.jpg').rename(folder / 'JPEGImages/other.jpg')
-    assert voc.read_annotation(folder, 'one').image_path.endswith('other.jpg')
+    assert voc_folder.readers(folder)['one']().image_path.endswith('other.jpg')
 
 
 def test_unlabeled_images_need_no_xml(tmp_path):
     folder = write_voc(tmp_path, {'one': box_xml()}, split='test')
-    source = voc.VocSource(str(folder))
     (folder / 'Annotations/one.xml').unlink()
+    source = voc.VocSource(str(folder))
     annotation = source.unlabeled_readers('test')['one']()
     assert annotation.boxes == annotation.names == []
     assert (annotation.height, annotation.width) == (80, 100)
@@ -87,15 +88,16 @@ def test_unlabeled_images_need_no_xml(tmp_path):
     (folder / 'JPEGImages/one.jpg').unlink()
     message = r'its image is missing. Add .*one.jpg \(or another extension\)$'
     with pytest.raises(UserError, match=message):
-        source.unlabeled_readers('test')['one']()
+        voc.VocSource(str(folder)).unlabeled_readers('test')['one']()
 
 
 def test_split_lists(tmp_path):
     folder = write_voc(tmp_path, {'one': '', 'my photo 1': ''})
     (folder / 'ImageSets/Main/cat_train.txt').write_text('one  1\n\nmy photo 1 -1\n')
-    assert voc.read_split(folder, 'cat_train') == ['one', 'my photo 1']
-    assert voc.read_split(folder, 'train') == ['one', 'my photo 1']
-    assert voc.VocSource(str(folder)).split_names() == ['train']
+    source = voc.VocSource(str(folder))
+    assert source.identifiers('cat_train') == ['one', 'my photo 1']
+    assert source.identifiers('train') == ['one', 'my photo 1']
+    assert source.split_names() == ['train']
 
 
 TRAIN_LIST = 'ImageSets/Main/train.txt'
@@ -105,13 +107,11 @@ TRAIN_LIST = 'ImageSets/Main/train.txt'
     (lambda folder: (folder / TRAIN_LIST).unlink(), "no split 'train'"),
     (lambda folder: (folder / TRAIN_LIST).write_text('\n'), 'lists no images'),
     (lambda folder: (folder / TRAIN_LIST).write_bytes(b'caf\xe9\n'), 'train.txt is not UTF-8 text'),
-    (lambda folder: (folder / TRAIN_LIST).write_text('one\none\n'), "lists 'one' more than once"),
-    (lambda folder: (folder / 'Annotations').rename(folder / 'annotations_'),
-     'has no folder Annotations')])
+    (lambda folder: (folder / TRAIN_LIST).write_text('one\none\n'), "lists 'one' more than once")])
 def test_invalid_split_lists(tmp_path, damage, message):
     damage(write_voc(tmp_path, {'one': ''}))
     with pytest.raises(UserError, match=message):
-        voc.read_split(tmp_path, 'train')
+        voc.VocSource(str(tmp_path)).identifiers('train')
 
 
 @pytest.mark.parametrize('damage, message', [
@@ -125,7 +125,7 @@ def test_invalid_files(tmp_path, damage, message):
     folder = write_voc(tmp_path, {'one': box_xml()})
     damage(folder / 'Annotations/one.xml', folder / 'JPEGImages/one.jpg')
     with pytest.raises(UserError, match=message):
-        voc.read_annotation(folder, 'one')
+        voc_folder.readers(folder)['one']()
 
 
 def test_class_names_are_sorted(tmp_path):
@@ -136,6 +136,6 @@ def test_class_names_are_sorted(tmp_path):
 
 def test_image_of_voc2007(shared):
     folder = shared / 'data/VOCdevkit/VOC2007'
-    annotation = voc.read_annotation(folder, voc.read_split(folder, 'val')[0])
+    annotation = next(iter(voc_folder.readers(folder, 'val').values()))()
     assert set(annotation.names) <= set(voc.CLASSES)
     assert len(annotation.difficult) == len(annotation.boxes)

@@ -1,6 +1,8 @@
 """Small folders in VOC layout for tests."""
 from PIL import Image
 
+from datasets.voc import VocSource
+
 
 def box_xml(name='cat', xmin=11, ymin=21, xmax=50, ymax=60, more=''):
     """Return an <object>; coordinates are pixels from 1, both ends included, as in VOC."""
@@ -28,3 +30,8 @@ def write_voc(folder, images, split='train', size=(100, 80), mode='RGB', extensi
         Image.new(mode, size, color).save(folder / f'JPEGImages/{identifier}.{extension}')
     (folder / f'ImageSets/Main/{split}.txt').write_text('\n'.join(images) + '\n')
     return folder
+
+
+def readers(folder, split='train'):
+    """Return the image readers of a split of a VOC folder: identifier -> image reader."""
+    return VocSource(str(folder)).image_readers(split)
