@@ -45,7 +45,8 @@ flag_group('Data')
 flags.DEFINE_string('dataset_dir', None, 'Folder of TFRecords written by tf_convert_data.py.')
 flags.DEFINE_string('dataset_name', '',
                     'Name of the dataset. Required only if dataset_dir has no dataset.json.')
-flags.DEFINE_string('dataset_split_name', 'test', 'Split to evaluate on.')
+flags.DEFINE_string('dataset_split_name', '',
+                    'Split to evaluate on. Default: test, or else val.')
 flags.DEFINE_integer('num_classes', 0,
                      'Number of classes, background included. 0: as in the dataset.', lower_bound=0)
 flags.DEFINE_integer('batch_size', 32, 'Number of images per batch.', lower_bound=1)
@@ -266,8 +267,10 @@ def main():
 
     from datasets import dataset_factory, ground_truth
     from run_folder import poor_results
+    split = FLAGS.dataset_split_name or dataset_factory.evaluation_split(
+        FLAGS.dataset_name, FLAGS.dataset_dir)
     dataset = dataset_factory.get_dataset(
-        FLAGS.dataset_name, FLAGS.dataset_split_name, FLAGS.dataset_dir, FLAGS.num_classes)
+        FLAGS.dataset_name, split, FLAGS.dataset_dir, FLAGS.num_classes)
     if FLAGS.watch:
         return watch(dataset)
     model = resolve_model(FLAGS.checkpoint_path, dataset)

@@ -1,4 +1,4 @@
-"""Convert annotated images to TFRecords: Pascal VOC, COCO JSON, YOLO text or CSV.
+"""Convert annotated images to TFRecords: Pascal VOC, COCO, YOLO, CSV, labelme or CVAT XML.
 
 python tf_convert_data.py --dataset_dir=VOCdevkit/VOC2007 --output_dir=data/voc2007 \\
     --dataset_name=pascalvoc_2007
@@ -31,8 +31,8 @@ FLAGS = flags.FLAGS
 
 flag_group('Source')
 flags.DEFINE_list('dataset_dir', None,
-                  'Folder of annotated images, or a COCO JSON or CSV file. Several, separated by '
-                  'commas, become one dataset.')
+                  'Folder of annotated images, or a COCO JSON, CSV or CVAT XML file. Several, '
+                  'separated by commas, become one dataset.')
 flags.DEFINE_enum('format', 'auto', ('auto', *formats.FORMATS),
                   'Format of the annotations. auto: detect it by the names of the files.')
 flags.DEFINE_list('split_names', [],
@@ -62,8 +62,8 @@ flags.DEFINE_integer('num_workers', 0,
 flag_group('Records')
 flags.DEFINE_string('output_dir', None, 'Folder for the TFRecords.')
 flags.DEFINE_string('dataset_name', '',
-                    'Name of the dataset and prefix of its file names. Default: the name of '
-                    'output_dir.')
+                    'Name of the dataset and prefix of its file names. Default: that of the '
+                    'records in output_dir, or the name of the first dataset_dir.')
 flags.DEFINE_integer('num_shards', 0,
                      'Number of files per split. 0: one per thousand images.', lower_bound=0)
 flags.DEFINE_bool('overwrite', False, 'Convert splits that are already in output_dir again.')
@@ -114,13 +114,14 @@ def main():
     readers = image_readers(sources, split_names)
     class_names = resolve_class_names(sources, split_names)
     source_ids = formats.merge_source_ids(sources, split_names, class_names)
+    new_notes = source_notes(sources, split_names)
     details = {'source': FLAGS.dataset_dir}
     if FLAGS.split_ratio:
         details.update(split_ratio=FLAGS.split_ratio, seed=FLAGS.seed)
     files.make_output_folder(FLAGS.output_dir, 'output_dir')
 
     for split, split_readers in readers.items():
-        notes = source_notes(sources, split)
+        notes = new_notes[split]
         check_report.note_lines(split, notes)   # fails if one of them is an error
         bad_boxes = [] if FLAGS.skip_bad_boxes else None
         spec = convert.SplitSpec(dataset_name(), split, class_names, len(split_readers),
@@ -140,8 +141,19 @@ def main():
 
 
 def dataset_name():
-    """Return --dataset_name, or the name of the output folder."""
-    return FLAGS.dataset_name or os.path.basename(os.path.abspath(FLAGS.output_dir))
+    """Return --dataset_name, or that of the records in output_dir, or that of the source."""
+    info = dataset_info.read_info(FLAGS.output_dir)
+    if FLAGS.dataset_name or info:
+        return FLAGS.dataset_name or info['name']
+    source = os.path.abspath(FLAGS.dataset_dir[0])
+    name = os.path.basename(source)
+    return (os.path.splitext(name)[0] if os.path.isfile(source) else name) or 'dataset'
+
+
+def is_pascal_voc():
+    """Return whether the dataset is called pascalvoc... by the user, and not only by its source."""
+    folder = os.path.basename(os.path.abspath(FLAGS.output_dir)) if FLAGS.output_dir else ''
+    return (FLAGS.dataset_name or folder).startswith('pascalvoc')
 
 
 def num_workers():
@@ -212,10 +224,19 @@ def image_readers(sources, split_names):
             for split in split_names}
 
 
-def source_notes(sources, split):
-    """Return the notes of a split in all sources; none if the annotations are not read."""
-    return [note for source in sources for note in source.notes(split)
-            if not FLAGS.without_labels]
+def source_notes(sources, split_names):
+    """Return the notes of all sources: {split: list of (problem, text)}.
+
+    A note of several splits, such as a file that is in none, is listed once. There are none if the
+    annotations are not read.
+    """
+    all_notes = {}   # (problem, text) -> split
+    for split in () if FLAGS.without_labels else split_names:
+        for source in sources:
+            for note in source.notes(split):
+                all_notes.setdefault(note, split)
+    return {split: [note for note, first_split in all_notes.items() if first_split == split]
+            for split in split_names}
 
 
 def resolve_class_names(sources, split_names):
@@ -227,7 +248,7 @@ def resolve_class_names(sources, split_names):
     info = dataset_info.read_info(FLAGS.output_dir)
     if FLAGS.labels_file:
         class_names = dataset_info.read_labels(FLAGS.labels_file)
-    elif dataset_name().startswith('pascalvoc'):
+    elif is_pascal_voc():
         class_names = list(voc.CLASSES)
     elif info:
         class_names = info['classes']
@@ -285,14 +306,16 @@ def make_report(image_size):
         dataset_check.check_datasets(report, datasets)
         return report
     class_names = None
+    sources, names = open_sources()
     if FLAGS.labels_file:
         class_names = dataset_info.read_labels(FLAGS.labels_file)
-    elif FLAGS.dataset_name.startswith('pascalvoc'):
+    elif is_pascal_voc():
         class_names = voc.CLASSES
+    elif any(source.has_class_order for source in sources):
+        class_names = formats.merge_class_names(sources, names)
     report = check_report.CheckReport(class_names, image_size)
-    sources, names = open_sources()
-    for split in names:
-        for problem, text in source_notes(sources, split):
+    for split, notes in source_notes(sources, names).items():
+        for problem, text in notes:
             report.add_finding(problem, split, text)
     dataset_check.check_images(report, image_readers(sources, names), num_workers())
     return report

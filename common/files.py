@@ -111,6 +111,12 @@ def read_bytes(path, max_bytes=-1):
     return content
 
 
+def read_start(path, num_bytes):
+    """Return at most the first `num_bytes` bytes of a regular file. Raises OSError."""
+    with open(path, 'rb', opener=_open_regular) as file:
+        return file.read(num_bytes)
+
+
 @contextlib.contextmanager
 def add_path_to_errors(path):
     """Set `filename` of every OSError raised in this context to `path`, unless it is set already.

@@ -109,15 +109,11 @@ class AnnotationFolder(AnnotationSource):
                    if isinstance(image, MissingImage)]
         used = set(filter(lambda image: isinstance(image, str), self.image_of.values()))
         unlabeled = [os.path.join(self._folder, path) + ' has no annotation file'
-                     for path in self.images_without_use(used)]
+                     for path in self.image_files if path not in used]
         outside = [os.path.join(self._folder, path) + ' is in no folder of a split'
                    for path in self.annotation_paths.values()
                    if split and not split_of_path(path)]
         return [('unused', text) for text in (*missing, *unlabeled, *outside)]
-
-    def images_without_use(self, used):
-        """Return the paths of the images that are not in the set `used`."""
-        return [path for path in self.image_files if path not in used]
 
     @functools.cached_property
     def files(self):
@@ -153,22 +149,11 @@ class AnnotationFolder(AnnotationSource):
 
     @functools.cached_property
     def image_of(self):
-        """Images of the annotation files: identifier -> relative path, or `UserError`.
-
-        An image that belongs to several annotation files is an error for all of them.
-        """
-        pairs, owners = {}, {}
-        for identifier, path in self.annotation_paths.items():
-            read_name = functools.partial(self.read_image_name, os.path.join(self._folder, path))
-            try:
-                pairs[identifier] = self.image_index.find(path, read_name)
-                owners.setdefault(pairs[identifier], []).append(path)
-            except UserError as error:
-                pairs[identifier] = error
-        return {identifier: UserError(
-            f'{", ".join(owners[image][:3])} have the same image, {image}. Add the missing images, '
-            f'or remove annotations') if len(owners.get(image, ())) > 1 else image
-            for identifier, image in pairs.items()}
+        """Images of the annotation files: identifier -> relative path, or `UserError`."""
+        return self.image_index.find_all({
+            identifier: (path, functools.partial(
+                self.read_image_name, os.path.join(self._folder, path)))
+            for identifier, path in self.annotation_paths.items()})
 
     def with_folder(self, error):
         """Return an error of relative paths with the folder in front of its message."""

@@ -54,6 +54,11 @@ class AnnotationSource(abc.ABC):
             UserError: If the split does not exist, or is empty or invalid.
         """
 
+    def image_paths(self, split):
+        """Return the paths of the images of a split whose files exist: identifier -> path."""
+        del split
+        return {}
+
     @abc.abstractmethod
     def categories(self, split):
         """Return the classes of a split as an ordered dict: name -> id in the source, or None."""

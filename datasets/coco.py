@@ -99,6 +99,12 @@ class CocoSource(SplitFileSource):
         """Return the images of a split without their boxes: file name -> image reader."""
         return self._readers(split, collections.defaultdict(list))
 
+    def image_paths(self, split):
+        """Return the paths of the images of a split whose files exist: file name -> path."""
+        path, content = self.load_split(split)
+        return images.find_images([item['file_name'] for item in content['images']],
+                                  self._image_folders(split, path), path)
+
     def categories(self, split):
         """Return the categories of a split: name -> id, in the order of the ids."""
         names = _category_names(*self.load_split(split))

@@ -66,13 +66,22 @@ class CsvSource(SplitFileSource):
     def image_readers(self, split):
         """Return the images of a split: name in the CSV -> image reader."""
         path, boxes_of_image = self.load_split(split)
-        subfolders = (split, os.path.join('images', split)) if split else ()
-        folders = [os.path.dirname(path) or '.',
-                   *(os.path.join(self._folder, name) for name in (*subfolders, 'images', ''))]
-        folders = list(filter(os.path.isdir, dict.fromkeys(map(os.path.normpath, folders))))
+        folders = self._image_folders(split, path)
         return {name: functools.partial(
             _read_annotation, path, folders, name, boxes, read_image=self.read_image)
                 for name, boxes in boxes_of_image.items()}
+
+    def image_paths(self, split):
+        """Return the paths of the images of a split whose files exist: name in the CSV -> path."""
+        path, boxes_of_image = self.load_split(split)
+        return images.find_images(boxes_of_image, self._image_folders(split, path), path)
+
+    def _image_folders(self, split, path):
+        """Return the existing folders that may contain the images of a split, in search order."""
+        subfolders = (split, os.path.join('images', split)) if split else ()
+        folders = [os.path.dirname(path) or '.',
+                   *(os.path.join(self._folder, name) for name in (*subfolders, 'images', ''))]
+        return list(filter(os.path.isdir, dict.fromkeys(map(os.path.normpath, folders))))
 
     def categories(self, split):
         """Return the classes in the file of a split, without ids."""

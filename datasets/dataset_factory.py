@@ -12,6 +12,7 @@ from typing import NamedTuple
 from common.errors import UserError
 from datasets import dataset_info, records, voc
 
+EVALUATION_SPLITS = ('test', 'val', 'valid', 'validation')   # in the order of preference
 # Dataset names as passed by public scripts -> file name prefixes as written by public converters.
 PUBLIC_PREFIXES = {'pascalvoc_2007': 'voc_2007', 'pascalvoc_2012': 'voc_2012'}
 
@@ -99,6 +100,15 @@ def split_names(dataset_name, folder):
     pattern = re.compile(prefix + r'_(.+?)_\d+(-of-\d+)?\.tfrecord')
     matches = filter(None, map(pattern.fullmatch, os.listdir(folder)))
     return sorted({match.group(1) for match in matches}) or ['train']
+
+
+def evaluation_split(dataset_name, folder):
+    """Return the split of a folder of records to evaluate on: test, or else val or a synonym.
+
+    Without such a split, return 'test', for which `get_dataset` raises an error.
+    """
+    names = split_names(dataset_name, folder) if os.path.isdir(folder) else ()
+    return next((name for name in EVALUATION_SPLITS if name in names), 'test')
 
 
 def _files_of_info(info, dataset_name, split, folder):

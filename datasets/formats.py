@@ -11,11 +11,15 @@ from datasets import images, splits
 from datasets.annotation_source import AnnotationSource
 from datasets.coco import CocoSource
 from datasets.csv_boxes import CsvSource
+from datasets.cvat import CvatSource
+from datasets.labelme import LabelmeSource
 from datasets.voc import VocSource
 from datasets.yolo import YoloSource
 
-# In the order of detection. VOC is first: folders in VOC layout often contain CSV files too.
-FORMATS = {'voc': VocSource, 'coco': CocoSource, 'yolo': YoloSource, 'csv': CsvSource}
+# In the order of detection. VOC is first: folders in VOC layout often contain CSV files too. Every
+# JSON at the top of a folder looks like COCO by its name.
+FORMATS = {'voc': VocSource, 'labelme': LabelmeSource, 'coco': CocoSource, 'yolo': YoloSource,
+           'cvat': CvatSource, 'csv': CsvSource}
 
 
 class RatioSplitSource(AnnotationSource):
@@ -50,7 +54,9 @@ class RatioSplitSource(AnnotationSource):
         self._check_split(split)
         if self._readers is None:
             readers = self._source.image_readers(None)
-            assigned = splits.assign_to_splits(readers, self._shares, self._seed)
+            assigned = splits.assign_to_splits(
+                readers, self._shares, self._seed,
+                splits.find_identical(self._source.image_paths(None)))
             self._readers = {name: {identifier: readers[identifier] for identifier in identifiers}
                              for name, identifiers in assigned.items()}
         return self._readers[split]

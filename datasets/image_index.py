@@ -57,6 +57,12 @@ def fold(text):
     return unicodedata.normalize('NFC', text).casefold()
 
 
+def _is_end(path, other):
+    """Return whether the key of one of two paths is the end of that of the other."""
+    keys = f'/{path_key(path)}', f'/{path_key(other)}'
+    return keys[0].endswith(keys[1]) or keys[1].endswith(keys[0])
+
+
 class ImageIndex:
     """The images of a folder, to search for those of annotation files.
 
@@ -104,7 +110,7 @@ class ImageIndex:
                                f'{os.path.splitext(os.path.basename(path))[0]}.jpg (or another '
                                f'extension){added}')
         for is_better in (lambda image: os.path.basename(image) in base_names,
-                          lambda image: f'/{image}'.endswith(tuple(f'/{name}' for name in names)),
+                          lambda image: any(_is_end(image, name) for name in names),
                           lambda image: os.path.dirname(image) == os.path.dirname(path),
                           lambda image: os.path.dirname(path_key(image)) == os.path.dirname(
                               path_key(path))):
@@ -113,3 +119,23 @@ class ImageIndex:
             raise UserError(f'{path}: several images have its name: {", ".join(candidates[:3])}. '
                             f'Rename or remove some of them')
         return candidates[0]
+
+    def find_all(self, annotations):
+        """Return the images of several annotations: identifier -> path, or `UserError`.
+
+        An image that belongs to several annotations is an error for all of them.
+
+        Args:
+            annotations: {identifier: (path, read_image_name)}, see `find`.
+        """
+        pairs, owners = {}, collections.defaultdict(list)
+        for identifier, (path, read_image_name) in annotations.items():
+            try:
+                pairs[identifier] = self.find(path, read_image_name)
+                owners[pairs[identifier]].append(path)
+            except UserError as error:
+                pairs[identifier] = error
+        return {identifier: UserError(
+            f'{", ".join(owners[image][:3])} have the same image, {image}. Add the missing images, '
+            f'or remove annotations') if len(owners.get(image, ())) > 1 else image
+            for identifier, image in pairs.items()}

@@ -138,6 +138,15 @@ def find_image(name, folders, annotation_path):
                     f"{', '.join(folders)}. Add it, or correct its name")
 
 
+def find_images(names, folders, annotation_path):
+    """Return the images that `find_image` finds: name -> path."""
+    paths = {}
+    for name in names:
+        with contextlib.suppress(UserError):
+            paths[name] = find_image(name, folders, annotation_path)
+    return paths
+
+
 def _read(path):
     """Return the content of a file."""
     try:

@@ -1,10 +1,13 @@
 """Splits of annotated images: by the names of files and folders, or by ratio."""
+import collections
+import contextlib
 import glob
 import hashlib
 import math
 import os
 import re
 
+from common import files
 from common.errors import UserError
 
 # Parts of a file name that are not part of the split's name.
@@ -39,10 +42,10 @@ def files_by_name(paths):
     """
     stems = {os.path.splitext(os.path.basename(path))[0].removesuffix('.coco'): path
              for path in sorted(paths)}
-    files = {_AFFIXES.sub('', stem): path for stem, path in stems.items()}
-    if len(files) == 1 and not is_split_name(next(iter(files))):
+    by_split = {_AFFIXES.sub('', stem): path for stem, path in stems.items()}
+    if len(by_split) == 1 and not is_split_name(next(iter(by_split))):
         return {'': paths[0]}
-    return files if len(files) == len(stems) else stems
+    return by_split if len(by_split) == len(stems) else stems
 
 
 def parse_ratio(text):
@@ -68,7 +71,30 @@ def parse_ratio(text):
     return shares
 
 
-def assign_to_splits(identifiers, shares, seed):
+def find_identical(paths):
+    """Find files with the same content.
+
+    Args:
+        paths: {identifier: path}; files that cannot be read are left out.
+
+    Returns:
+        {identifier: first identifier with the same content}, for those that have an earlier one.
+    """
+    by_size, first_with_digest, same_as = collections.defaultdict(list), {}, {}
+    for identifier in sorted(paths):
+        with contextlib.suppress(OSError):
+            by_size[os.path.getsize(paths[identifier])].append(identifier)
+    for identifiers in by_size.values():
+        for identifier in identifiers if len(identifiers) > 1 else ():
+            with contextlib.suppress(OSError):
+                digest = hashlib.sha256(files.read_bytes(paths[identifier])).digest()
+                first = first_with_digest.setdefault(digest, identifier)
+                if first != identifier:
+                    same_as[identifier] = first
+    return same_as
+
+
+def assign_to_splits(identifiers, shares, seed, same_as=None):
     """Assign each image to exactly one split, pseudo-randomly.
 
     The images are ordered by a hash of the seed and the identifier, and the splits are consecutive
@@ -79,6 +105,7 @@ def assign_to_splits(identifiers, shares, seed):
         identifiers: Iterable of strings.
         shares: {split: share}; the shares sum to 1.
         seed: Int.
+        same_as: {identifier: another one that must be in the same split}, or None.
 
     Returns:
         {split: sorted list of identifiers}.
@@ -86,14 +113,22 @@ def assign_to_splits(identifiers, shares, seed):
     Raises:
         UserError: If a split would be empty.
     """
+    same_as = same_as or {}
+
     def digest(identifier):
-        return hashlib.sha256(f'{seed}/{identifier}'.encode()).digest()
+        first = same_as.get(identifier, identifier)
+        return hashlib.sha256(
+            f'{seed}/{first}'.encode(errors='surrogateescape')).digest(), identifier
     ordered = sorted(identifiers, key=digest)
-    assigned, total = {}, 0.
+    assigned, start, total = {}, 0, 0.
     for name, share in shares.items():
-        first, total = round(total * len(ordered)), total + share
-        assigned[name] = sorted(ordered[first:round(total * len(ordered))])
+        total += share
+        end = max(round(total * len(ordered)), start)
+        while 0 < end < len(ordered) and digest(ordered[end - 1])[0] == digest(ordered[end])[0]:
+            end += 1   # identical images stay together
+        assigned[name], start = sorted(ordered[start:end]), end
         if not assigned[name]:
+            identical = f', {len(same_as)} of which repeat others' if same_as else ''
             raise UserError(f'--split_ratio leaves the split {name} without any of the '
-                            f'{len(ordered)} images. Increase its share')
+                            f'{len(ordered)} images{identical}. Increase its share')
     return assigned

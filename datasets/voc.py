@@ -102,11 +102,11 @@ class VocSource(AnnotationFolder):
         unlisted = [path for identifier, path in self.annotation_paths.items()
                     if identifier not in listed]
         used = set(filter(lambda image: isinstance(image, str), self.image_of.values()))
-        unlabeled = [path for path in self.image_files
-                     if path not in used and path_key(path) not in listed]
+        without_use = [path for path in self.image_files if path not in used and not (
+            path_key(path) in listed and path_key(path) not in self.annotation_paths)]
         return [('unused', os.path.join(self._folder, text)) for text in (
             *(f'{path} is in no split list' for path in unlisted),
-            *(f'{path} has no annotation file' for path in unlabeled))]
+            *(f'{path} has no annotation file' for path in without_use))]
 
     @functools.cached_property
     def searched_folders(self):

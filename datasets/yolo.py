@@ -67,6 +67,10 @@ class YoloSource(AnnotationSource):
             _read_annotation, path, label_paths[path], self._names, self._classes_path,
             read_image=self.read_image) for path in paths}
 
+    def image_paths(self, split):
+        """Return the paths of the images of a split: path relative to the folder -> path."""
+        return {name: os.path.join(self._folder, name) for name in self.image_readers(split)}
+
     def categories(self, split):
         """Return the classes of data.yaml or classes.txt, in their order, without ids."""
         if split:

@@ -115,3 +115,13 @@ def test_empty_split(folder, shard):
     (folder / 'dataset.json').write_text(json.dumps(content))
     with pytest.raises(UserError, match="the split 'val' .* has no records"):
         get(folder, split='val')
+
+
+@pytest.mark.parametrize('names, expected', [
+    (['train', 'val', 'test'], 'test'), (['train', 'val'], 'val'), (['train', 'valid'], 'valid'),
+    (['train'], 'test')])
+def test_split_for_evaluation(tmp_path, names, expected):
+    for name in names:
+        dataset_info.write_split(tmp_path, 'pets', ['cat'], name, {'x': 1})
+    assert dataset_factory.evaluation_split('', str(tmp_path)) == expected
+    assert dataset_factory.evaluation_split('', str(tmp_path / 'gone')) == 'test'

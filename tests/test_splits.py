@@ -66,3 +66,32 @@ def test_additional_images_move_few_others():
 def test_empty_split_fails():
     with pytest.raises(UserError, match='leaves the split val without any of the 3 images'):
         splits.assign_to_splits('abc', {'train': .9, 'val': .1}, 0)
+
+
+def test_identical_images_are_in_the_same_split():
+    """The hashes order c, b, a, as above; c repeats a and moves to its place."""
+    shares = {'x': .34, 'y': .66}
+    assert splits.assign_to_splits('abc', shares, 0, {'c': 'a'}) == {'x': ['b'], 'y': ['a', 'c']}
+    # a and c come last; the border between them moves to the end.
+    shares = {'x': .67, 'y': .33}
+    with pytest.raises(UserError, match='split y without any of the 3 images, 1 of which repeat'):
+        splits.assign_to_splits('abc', shares, 0, {'c': 'a'})
+    names = [f'{i}' for i in range(40)]
+    same_as = {name: str(int(name) % 20) for name in names[20:]}   # 20 pairs
+    for seed in range(5):
+        assigned = splits.assign_to_splits(names, {'train': .8, 'val': .2}, seed, same_as)
+        assert {int(name) % 20 for name in assigned['train']}.isdisjoint(
+            int(name) % 20 for name in assigned['val'])
+        assert len(assigned['train']) in (32, 33) and len(names) == 40
+
+
+def test_files_with_the_same_content(tmp_path):
+    for name, content in {'a': 'x', 'b': 'y', 'c': 'x', 'd': 'xx', 'e': 'x'}.items():
+        (tmp_path / name).write_text(content)
+    paths = {name: str(tmp_path / name) for name in 'abcdefg'}   # f and g do not exist
+    assert splits.find_identical(paths) == {'c': 'a', 'e': 'a'}
+
+
+def test_names_of_splits():
+    assert all(map(splits.is_exact_split_name, ('train', 'Test', 'valid')))
+    assert not any(map(splits.is_exact_split_name, ('train2017', 'testing', 'cam1')))
