@@ -27,7 +27,7 @@ def write_coco(folder, category_ids):
 def write_csv(folder, name='boxes.csv', num_images=4, class_name='cat'):
     """Write a CSV with one box per image, and the images."""
     for i in range(num_images):
-        write_image(folder / f'{i}.jpg')
+        write_image(folder / f'{i}.jpg', color=(i * 20, 0, 0))
     (folder / name).write_text(''.join(
         f'{i}.jpg,0,0,9,9,{class_name}\n' for i in range(num_images)))
     return folder
@@ -101,6 +101,9 @@ def test_voc_folder_without_split_lists(tmp_path):
     with pytest.raises(UserError, match=r'has splits already \(train\). Leave out --split_ratio'):
         open_source(folder, shares=HALF)
     (folder / 'ImageSets/Main/train.txt').unlink()
+    with pytest.raises(UserError, match='val without any of the 2 images, 1 of which repeat'):
+        open_source(folder, shares=HALF).image_readers('train')
+    write_image(folder / 'JPEGImages/b.jpg', color=(0, 0, 90))
     source = open_source(folder, shares=HALF)
     assert sorted([*source.image_readers('train'), *source.image_readers('val')]) == ['a', 'b']
     assert source.class_names(['train']) == ['cat', 'dog']   # those of all splits
@@ -121,3 +124,41 @@ def test_source_ids_of_several_folders(tmp_path):
     assert formats.merge_source_ids([one], ['train'], ['dog', 'bird']) == [7, 3]
     assert formats.merge_source_ids([one], ['train'], ['dog', 'cow']) is None
     assert formats.merge_source_ids([one, two], ['train'], ['dog', 'bird']) is None
+
+
+def write_yolo(folder):
+    """Write six images in three pairs of the same content."""
+    for i in range(6):
+        write_image(folder / f'images/{i}.jpg', color=(i // 2 * 20, 0, 0))
+        (folder / 'labels').mkdir(exist_ok=True)
+        (folder / f'labels/{i}.txt').write_text('0 .5 .5 .2 .2')
+    (folder / 'classes.txt').write_text('cat')
+    return folder
+
+
+def write_pairs_of_csv(folder):
+    write_csv(folder, num_images=6)
+    for i in range(6):
+        write_image(folder / f'{i}.jpg', color=(i // 2 * 20, 0, 0))
+    return folder
+
+
+def write_pairs_of_coco(folder):
+    for i in range(6):
+        write_image(folder / f'images/{i}.jpg', color=(i // 2 * 20, 0, 0))
+    (folder / 'coco.json').write_text(json.dumps({
+        'images': [{'id': i, 'file_name': f'{i}.jpg'} for i in range(6)], 'annotations': [
+            {'id': 1, 'image_id': 0, 'category_id': 1, 'bbox': [1, 1, 9, 9]}],
+        'categories': [{'id': 1, 'name': 'cat'}]}))
+    return folder
+
+
+@pytest.mark.parametrize('write', [write_yolo, write_pairs_of_csv, write_pairs_of_coco])
+def test_identical_images_are_not_split(tmp_path, write):
+    """Images 0 and 1, 2 and 3, 4 and 5 are the same."""
+    for seed in range(6):
+        source = open_source(write(tmp_path), shares={'train': .67, 'val': .33}, seed=seed)
+        assert (len(source.image_readers('train')), len(source.image_readers('val'))) == (4, 2)
+        contents = [{read().encoded for read in source.image_readers(split).values()}
+                    for split in ('train', 'val')]
+        assert contents[0].isdisjoint(contents[1])
