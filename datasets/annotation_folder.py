@@ -107,9 +107,8 @@ class AnnotationFolder(AnnotationSource):
         """Return annotation files without image, and images without annotation file."""
         missing = [str(self.with_folder(image)) for image in self.image_of.values()
                    if isinstance(image, MissingImage)]
-        used = set(filter(lambda image: isinstance(image, str), self.image_of.values()))
         unlabeled = [os.path.join(self._folder, path) + ' has no annotation file'
-                     for path in self.image_files if path not in used]
+                     for path in self.image_files if path not in self.used_images]
         outside = [os.path.join(self._folder, path) + ' is in no folder of a split'
                    for path in self.annotation_paths.values()
                    if split and not split_of_path(path)]
@@ -147,9 +146,18 @@ class AnnotationFolder(AnnotationSource):
         """The `ImageIndex` of `image_files`."""
         return ImageIndex(self.image_files)
 
-    @functools.cached_property
+    @property
     def image_of(self):
         """Images of the annotation files: identifier -> relative path, or `UserError`."""
+        return self._pairs[0]
+
+    @property
+    def used_images(self):
+        """Relative paths of the images that belong to annotation files, a set."""
+        return self._pairs[1]
+
+    @functools.cached_property
+    def _pairs(self):
         return self.image_index.find_all({
             identifier: (path, functools.partial(
                 self.read_image_name, os.path.join(self._folder, path)))

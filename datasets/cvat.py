@@ -55,7 +55,7 @@ class CvatSource(SplitFileSource):
 
     def __init__(self, path):
         super().__init__(path)
-        self._image_of = functools.cache(self._find_images)
+        self._find_images = functools.cache(self._find_images)
 
     @staticmethod
     def find_files(path):
@@ -97,9 +97,9 @@ class CvatSource(SplitFileSource):
     def image_readers(self, split):
         """Return the images of a split: name -> image reader."""
         path, entries = self._entries(split)
-        readers = {}
+        (pairs, _), readers = self._find_images(path), {}
         for entry in entries:
-            image = self._image_of(path)[entry.name]
+            image = pairs[entry.name]
             if isinstance(image, MissingImage) and not entry.shapes:
                 continue   # an image without boxes is in the notes
             readers[entry.name] = (
@@ -114,7 +114,7 @@ class CvatSource(SplitFileSource):
     def image_paths(self, split):
         """Return the paths of the images of a split: name -> path."""
         path, entries = self._entries(split)
-        pairs = self._image_of(path)
+        pairs, _ = self._find_images(path)
         return {entry.name: os.path.join(self._folder, pairs[entry.name]) for entry in entries
                 if isinstance(pairs[entry.name], str)}
 
@@ -129,10 +129,9 @@ class CvatSource(SplitFileSource):
     def notes(self, split):
         """Return images that the file does not list, and images without boxes that are missing."""
         path, _ = self._entries(split)
-        pairs = self._image_of(path)
-        used = {image for image in pairs.values() if isinstance(image, str)}
-        if len(self._files) > 1:
-            used.update(self._image_paths)
+        pairs, used = self._find_images(path)
+        if len(self._files) > 1:   # images of the other files
+            used = self._image_paths
         missing = [f'{path}: {image}' for image in pairs.values()
                    if isinstance(image, MissingImage)]
         return [('unused', text) for text in (*missing, *(
@@ -154,7 +153,7 @@ class CvatSource(SplitFileSource):
                 if path.lower().endswith(images.EXTENSIONS)]
 
     def _find_images(self, path):
-        """Return the images of the entries of a file: name -> path, or `UserError`."""
+        """Return the images of the entries of a file; see `ImageIndex.find_all`."""
         _, entries = self._read_file(path)
         return ImageIndex(self._image_paths).find_all({
             entry.name: (entry.name, functools.partial(str, entry.name)) for entry in entries})

@@ -121,12 +121,16 @@ class ImageIndex:
         return candidates[0]
 
     def find_all(self, annotations):
-        """Return the images of several annotations: identifier -> path, or `UserError`.
+        """Find the images of several annotations.
 
         An image that belongs to several annotations is an error for all of them.
 
         Args:
             annotations: {identifier: (path, read_image_name)}, see `find`.
+
+        Returns:
+            {identifier: path of the image, or `UserError`}, and the set of the images that belong
+            to annotations.
         """
         pairs, owners = {}, collections.defaultdict(list)
         for identifier, (path, read_image_name) in annotations.items():
@@ -135,7 +139,8 @@ class ImageIndex:
                 owners[pairs[identifier]].append(path)
             except UserError as error:
                 pairs[identifier] = error
-        return {identifier: UserError(
+        pairs = {identifier: UserError(
             f'{", ".join(owners[image][:3])} have the same image, {image}. Add the missing images, '
             f'or remove annotations') if len(owners.get(image, ())) > 1 else image
             for identifier, image in pairs.items()}
+        return pairs, set(owners)

@@ -101,8 +101,7 @@ class VocSource(AnnotationFolder):
             listed.update(self._listed(name))
         unlisted = [path for identifier, path in self.annotation_paths.items()
                     if identifier not in listed]
-        used = set(filter(lambda image: isinstance(image, str), self.image_of.values()))
-        without_use = [path for path in self.image_files if path not in used and not (
+        without_use = [path for path in self.image_files if path not in self.used_images and not (
             path_key(path) in listed and path_key(path) not in self.annotation_paths)]
         return [('unused', os.path.join(self._folder, text)) for text in (
             *(f'{path} is in no split list' for path in unlisted),
@@ -157,7 +156,7 @@ def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jp
     if size is not None:
         check_size(image_path, [size.findtext(side) for side in ('width', 'height')], image, path)
     # An <object> may have several boxes; without any, its error names it.
-    boxes = [(item, box) for item in root.iter('object')
+    boxes = [(item, box) for item in root.iter('object') if not _parse_flag(item, 'deleted')
              for box in item.findall('bndbox') or [None]]
     check_pixels([corners for _, box in boxes if (corners := _corners(box))], image, path)
 
@@ -189,11 +188,13 @@ def _image_name(path, root):
 
 
 def _notes(path, root, image_path):
-    """Return notes of boxes outside objects and of a name that is that of another image."""
+    """Return notes of boxes outside objects, deleted objects, and the name of another image."""
     num_boxes = sum(len(item.findall('bndbox')) for tag in ('object', 'part')
                     for item in root.iter(tag))
     unused = len(list(root.iter('bndbox'))) - num_boxes
     notes = [('unused', f'{path}: {unused} <bndbox> outside an <object>')] if unused else []
+    notes += [('unused', f"{path}: a deleted '{stripped(item.findtext('name'))}'")
+              for item in root.iter('object') if _parse_flag(item, 'deleted')]
     name = os.path.basename(_image_name(path, root).replace('\\', '/'))
     other = os.path.join(os.path.dirname(image_path), name)
     if name != os.path.basename(image_path) and os.path.isfile(other):
@@ -223,7 +224,7 @@ def _parse_name(item, path):
 
 
 def _parse_flag(item, tag):
-    """Parse `difficult` or `truncated`; a missing or empty element means False.
+    """Parse `difficult`, `truncated` or `deleted`; a missing or empty element means False.
 
     Some tools write 'true', or a fraction from 0 to 1.
     """

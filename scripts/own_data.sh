@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Your own dataset as Pascal VOC, COCO JSON, YOLO text or CSV (docs/own_data.md), with any classes.
+# Your own dataset in one of the formats of docs/own_data.md, with any classes.
 #   bash scripts/own_data.sh FOLDER [OUT] [flags of train_ssd_network.py]
 # OUT: output folder, runs/own_data by default. --checkpoint_path=... starts from pretrained weights
 # (checkpoints/README.md).

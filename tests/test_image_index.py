@@ -42,9 +42,9 @@ def test_no_image():
 
 def test_an_image_of_two_annotation_files_is_an_error_for_both():
     """Images of two cameras, flattened to one folder."""
-    pairs = ImageIndex(['1.jpg', '2.jpg']).find_all({
+    pairs, used = ImageIndex(['1.jpg', '2.jpg', '3.jpg']).find_all({
         name: (f'{name}.xml', str) for name in ('cam1/1', 'cam2/1', 'cam2/2')})
-    assert pairs['cam2/2'] == '2.jpg'
+    assert pairs['cam2/2'] == '2.jpg' and used == {'1.jpg', '2.jpg'}
     for name in ('cam1/1', 'cam2/1'):
         assert str(pairs[name]).startswith('cam1/1.xml, cam2/1.xml have the same image, 1.jpg.')
 

@@ -153,6 +153,7 @@ def test_flattened_images(tmp_path):
     for read in source.image_readers(None).values():
         with pytest.raises(UserError, match='cam1/1.xml, .*cam2/1.xml have the same image'):
             read()
+    assert notes_of(source) == []
 
 
 def test_images_with_the_same_name(tmp_path):
@@ -237,6 +238,14 @@ def test_box_outside_an_object_is_noted(tmp_path):
     annotation = read(tmp_path, box_xml() + '<bndbox/><item><bndbox/></item>').annotation
     assert annotation.notes == [
         ('unused', f'{tmp_path}/Annotations/one.xml: 2 <bndbox> outside an <object>')]
+
+
+def test_deleted_objects_are_noted(tmp_path):
+    """The LabelMe web tool keeps them in the file."""
+    objects = box_xml(more='<deleted>0</deleted>') + box_xml('dog', more='<deleted>1</deleted>')
+    annotation = read(tmp_path, objects).annotation
+    assert annotation.names == ['cat']
+    assert annotation.notes == [('unused', f"{tmp_path}/Annotations/one.xml: a deleted 'dog'")]
 
 
 def test_repeated_boxes_are_dropped(tmp_path):
