@@ -29,7 +29,7 @@ from datasets.split_files import SplitFileSource
 _SIGNATURE = re.compile(rb'<annotations[\s>]')
 _SIGNATURE_BYTES = 1 << 12
 _WITH_BOX = ('box', 'polygon', 'ellipse', 'mask')
-_MAX_NAME_LENGTH = 200
+_MAX_NAME_LENGTH, _MAX_PATH_LENGTH = 200, 1000
 
 
 class _Shape(NamedTuple):
@@ -80,6 +80,8 @@ class CvatSource(SplitFileSource):
                                                           dict(shape.attrib)) for shape in item])
                    for item in root.findall('image')]
         entries += _frames(root)
+        if any(len(entry.name) > _MAX_PATH_LENGTH for entry in entries):
+            raise UserError(f'{path} has an image whose name is too long. Correct it')
         if len({entry.name for entry in entries}) < len(entries):
             raise UserError(f'{path} lists an image more than once. Remove the duplicates')
         if not entries:
@@ -196,8 +198,7 @@ def _read_annotation(path, image_path, entry, on_bad_box=None, read_image=images
                  f'{path}: {entry.name}')
 
     def parse_object(shape):
-        description = f"{path}: a {shape.tag} of class '{shape.label[:_MAX_NAME_LENGTH]}' in " \
-                      f'{entry.name}'
+        description = f'{path}: {_describe(shape)} in {entry.name}'
         if not 0 < len(shape.label) <= _MAX_NAME_LENGTH:
             raise BadBox('unreadable', f'{description} has no label, or one that is too long')
         if shape.values.get('rotation', '').strip('0.'):
@@ -209,9 +210,13 @@ def _read_annotation(path, image_path, entry, on_bad_box=None, read_image=images
         description += ' (xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
         return relative_box(description, corners, image), shape.label, False, False
     annotation = make_annotation(image_path, image, shapes, parse_object, on_bad_box)
-    notes = [('unused', f"{path}: a {shape.tag} of class '{shape.label}' in {entry.name}")
+    notes = [('unused', f'{path}: {_describe(shape)} in {entry.name}')
              for shape in entry.shapes if shape.tag not in _WITH_BOX]
     return annotation._replace(notes=[*annotation.notes, *notes])
+
+
+def _describe(shape):
+    return f"a {shape.tag[:_MAX_NAME_LENGTH]} of class '{shape.label[:_MAX_NAME_LENGTH]}'"
 
 
 def _corners(shape):

@@ -25,7 +25,7 @@ _SIGNATURE_BYTES = 1 << 16
 _SIGNATURE = re.compile(rb'"(shapes|imagePath)"\s*:')
 _NUM_POINTS = {'rectangle': 2, 'circle': 2, 'mask': 2, 'polygon': 3}   # at least
 _WITHOUT_BOX = ('point', 'points', 'line', 'linestrip')
-_MAX_NAME_LENGTH = 200
+_MAX_NAME_LENGTH, _MAX_PATH_LENGTH = 200, 1000
 
 
 class LabelmeSource(AnnotationFolder):
@@ -67,7 +67,7 @@ class LabelmeSource(AnnotationFolder):
             name = _read_content(path).get('imagePath')
         except UserError:
             return ''
-        return name if isinstance(name, str) else ''
+        return name[:_MAX_PATH_LENGTH] if isinstance(name, str) else ''
 
     @staticmethod
     def read_class_names(path):
@@ -101,11 +101,12 @@ def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jp
         if corners is None:
             raise BadBox('unreadable', f"{path}: a '{label}' has an unknown shape_type or invalid "
                                        f'points')
-        description = (f"{path}: the box of a '{label}' "
-                       '(xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners))
+        description = f"{path}: the box of a '{label}'"
+        description += ' (xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
         return relative_box(description, corners, image), label, False, False
     annotation = make_annotation(image_path, image, shapes, parse_object, on_bad_box)
-    notes = [('unused', f"{path}: a {shape['shape_type']} of class '{_label(shape)}'")
+    notes = [('unused', f"{path}: a {shape['shape_type']} of class "
+                       f"'{_label(shape)[:_MAX_NAME_LENGTH]}'")
              for shape in content['shapes'] if shape.get('shape_type') in _WITHOUT_BOX]
     return annotation._replace(notes=[*annotation.notes, *notes])
 

@@ -26,7 +26,7 @@ CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat'
            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
            'train', 'tvmonitor')
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-_MAX_NAME_LENGTH = 200
+_MAX_NAME_LENGTH, _MAX_PATH_LENGTH = 200, 1000
 
 
 class VocSource(AnnotationFolder):
@@ -56,7 +56,7 @@ class VocSource(AnnotationFolder):
     def read_image_name(path):
         """Return the path of its image that an XML file has; '' without one or if it is invalid."""
         try:
-            return _image_name(path, _read_root(path))
+            return _image_name(path, _read_root(path))[:_MAX_PATH_LENGTH]
         except UserError:
             return ''
 
@@ -193,7 +193,8 @@ def _notes(path, root, image_path):
                     for item in root.iter(tag))
     unused = len(list(root.iter('bndbox'))) - num_boxes
     notes = [('unused', f'{path}: {unused} <bndbox> outside an <object>')] if unused else []
-    notes += [('unused', f"{path}: a deleted '{stripped(item.findtext('name'))}'")
+    notes += [('unused', f"{path}: a deleted "
+               f"'{stripped(item.findtext('name'))[:_MAX_NAME_LENGTH]}'")
               for item in root.iter('object') if _parse_flag(item, 'deleted')]
     name = os.path.basename(_image_name(path, root).replace('\\', '/'))
     other = os.path.join(os.path.dirname(image_path), name)

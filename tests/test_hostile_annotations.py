@@ -60,7 +60,8 @@ def read_all(folder, format_name):
 
 
 @pytest.mark.parametrize('format_name, file_name, content', [
-    ('voc', 'a.xml', VOC), ('cvat', 'annotations.xml', CVAT), ('labelme', 'a.json', LABELME)])
+    ('voc', 'a.xml', VOC), ('cvat', 'annotations.xml', CVAT), ('labelme', 'a.json', LABELME)],
+    ids=['voc', 'cvat', 'labelme'])
 def test_damaged_files_are_one_sentence(tmp_path, format_name, file_name, content):
     write_image(tmp_path / 'a.jpg', (100, 80))
     (tmp_path / file_name).write_bytes(content)

@@ -78,6 +78,10 @@ def test_contradictions(tmp_path, changes, message):
         raise read(source).error
 
 
+def test_label_with_braces(tmp_path):
+    assert read(write(tmp_path, shape(BOX, 'cat {}'))).annotation.names == ['cat {}']
+
+
 def test_unknown_sizes(tmp_path):
     source = write(tmp_path, shape(BOX), imageWidth=None, imageHeight=0)
     assert read(source).annotation.names == ['cat']
