@@ -98,6 +98,9 @@ def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jp
         label, corners = _label(shape), _corners(shape)
         if not 0 < len(label) <= _MAX_NAME_LENGTH:
             raise BadBox('unreadable', f'{path}: a shape has no label, or one that is too long')
+        if shape.get('shape_type') == 'oriented_rectangle':
+            raise BadBox('unreadable', f"{path}: the box of a '{label}' is rotated, which is not "
+                                       f'supported. Replace it by an upright box')
         if corners is None:
             raise BadBox('unreadable', f"{path}: a '{label}' has an unknown shape_type or invalid "
                                        f'points')
@@ -144,5 +147,6 @@ def _corners(shape):
         (x, y), (edge_x, edge_y) = points[:2]
         radius = math.hypot(edge_x - x, edge_y - y)
         return x - radius, y - radius, x + radius, y + radius
-    columns = tuple(zip(*points, strict=True))
-    return *map(min, columns), *map(max, columns)
+    xs, ys = zip(*points, strict=True)
+    last = shape_type == 'mask'   # its points are its first and last pixels
+    return min(xs), min(ys), max(xs) + last, max(ys) + last

@@ -1,4 +1,4 @@
-"""labelme JSON, as labelme 5 writes it."""
+"""labelme JSON, as labelme 5 and 6 write it."""
 import json
 
 import pytest
@@ -34,7 +34,8 @@ def read(source, split=None):
 @pytest.mark.parametrize('points, shape_type', [
     (BOX, 'rectangle'), (BOX[::-1], 'rectangle'), ([[10, 60], [50, 20]], 'rectangle'),
     ([[10, 40], [30, 20], [50, 40], [30, 60]], 'polygon'), ([[10, 20], [50, 60], [20, 50]], None),
-    ([[30, 40], [30, 20]], 'circle'), (BOX, 'mask')])
+    ([[30, 40], [30, 20]], 'circle'),
+    ([[10, 20], [49, 59]], 'mask')])
 def test_shapes_with_a_box(tmp_path, points, shape_type):
     result = read(write(tmp_path, shape(points, shape_type=shape_type)))
     xmin = .1   # the circle has its center at (30, 40) and the radius 20: x 10 to 50, y 20 to 60
@@ -54,6 +55,7 @@ def test_shapes_without_a_box_are_noted(tmp_path, shape_type):
     (shape([[10, 20]]), "a 'cat' has an unknown shape_type or invalid points"),
     (shape(BOX, shape_type='star'), 'unknown shape_type'),
     (shape(BOX, shape_type=[]), 'unknown sha'),
+    (shape(BOX * 2, shape_type='oriented_rectangle'), "of a 'cat' is rotated"),
     (shape(None), 'invalid points'), (shape([[1, 2, 3], [4]]), 'invalid points'),
     (shape([['x', 1], [2, 3]]), 'invalid points'),
     (shape([[10 ** 400, 1], [2, 3]]), 'invalid points'),
