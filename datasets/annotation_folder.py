@@ -178,6 +178,21 @@ def split_of_path(path):
     return ''
 
 
+def note_other_image(path, image_name, image_path):
+    """Return notes, a list, if an annotation file names another existing image than its own.
+
+    Args:
+        path: Path of the annotation file.
+        image_name: Path of the image as the file has it, or ''.
+        image_path: Path of the image for which the file is used.
+    """
+    name = os.path.basename(image_name.replace('\\', '/'))
+    other = os.path.join(os.path.dirname(image_path), name)
+    if name == os.path.basename(image_path) or '\0' in name or not os.path.isfile(other):
+        return []
+    return [('doubtful', f'{path} names {other}, but is used for {image_path}')]
+
+
 def raise_error(error, on_bad_box=None):
     """Raise the error that prevents an image from being read."""
     del on_bad_box

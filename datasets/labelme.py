@@ -18,7 +18,7 @@ from datasets.annotation import (
     make_annotation,
     relative_box,
 )
-from datasets.annotation_folder import AnnotationFolder
+from datasets.annotation_folder import AnnotationFolder, note_other_image
 
 _MAX_BYTES = 1 << 28   # the file may contain the image
 _SIGNATURE_BYTES = 1 << 16
@@ -111,6 +111,8 @@ def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jp
     notes = [('unused', f"{path}: a {shape['shape_type']} of class "
                        f"'{_label(shape)[:_MAX_NAME_LENGTH]}'")
              for shape in content['shapes'] if shape.get('shape_type') in _WITHOUT_BOX]
+    if isinstance(content.get('imagePath'), str):
+        notes += note_other_image(path, content['imagePath'], image_path)
     return annotation._replace(notes=[*annotation.notes, *notes])
 
 

@@ -18,7 +18,7 @@ from datasets.annotation import (
     make_annotation,
     relative_box,
 )
-from datasets.annotation_folder import AnnotationFolder, raise_error
+from datasets.annotation_folder import AnnotationFolder, note_other_image, raise_error
 from datasets.annotation_xml import read_xml, stripped
 from datasets.image_index import path_key
 
@@ -196,11 +196,7 @@ def _notes(path, root, image_path):
     notes += [('unused', f"{path}: a deleted "
                f"'{stripped(item.findtext('name'))[:_MAX_NAME_LENGTH]}'")
               for item in root.iter('object') if _parse_flag(item, 'deleted')]
-    name = os.path.basename(_image_name(path, root).replace('\\', '/'))
-    other = os.path.join(os.path.dirname(image_path), name)
-    if name != os.path.basename(image_path) and os.path.isfile(other):
-        notes.append(('doubtful', f'{path} names {other}, but is used for {image_path}'))
-    return notes
+    return notes + note_other_image(path, _image_name(path, root), image_path)
 
 
 def _only_text(item, tag, path):

@@ -84,6 +84,14 @@ def test_label_with_braces(tmp_path):
     assert read(write(tmp_path, shape(BOX, 'cat {}'))).annotation.names == ['cat {}']
 
 
+def test_name_of_another_image_is_noted(tmp_path):
+    write_image(tmp_path / 'b.jpg')
+    annotation = read(write(tmp_path, shape(BOX), imagePath='../x/b.jpg')).annotation
+    assert annotation.image_path == f'{tmp_path}/a.jpg'
+    assert [problem for problem, _ in annotation.notes] == ['doubtful']
+    assert read(write(tmp_path, shape(BOX), imagePath='\0')).annotation.notes == []
+
+
 def test_unknown_sizes(tmp_path):
     source = write(tmp_path, shape(BOX), imageWidth=None, imageHeight=0)
     assert read(source).annotation.names == ['cat']
