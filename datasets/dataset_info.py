@@ -1,14 +1,14 @@
 """The files beside the shards: `labels.txt` (`id:name`, as in tf-slim) and `dataset.json`."""
+import collections
 import os
-import re
 
 from common.errors import UserError
-from common.files import read_json, read_text, write_atomically, write_json
+from common.files import read_json, write_atomically, write_json
 from common.structure import has_structure
+from datasets import class_lists
 
 LABELS_FILE, INFO_FILE = 'labels.txt', 'dataset.json'
 BACKGROUND = 'background'   # the name of label 0
-_MAX_LABELS_BYTES = 1 << 24
 _INFO_TEMPLATE = {'name': str, 'classes': [str], 'splits': {str: {'shards': {str: int}}}}
 
 
@@ -21,36 +21,43 @@ def write_labels(folder, class_names):
 def read_labels(path):
     """Read the class names of a labels file, label 1 first.
 
-    The lines are `id:name`, or names only, in the order of their labels. A background is ignored.
+    The file has any of the forms of `class_lists.read`. A background is left out.
 
     Raises:
-        UserError: If the file cannot be read, is not a regular file of at most 16 MiB, or has no
-            names, duplicates or gaps in the labels.
+        UserError: If the file cannot be read, or has no names, duplicates, gaps in the labels, or
+            labels that do not count the classes from 1.
     """
-    try:
-        lines = map(str.strip, read_text(path, _MAX_LABELS_BYTES).split('\n'))
-    except OSError as error:
-        raise UserError(f'{path} cannot be read ({error.strerror})') from error
-    except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
-    lines = list(filter(None, lines))
-    parts = [line.partition(':') for line in lines]
-    if lines and all(re.fullmatch(r'[0-9]{1,9}', label) and separator
-                     for label, separator, _ in parts):
-        by_label = {int(label): name.strip() for label, _, name in parts}
-        by_label.pop(0, None)
-        if sorted(by_label) != list(range(1, len(by_label) + 1)):
-            raise UserError(f'{path}: the labels {sorted(by_label)} have gaps. Number the classes '
-                            f'1, 2, 3, ...')
-        names = [by_label[label] for label in sorted(by_label)]
+    entries = class_lists.read(path)
+    if class_lists.is_yaml(path):   # YOLO numbers the classes from 0
+        entries = [(None, name) for _, name in sorted(entries)]
+    if entries[0][0] is None:
+        names = [name for index, (_, name) in enumerate(entries)
+                 if not class_lists.is_background(name, index == 0)]
     else:
-        names = [line for line in lines if line != BACKGROUND]
-    if not names:
-        raise UserError(f'{path} has no class names. Write one per line')
-    duplicates = sorted(name for name in set(names) if names.count(name) > 1)
+        names = _names_by_label(path, entries)
+    if not all(names) or not names:
+        raise UserError(f'{path} has no class names, or an empty one. Write one per line')
+    duplicates = sorted(name for name, count in collections.Counter(names).items() if count > 1)
     if duplicates:
         raise UserError(f"{path} has duplicate class names: {', '.join(duplicates)}")
     return names
+
+
+def _names_by_label(path, entries):
+    """Return the names of a list of (label, name), label 1 first; see `read_labels`."""
+    by_label = dict(entries)
+    if len(by_label) < len(entries):
+        raise UserError(f'{path} has two classes with the same label. Number the classes 1, 2, 3, '
+                        f'...')
+    for label, name in entries:
+        if class_lists.is_background(name, label == 0) != (label == 0):
+            raise UserError(f"{path}: the label of '{name}' is {label}, but label 0, and no other, "
+                            f'is the background. Number the classes 1, 2, 3, ...')
+    by_label.pop(0, None)
+    if sorted(by_label) != list(range(1, len(by_label) + 1)):
+        raise UserError(f'{path}: the labels {sorted(by_label)} have gaps. Number the classes '
+                        f'1, 2, 3, ...')
+    return [by_label[label] for label in sorted(by_label)]
 
 
 def read_info(folder):
