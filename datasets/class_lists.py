@@ -23,12 +23,12 @@ _LABEL_MAP_VALUE = re.compile(
 def is_background(name, is_first=False):
     """Return whether a class name stands for the background, or for pixels to ignore.
 
-    Examples are 'BACKGROUND', '__background__', '_background_' and labelme's '__ignore__', and at
-    the first position, which `is_first` says, 'BG', '???', 'none' and 'unlabeled' too.
+    Examples are 'BACKGROUND', '__background__', '_background_' and labelme's '__ignore__'. Names at
+    the first position, which `is_first` says, may also be 'BG' and '???'.
     """
     compact = re.sub(r'[\W_]+', '', name).lower()
     return (compact == 'background' or name.strip() == '__ignore__'
-            or (is_first and compact in ('', 'bg', 'none', 'unlabeled')))
+            or (is_first and (compact == 'bg' or not name.strip('? '))))
 
 
 def read(path):
