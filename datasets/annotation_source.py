@@ -32,6 +32,7 @@ class AnnotationSource(abc.ABC):
     def __init__(self, folder):
         self._folder = folder
         self.read_image = images.read_jpeg
+        self._only_split = None
 
     @classmethod
     def contains(cls, path):
@@ -42,6 +43,13 @@ class AnnotationSource(abc.ABC):
     @abc.abstractmethod
     def split_names(self):
         """Return the names of the splits, sorted; an empty list if the images are not split."""
+
+    def whole_split(self):
+        """Return the only split, if it may hold images that nobody has split, or None.
+
+        `image_readers` and the other methods then take None for it, and it can be split by ratio.
+        """
+        return self._only_split
 
     @abc.abstractmethod
     def image_readers(self, split):

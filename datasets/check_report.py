@@ -22,6 +22,8 @@ PROBLEMS = {
     'size': (ERROR, 'images whose size is not that of their annotation'),
     'relative': (ERROR, 'images whose boxes seem to be relative, not in pixels'),
     'unused': (NOTE, 'files or annotations that are not used'),
+    'doubtful': (NOTE, 'annotations that name another image'),
+    'shared': (NOTE, 'annotation files that several images share'),
     'rotated': (NOTE, 'images with an EXIF orientation'),
     'repeated': (NOTE, 'boxes that occur twice in an image'),
     'duplicate': (NOTE, 'images in more than one split'),

@@ -37,7 +37,7 @@ class RatioSplitSource(AnnotationSource):
 
     def __init__(self, source, path, shares, seed):
         super().__init__(path)
-        if source.split_names():
+        if source.split_names() and not source.whole_split():
             names = ', '.join(source.split_names())
             raise UserError(f'{path} has splits already ({names}). Leave out '
                             f'--split_ratio')

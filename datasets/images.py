@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import UserError
+from datasets import file_names
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _EXIF_ORIENTATION = 0x0112
@@ -111,16 +112,14 @@ def expand_paths(names, extensions=EXTENSIONS, noun='image'):
     return list(dict.fromkeys(paths))
 
 
-def find_image(name, folders, annotation_path):
-    """Find the image file that an annotation calls `name`.
-
-    Annotation tools may write paths of the machine they ran on. If `name` does not exist as a
-    relative path in any of the folders, its last part is searched for.
+def find_image(name, folders, annotation_path, root=None):
+    """Find the image file that an annotation calls `name`; see `file_names.find`.
 
     Args:
         name: Relative or absolute path, with slashes or backslashes.
         folders: Folders to search, in this order.
         annotation_path: File that names the image, for the error message.
+        root: Folder that must contain the image, or None: one of the `folders`.
 
     Returns:
         Path of the image.
@@ -128,14 +127,11 @@ def find_image(name, folders, annotation_path):
     Raises:
         UserError: If the image is in no folder.
     """
-    name_with_slashes = name.replace('\\', '/')
-    for candidate in dict.fromkeys((name_with_slashes, os.path.basename(name_with_slashes))):
-        for folder in folders:
-            path = os.path.join(folder, candidate)
-            if os.path.isfile(path):
-                return path
-    raise UserError(f"{annotation_path} refers to the image '{name}', which is missing in "
-                    f"{', '.join(folders)}. Add it, or correct its name")
+    path = file_names.find(name, folders, root)
+    if not path:
+        raise UserError(f"{annotation_path} refers to the image '{name}', which is missing in "
+                        f"{', '.join(folders)}. Add it, or correct its name")
+    return path
 
 
 def find_images(names, folders, annotation_path):

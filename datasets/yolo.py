@@ -1,23 +1,18 @@
 """YOLO text: one file per image with lines `class cx cy w h`.
 
 The class counts from 0; the center and the size of the box are fractions of the image's width and
-height. Images and their text files are in images/<split> and labels/<split>, in <split>/images and
-<split>/labels, or in the same folder. The classes are named by data.yaml or classes.txt. An image
+height. A line `class x1 y1 x2 y2 x3 y3 ...` is an outline, and its box is the one around it. Images
+and their text files are in images/<split> and labels/<split>, in <split>/images and <split>/labels,
+or in the same folder. `datasets.yolo_config` reads the files that name classes and splits. An image
 without a text file has no boxes.
 """
+import collections
 import functools
 import os
 
-import yaml
-
 from common.errors import UserError
-from datasets import images, splits
-from datasets.annotation import BadBox, make_annotation, relative_box
+from datasets import class_lists, file_names, images, splits, yolo_config, yolo_lines
 from datasets.annotation_source import AnnotationSource
-
-_YAML_FILES = ('data.yaml', 'data.yml', 'dataset.yaml')
-_CLASS_FILES = ('classes.txt', 'labels/classes.txt', 'labels/train/classes.txt', 'obj.names')
-_YAML_SPLITS = ('train', 'val', 'valid', 'test')
 
 
 class YoloSource(AnnotationSource):
@@ -27,194 +22,171 @@ class YoloSource(AnnotationSource):
 
     def __init__(self, folder):
         super().__init__(folder)
-        yaml_path = next(filter(os.path.isfile, _join(folder, _YAML_FILES)), None)
-        config = _read_yaml(yaml_path) if yaml_path else {}
-        if 'names' in config:
-            self._classes_path, names = yaml_path, config['names']
-        else:
-            self._classes_path = _find_class_file(folder)
-            names = list(filter(None, _read_lines(self._classes_path)))
-        self._names = _parse_names(self._classes_path, names)   # class number -> name
-        self._image_paths = (_image_paths_of_yaml(folder, config)
-                             or _image_paths_of_folders(folder))   # split -> folders or lists
+        self._config = yolo_config.read_config(folder)
+        self._image_paths = (self._config.split_paths   # split -> folders or lists
+                             or _image_paths_of_folders(folder))
+        if len(self._image_paths) == 1:   # CVAT's name of images that are not split is `train`
+            self._only_split, = self._image_paths
+        self._list_images = functools.cache(self._list_images)
+        self._texts_of_folder = functools.cache(_texts_of_folder)
 
     @staticmethod
     def matches(path):
         """Return whether the path is a folder with YOLO's class file or labels folder."""
         return os.path.isdir(path) and (
-            any(map(os.path.isfile, _join(path, (*_YAML_FILES, *_CLASS_FILES))))
-            or any(map(os.path.isdir, _join(path, ('labels', 'train/labels')))))
+            yolo_config.looks_like_yolo(path)
+            or any(os.path.isdir(os.path.join(path, name)) for name in ('labels', 'train/labels')))
 
     def split_names(self):
-        """Return the splits of data.yaml whose images exist, or else those of the folder names."""
+        """Return the splits of data.yaml whose images exist, or else those of lists or folders."""
         return sorted(self._image_paths)
 
     def image_readers(self, split):
         """Return the images of a split: path relative to the folder -> image reader."""
-        if split:
-            self._check_split(split)
-            folders = self._image_paths[split]
-        else:
-            folders = _existing(_join(self._folder, ('images', '')))[:1]
-        paths = [path for folder in folders for path in _list_images(folder)]
+        paths, _ = self._list_images(split)
         if not paths:
-            raise UserError(f"{', '.join(folders)} contains no images")
-        label_paths = {path: _label_path(self._folder, path) for path in paths}
-        if not any(map(os.path.isfile, label_paths.values())):
-            raise UserError(f"no image in {', '.join(folders)} has a text file with boxes; "
-                            f'expected files like {label_paths[paths[0]]}')
+            raise UserError(f"{', '.join(self._locations(split))} contains no images")
+        label_paths = {path: self._label_path(path) for path in paths}
+        if not any(map(os.path.lexists, label_paths.values())):
+            raise UserError(f"no image in {', '.join(self._locations(split))} has a text file with "
+                            f'boxes; expected files like {label_paths[paths[0]]}')
         return {os.path.relpath(path, self._folder): functools.partial(
-            _read_annotation, path, label_paths[path], self._names, self._classes_path,
+            yolo_lines.read_annotation, path, label_paths[path], self._config,
             read_image=self.read_image) for path in paths}
 
     def image_paths(self, split):
         """Return the paths of the images of a split: path relative to the folder -> path."""
         return {name: os.path.join(self._folder, name) for name in self.image_readers(split)}
 
+    def image_paths(self, split):
+        """Return the paths of the images of a split: path relative to the folder -> path."""
+        return {os.path.relpath(path, self._folder): path for path in self._list_images(split)[0]}
+
     def categories(self, split):
         """Return the classes of data.yaml or classes.txt, in their order, without ids."""
         if split:
             self._check_split(split)
-        return dict.fromkeys(self._names[number] for number in sorted(self._names))
+        names = self._config.names
+        return dict.fromkeys(names[number] for number in sorted(names)
+                             if not class_lists.is_background(names[number]))
 
+    def notes(self, split):
+        """Return texts that several images share; with the first split, what no split uses."""
+        paths, notes = self._list_images(split)
+        images_of_text = collections.defaultdict(list)
+        for path in paths:
+            images_of_text[self._label_path(path)].append(path)
+        shared = [('shared', f"{text} is the text of {', '.join(sharing)}")
+                  for text, sharing in images_of_text.items()
+                  if len(sharing) > 1 and os.path.lexists(text)]
+        if split in (None, *self.split_names()[:1]):
+            notes = [*notes, *self._config.notes, *self._unused_files()]
+        return [*notes, *shared]
 
-def _join(folder, names):
-    return [os.path.join(folder, name) for name in names]
+    def _locations(self, split):
+        """Return the folders and lists that name the images of a split, or of all images."""
+        if split:
+            self._check_split(split)
+            return self._image_paths[split]
+        if self.whole_split():
+            return self._image_paths[self.whole_split()]
+        folder = os.path.join(self._folder, 'images')
+        return [os.path.normpath(folder if os.path.isdir(folder) else self._folder)]
 
+    def _list_images(self, split):
+        """Return the paths of the images of a split without duplicates, and a list of notes."""
+        entries, notes = {}, []   # path -> parts of the line of a list that names it, or None
+        for location in self._locations(split):
+            if not os.path.isfile(location):
+                entries.update(dict.fromkeys(_images_in_folder(location)))
+                continue
+            for line in filter(None, map(str.strip, class_lists.read_text(location).split('\n'))):
+                path, parts = self._find_listed(location, line), file_names.split_parts(line)
+                if entries.setdefault(path, parts) not in (None, parts):
+                    raise UserError(f"{location} lists '{line}' and '{'/'.join(entries[path])}', "
+                                    f'but both are the file {path}. List each image once')
+                if entries[path] is not parts:
+                    notes.append(('unused', f"{location} lists '{line}' more than once"))
+        return list(entries), notes
 
-def _existing(paths):
-    return list(dict.fromkeys(os.path.normpath(path) for path in paths if os.path.exists(path)))
+    def _find_listed(self, list_path, line):
+        """Return the path of an image in a list, whose paths may be those of another machine."""
+        folders = [os.path.dirname(list_path), self._folder]
+        path = (file_names.find(line, folders, self._folder)
+                or file_names.join_inside(self._folder, folders[0], line))
+        if not path:
+            raise UserError(f"{list_path} refers to the image '{line[:200]}', which is missing in "
+                            f'{self._folder}. Add it, or correct its name')
+        return path
 
+    def _label_path(self, image_path):
+        """Return the path of an image's text file, which may not exist.
 
-def _read_yaml(path):
-    """Return the content of a data.yaml as a dict.
+        It is in `labels` if the image is in `images`, unless there is one beside the image. Its
+        name may be URL-encoded.
+        """
+        stem = os.path.splitext(image_path)[0]
+        parts = os.path.relpath(stem, self._folder).split(os.sep)
+        candidates = [stem + '.txt']
+        if 'images' in parts:
+            last = len(parts) - 1 - parts[::-1].index('images')
+            candidates.append(os.path.join(
+                self._folder, *parts[:last], 'labels', *parts[last + 1:]) + '.txt')
+        for candidate in candidates:
+            if os.path.lexists(candidate):
+                return candidate
+            folder, name = os.path.split(candidate.removesuffix('.txt'))
+            texts = self._texts_of_folder(folder).get(file_names.canonical(name), ())
+            if len(texts) == 1:
+                return os.path.join(folder, texts[0])
+        return candidates[-1]
 
-    All values are strings, so that a class can be called `no` or `1`.
-    """
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            config = yaml.load(file, yaml.BaseLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{path} has no entry 'names:' with the class names")
-    return config
-
-
-def _read_lines(path):
-    """Return the stripped lines of a text file."""
-    try:
-        with open(path, encoding='utf-8-sig') as file:
-            return list(map(str.strip, file))
-    except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text. Save it as UTF-8') from error
-
-
-def _find_class_file(folder):
-    path = next(filter(os.path.isfile, _join(folder, _CLASS_FILES)), None)
-    if not path:
-        raise UserError(f'{folder} has no list of classes. Add a classes.txt with one class name '
-                        f"per line, or a data.yaml with an entry 'names:'")
-    return path
-
-
-def _parse_names(path, names):
-    """Return {class number: name} from the list or dict of names of a class file."""
-    pairs = names.items() if isinstance(names, dict) else enumerate(
-        names if isinstance(names, list) else ())
-    try:
-        parsed = {int(number): name.strip() for number, name in pairs}
-    except (AttributeError, ValueError) as error:
-        raise UserError(f'{path}: names must be a list of class names, or lines '
-                        f"'number: name'") from error
-    if not all(parsed.values()) or not parsed or len(set(parsed.values())) < len(parsed):
-        raise UserError(f'{path} has no class names, an empty one, or a duplicate. Correct it')
-    return parsed
-
-
-def _image_paths_of_yaml(folder, config):
-    """Return {split: folders or lists of images} of data.yaml, without paths that do not exist."""
-    base = os.path.join(folder, str(config.get('path', '')))
-    paths = {}
-    for split in _YAML_SPLITS:
-        values = config.get(split) or ()
-        values = [values] if isinstance(values, str) else values
-        # Roboflow writes ../train/images for the folder train/images beside the data.yaml.
-        paths[split] = [path for value in values for path in _existing(
-            (os.path.join(base, value), os.path.join(folder, value),
-             os.path.join(folder, value.removeprefix('../'))))[:1]]
-    return {split: values for split, values in paths.items() if values}
+    def _unused_files(self):
+        """Return notes of the images of no split, and of the texts of no image."""
+        paths = [path for split in self.split_names() or [None]
+                 for path in self._list_images(split)[0]]
+        used = {*paths, *map(self._label_path, paths)}
+        label_folders = {os.path.dirname(path) for path in used if path.endswith('.txt')}
+        notes = []
+        for folder, _, names in sorted(os.walk(self._folder)):
+            for path in (os.path.normpath(os.path.join(folder, name)) for name in sorted(names)):
+                if path in used or os.path.basename(path).startswith('.'):
+                    continue
+                if path.lower().endswith(images.EXTENSIONS):
+                    notes.append(('unused', f'{path} is an image of no split'))
+                elif path.endswith('.txt') and yolo_lines.is_label_text(
+                        path, os.path.dirname(path) in label_folders):
+                    notes.append(('unused', f'{path} is the text of no image'))
+        return notes
 
 
 def _image_paths_of_folders(folder):
-    """Return {split: [folder]} of the folders images/<split>, or <split>/images."""
-    images_folder = os.path.join(folder, 'images')
-    if os.path.isdir(images_folder):
+    """Return {split: [folder]} of images/<split>, <split>/images, or <split> with images in it."""
+    names = sorted(name for name in os.listdir(folder) if os.path.isdir(os.path.join(folder, name)))
+    if 'images' in names:
+        images_folder = os.path.join(folder, 'images')
         folders = {name: os.path.join(images_folder, name) for name in os.listdir(images_folder)
                    if splits.is_split_name(name)}
     else:
-        folders = {name: os.path.join(folder, name, 'images') for name in os.listdir(folder)}
+        folders = {name: os.path.join(folder, name, 'images') for name in names}
+        if not any(map(os.path.isdir, folders.values())):
+            folders = {name: os.path.join(folder, name) for name in names
+                       if splits.is_split_name(name) and _images_in_folder(f'{folder}/{name}')}
     return {split: [path] for split, path in folders.items() if os.path.isdir(path)}
 
 
-def _list_images(path):
-    """Return the paths of the images in a folder, sorted, or in a list, in its order.
-
-    Relative paths in a list are relative to the folder of the list.
-    """
-    if os.path.isfile(path):
-        base = os.path.dirname(path)
-        return [os.path.normpath(os.path.join(base, line)) for line in _read_lines(path) if line]
+def _images_in_folder(path):
+    """Return the sorted paths of the images in a folder and its subfolders."""
     return sorted(
         os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names
         if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.'))
 
 
-def _label_path(folder, image_path):
-    """Return the path of an image's text file.
-
-    It is in `labels` if the image is in `images`, unless there is one beside the image.
-    """
-    beside = os.path.splitext(image_path)[0] + '.txt'
-    parts = os.path.relpath(image_path, folder).split(os.sep)
-    if 'images' not in parts or os.path.isfile(beside):
-        return beside
-    last = len(parts) - 1 - parts[::-1].index('images')
-    path = os.path.join(folder, *parts[:last], 'labels', *parts[last + 1:])
-    return os.path.splitext(path)[0] + '.txt'
-
-
-def _read_annotation(path, label_path, names, classes_path, on_bad_box=None,
-                     read_image=images.read_jpeg):
-    """Read one image and its text file as `Annotation`.
-
-    Args:
-        path: Path of the image.
-        label_path: Path of the text file, which may not exist.
-        names: {class number: name}.
-        classes_path: File that names the classes, for error messages.
-        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
-        read_image: Function from a path to an `images.EncodedImage`.
-    """
-    jpeg = read_image(path)
-    lines = enumerate(_read_lines(label_path), 1) if os.path.isfile(label_path) else ()
-
-    def parse_object(numbered_line):
-        number, line = numbered_line
-        location, values = f'{label_path}, line {number}', line.split()
-        try:
-            label, cx, cy, width, height = map(float, values)
-        except ValueError as error:
-            raise BadBox('unreadable', f"{location}: expected five numbers class cx cy w h, but "
-                                       f"the line is '{line[:60]}'") from error
-        if label not in names:
-            raise BadBox('unknown', f'{location}: class {values[0]} is not among the {len(names)} '
-                                    f'classes of {classes_path}, which count from {min(names)}')
-        name = names[int(label)]
-        description = (f"{location}: the box of a '{name}' (cx {cx:g}, cy {cy:g}, w {width:g}, "
-                       f'h {height:g}, as fractions of the image)')
-        corners = ((cx - width / 2) * jpeg.width, (cy - height / 2) * jpeg.height,
-                   (cx + width / 2) * jpeg.width, (cy + height / 2) * jpeg.height)
-        return relative_box(description, corners, jpeg), name, False, False
-    return make_annotation(path, jpeg, [line for line in lines if line[1]], parse_object,
-                           on_bad_box)
+def _texts_of_folder(folder):
+    """Return the texts in a folder: canonical name without extension -> list of file names."""
+    texts = collections.defaultdict(list)
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        stem, extension = os.path.splitext(name)
+        if extension.lower() == '.txt':
+            texts[file_names.canonical(stem)].append(name)
+    return texts

@@ -102,13 +102,20 @@ def test_images_without_boxes(tmp_path):
 
 @pytest.mark.parametrize('line, problem, message', [
     ('0 0.5 0.5 0.2', 'unreadable',
-     "a.txt, line 3: expected five numbers class cx cy w h, but the line is '0 0.5 0.5 0.2'"),
-    ('0 0.1 0.1 0.2 0.1 0.3 0.4', 'unreadable', 'expected five numbers'),
-    ('cat 0.5 0.5 1 1', 'unreadable', 'expected five numbers'),
+     'a.txt, line 3: expected five numbers class cx cy w h, or an outline class x1 y1 x2 y2 x3 y3 '
+     "..., but the line is '0 0.5 0.5 0.2'"),
+    ('0 0.1 0.1 0.2 0.1 0.3 0.4 0.5', 'unreadable', 'expected five numbers'),
+    ('0 0.5 0.5 0.2 0.1 0.98', 'unreadable', 'The sixth seems to be the confidence'),
+    ('cat 0.5 0.5 1 1', 'unreadable', "the class is 'cat'"),
+    ('0,0.5,0.5,1,1', 'unreadable', 'expected five numbers'),
     ('2 0.5 0.5 0.1 0.1', 'unknown',
      'line 3: class 2 is not among the 2 classes of .*classes.txt, which count from 0'),
     ('0.5 0.5 0.5 0.1 0.1', 'unknown', 'class 0.5 is not among'),
-    ('0 50 40 20 10', 'outside', 'as fractions of the image.* outside'),
+    ('0 50 40 20 10', 'outside', 'as fractions of the image.* seems to be in pixels'),
+    ('0 10 10 90 10 90 70', 'outside', 'an outline of 3 points .* seems to be in pixels'),
+    ('0 0.9 0.5 0.27 0.5', 'outside', 'lies outside its image of 100x80'),
+    ('0 0.1 0.1 0.1 0.2 0.1 0.3', 'inverted', 'an outline of 3 points .* is empty'),
+    ('0 1e400 0.5 1 1', 'outside', 'seems to be in pixels'),
     ('0 0.5 0.5 0 0.1', 'inverted', "'cat' .cx 0.5, .* is empty"),
     ('0 nan 0.5 1 1', 'inverted', 'is empty')])
 def test_bad_boxes_are_raised_or_skipped(tmp_path, line, problem, message):
@@ -132,6 +139,32 @@ def test_bad_boxes_are_raised_or_skipped(tmp_path, line, problem, message):
 def test_invalid_folders(tmp_path, options, message):
     with pytest.raises(UserError, match=message):
         read(write(tmp_path, **options))
+
+
+@pytest.mark.parametrize('line, box', [
+    ('0 0.5 0.1 0.7 0.1 0.7 0.5 0.5 0.5', (.1, .5, .5, .7)),   # an outline, or a rotated box
+    ('0 0.2 0.1 0.1 0.3 0.3 0.3', (.1, .1, .3, .3)),
+    ('0.0\t0.6 0.3 0.2 0.4\t', (.1, .5, .5, .7))])
+def test_boxes_around_outlines(tmp_path, line, box):
+    annotation = read(write(tmp_path, f'\ufeff1 0.3 0.5 0.4 0.5\r\n{line}\r\n'))
+    assert annotation.boxes == [pytest.approx((.25, .1, .75, .5)), pytest.approx(box)]
+    assert annotation.names == ['dog', 'cat']
+
+
+def test_boxes_with_keypoints(tmp_path):
+    """Four values of the box and 2 x 3 of keypoints: ten numbers, without an outline's odd one."""
+    source = write(tmp_path, '0 0.6 0.3 0.2 0.4 0.1 0.1 2 0.9 0.9 2',
+                   data_yaml='names: [cat]\nkpt_shape: [2, 3]')
+    assert read(source).boxes == [pytest.approx((.1, .5, .5, .7))]
+
+
+def test_background_has_no_boxes(tmp_path):
+    source = write(tmp_path, '1 0.3 0.5 0.4 0.5\n0 0.3 0.5 0.4 0.5',
+                   data_yaml='names: [__background__, dog]')
+    assert source.class_names(['train']) == ['dog']
+    with pytest.raises(UserError, match="class 0 is '__background__' in .*data.yaml, which is the"):
+        read(source)
+    assert read(source, on_bad_box=[].append).names == ['dog']
 
 
 def test_unknown_split(tmp_path):
