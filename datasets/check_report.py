@@ -24,6 +24,7 @@ PROBLEMS = {
     'unused': (NOTE, 'files or annotations that are not used'),
     'doubtful': (NOTE, 'annotations that name another image'),
     'shared': (NOTE, 'annotation files that several images share'),
+    'renumbered': (NOTE, 'classes with other ids in another split, matched by name'),
     'rotated': (NOTE, 'images with an EXIF orientation'),
     'repeated': (NOTE, 'boxes that occur twice in an image'),
     'duplicate': (NOTE, 'images in more than one split'),

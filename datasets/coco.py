@@ -1,25 +1,23 @@
 """COCO JSON: `annotations/instances_<split>.json`, and the same format as written by other tools.
 
 A box is [x, y, width, height] in pixels, measured from the outer corner of the first pixel.
-Annotations of images that the file does not list are ignored.
+Annotations of images that the file does not list are not used, and noted.
 """
 import collections
 import functools
 import glob
-import json
+import itertools
+import math
 import os
 
 from common.errors import UserError
-from datasets import images, splits
-from datasets.annotation import BadBox, check_size, make_annotation, relative_box
+from datasets import class_lists, coco_content, images, splits
+from datasets.annotation import BadBox, check_pixels, check_size, make_annotation, relative_box
 from datasets.split_files import SplitFileSource
 
 _ROBOFLOW_FILE = '_annotations.coco.json'   # one in the folder of each split
+_FILES_WITHOUT_BOXES = ('captions', 'person_keypoints', 'panoptic', 'stuff', 'image_info')
 _YOLO_CLASS_FILES = ('classes.txt', 'data.yaml')
-# Other keys are dropped while parsing: segmentations would need several times the memory.
-_USED_KEYS = frozenset([
-    'images', 'annotations', 'categories', 'id', 'file_name', 'width', 'height', 'image_id',
-    'category_id', 'bbox', 'area', 'iscrowd', 'name', 'supercategory'])
 
 
 class CocoSource(SplitFileSource):
@@ -30,6 +28,7 @@ class CocoSource(SplitFileSource):
 
     def __init__(self, path):
         super().__init__(path)
+        self._ids_of_splits = {}   # split -> {class name: id}, of splits whose notes were read
         if os.path.basename(self._folder) == 'annotations':
             self._folder = os.path.dirname(self._folder) or '.'
 
@@ -58,26 +57,7 @@ class CocoSource(SplitFileSource):
         return (splits.files_by_folder(path, _ROBOFLOW_FILE)
                 or splits.files_by_name(instances or files))
 
-    @staticmethod
-    def read_file(path):
-        """Return the content of a COCO JSON, reduced to the keys that are used.
-
-        Raises:
-            UserError: If the file cannot be read, or is not COCO JSON with boxes.
-        """
-        def drop_unused(item):
-            return {key: item[key] for key in _USED_KEYS & item.keys()}
-        try:
-            with open(path, encoding='utf-8-sig') as file:
-                content = json.load(file, object_hook=drop_unused)
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f'{path} cannot be read as JSON ({error})') from error
-        for key in ('images', 'annotations', 'categories'):
-            default = [] if key == 'annotations' else None   # files of unlabeled images have none
-            values = content.get(key, default) if isinstance(content, dict) else None
-            if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
-                raise UserError(f"{path} is not COCO JSON with boxes: it has no list '{key}'")
-        return content
+    read_file = staticmethod(coco_content.read)
 
     def image_readers(self, split):
         """Return the images of a split: file name -> image reader."""
@@ -86,11 +66,10 @@ class CocoSource(SplitFileSource):
             raise UserError(f"{path} is not COCO JSON with boxes: it has no list 'annotations'. "
                             f'Pass --without_labels if the labels are not public, like those of '
                             f'COCO test')
-        names = _category_names(path, content)
         annotations = collections.defaultdict(list)
         for item in content['annotations']:
-            annotations[item.get('image_id')].append((names.get(item.get('category_id')), item))
-        if annotations and not annotations.keys() & {item.get('id') for item in content['images']}:
+            annotations[item['image_id']].append(item)
+        if annotations and not annotations.keys() & {item['id'] for item in content['images']}:
             raise UserError(f'{path}: no image_id of an annotation is the id of an image. Correct '
                             f'the ids')
         return self._readers(split, annotations)
@@ -101,42 +80,99 @@ class CocoSource(SplitFileSource):
 
     def image_paths(self, split):
         """Return the paths of the images of a split whose files exist: file name -> path."""
-        path, content = self.load_split(split)
-        return images.find_images([item['file_name'] for item in content['images']],
-                                  self._image_folders(split, path), path)
+        path, _ = self.load_split(split)
+        return images.find_images(self.listed_images(split), self._image_folders(split, path), path)
 
     def categories(self, split):
         """Return the categories of a split: name -> id, in the order of the ids."""
-        names = _category_names(*self.load_split(split))
-        return {names[category_id]: category_id for category_id in sorted(names)}
+        return coco_content.class_ids(coco_content.category_names(*self.load_split(split)))
 
     def class_names(self, splits):
-        """Return the names of the categories of several splits, in the order of their ids."""
-        names = {category_id: name for split in splits
-                 for name, category_id in self.categories(split).items()}
-        return list(dict.fromkeys(names[category_id] for category_id in sorted(names)))
+        """Return the names of the categories of several splits, in the order of their ids.
+
+        If splits have the same names with different ids, the first split decides.
+
+        Raises:
+            UserError: If an id stands for different classes, one of which another split lacks.
+        """
+        positions = {}   # name -> id, or its position if the ids are text
+        for split in splits:
+            for position, (name, identifier) in enumerate(self.categories(split).items()):
+                positions.setdefault(name, position if identifier is None else identifier)
+        for earlier, split in itertools.combinations(splits, 2):
+            self._compare_ids(earlier, split)
+        return sorted(positions, key=positions.get)
+
+    def notes(self, split):
+        """Return the annotations, images and JSON files that are not used."""
+        path, content = self.load_split(split)
+        image_ids = {item['id'] for item in content['images']}
+        unused = [f"{path}: annotation {coco_content.shown(item.get('id'))} has the image_id "
+                  f"{coco_content.shown(item['image_id'])}, which is not the id of an image"
+                  for item in content.get('annotations', ()) if item['image_id'] not in image_ids]
+        unused += [f'{file} is not read: its name is not that of a split of this dataset'
+                   for file in self._other_files()]
+        unused += self.unlisted_images(split)
+        return [('unused', text) for text in unused] + self._renumbered_classes(split)
+
+    def listed_images(self, split):
+        """Return the file names of the images of a split."""
+        return [item['file_name'] for item in self.load_split(split)[1]['images']
+                if isinstance(item.get('file_name'), str)]
+
+    def _compare_ids(self, split, other):
+        """Raise `UserError` if an id has two names in two splits, and not both splits have both."""
+        names, other_names = (
+            coco_content.category_names(*self.load_split(name)) for name in (split, other))
+        common = set(names.values()) & set(other_names.values())
+        for identifier in names.keys() & other_names.keys():
+            pair = names[identifier], other_names[identifier]
+            if pair[0] != pair[1] and not common.issuperset(pair):
+                raise UserError(f"{self.load_split(other)[0]}: category "
+                                f"{coco_content.shown(identifier)} is '{pair[1]}', but '{pair[0]}' "
+                                f'in {self.load_split(split)[0]}. Use the same ids in all splits')
+
+    def _renumbered_classes(self, split):
+        """Return notes of classes whose ids in a split differ from those of a split read before."""
+        ids, notes = self.categories(split), []
+        for earlier, earlier_ids in self._ids_of_splits.items():
+            notes += [('renumbered', f"{self.load_split(split)[0]}: '{name}' has the id {ids[name]}"
+                                     f', but {earlier_ids[name]} in {earlier}')
+                      for name in ids if ids[name] != earlier_ids.get(name, ids[name])]
+        self._ids_of_splits[split] = ids
+        return notes
+
+    def _other_files(self):
+        """Return the paths of JSON files with boxes, by their names, that are of no split."""
+        files = [file for pattern in ('annotations/*.json', f'*/{_ROBOFLOW_FILE}', _ROBOFLOW_FILE)
+                 for file in sorted(glob.glob(os.path.join(glob.escape(self._folder), pattern)))]
+        return [file for file in files if file not in self._files.values()
+                and not os.path.basename(file).startswith(_FILES_WITHOUT_BOXES)]
 
     def _readers(self, split, annotations):
-        """Return image readers; annotations: image id -> list of (class name or None, item)."""
+        """Return image readers; annotations: image id -> list of entries of the JSON."""
         path, content = self.load_split(split)
-        id_counts = collections.Counter(item.get('id') for item in content['images'])
+        names = coco_content.category_names(path, content)
+        id_counts = collections.Counter(item['id'] for item in content['images'])
         for image_id, count in id_counts.most_common(1):
             if count > 1:
-                raise UserError(f'{path} has {count} images with the id {image_id}. Make the ids '
-                                f'unique')
+                raise UserError(f'{path} has {count} images with the id '
+                                f'{coco_content.shown(image_id)}. Make the ids unique')
         folders, readers = self._image_folders(split, path), {}
         for item in content['images']:
-            if not isinstance(item.get('file_name'), str) or 'id' not in item:
+            name = item.get('file_name')
+            if not (isinstance(name, str) and name.strip()) or isinstance(item['id'], tuple):
                 raise UserError(f'{path}: an image has no file_name or no id: '
-                                f'{json.dumps(item)[:100]}')
-            if item['file_name'] in readers:
-                raise UserError(f"{path} lists '{item['file_name']}' more than once. Remove the "
-                                f'duplicates')
-            readers[item['file_name']] = functools.partial(
-                _read_annotation, path, folders, item, annotations[item['id']],
+                                f'{str(name)[:60]}, id {coco_content.shown(item["id"])}')
+            if name in readers:
+                raise UserError(f"{path} lists '{name}' more than once. Remove the duplicates")
+            readers[name] = functools.partial(
+                _read_annotation, path, folders, item,
+                [(names.get(entry['category_id']), entry) for entry in annotations[item['id']]],
                 read_image=self.read_image)
         if not readers:
             raise UserError(f"{path} lists no images. Fill its list 'images'")
+        self.check_distinct(readers, folders, path)
         return readers
 
     def _image_folders(self, split, path):
@@ -147,28 +183,6 @@ class CocoSource(SplitFileSource):
             *(folder for name in names for folder in (name, os.path.join('images', name))),
             'images/default', 'images', '')]
         return list(filter(os.path.isdir, dict.fromkeys([*folders, os.path.dirname(path) or '.'])))
-
-
-def _category_names(path, content):
-    """Return the names of the categories: id -> name.
-
-    The first category of files from Roboflow is a group of the others without boxes of its own; it
-    is left out.
-    """
-    items = content['categories']
-    used_ids = {item.get('category_id') for item in content.get('annotations', ())}
-    groups = {item.get('supercategory') for item in items}
-    names = {item.get('id'): str(item.get('name', '')).strip() for item in items
-             if item.get('supercategory') != 'none' or item.get('name') not in groups
-             or item.get('id') in used_ids}
-    if not all(isinstance(category_id, int) and name for category_id, name in names.items()):
-        raise UserError(f'{path}: a category has no name, or an id that is not an integer')
-    all_names = list(names.values())
-    duplicates = sorted({name for name in all_names if all_names.count(name) > 1})
-    if duplicates or len({item.get('id') for item in items}) < len(items):
-        raise UserError(f"{path} has two categories with the same name or id"
-                        f"{': ' if duplicates else ''}{', '.join(duplicates)}. Make them unique")
-    return names
 
 
 def _read_annotation(path, folders, image, items, on_bad_box=None, read_image=images.read_jpeg):
@@ -185,25 +199,56 @@ def _read_annotation(path, folders, image, items, on_bad_box=None, read_image=im
     image_path = images.find_image(image['file_name'], folders, path)
     jpeg = read_image(image_path)
     check_size(image['file_name'], (image.get('width'), image.get('height')), jpeg, path)
+    check_pixels(list(filter(None, map(_parse_bbox, (item for _, item in items)))), jpeg,
+                 f"{path}: {image['file_name']}")
     annotation = make_annotation(
         image_path, jpeg, items, functools.partial(_parse_annotation, path, image, jpeg),
         on_bad_box, source_id=str(image['id']))
-    return annotation if any(annotation.area) else annotation._replace(area=())
+    return annotation._replace(area=_fill_areas(annotation))
+
+
+def _parse_bbox(item):
+    """Return (x, y, width, height) of an annotation as floats, or None if it has no such list."""
+    try:
+        x, y, width, height = map(float, tuple(item['bbox']))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return (x, y, width, height) if isinstance(item['bbox'], list) else None
 
 
 def _parse_annotation(path, image, jpeg, named_item):
-    """Return all values of `PER_BOX_FIELDS` of a (class name or None, annotation entry)."""
+    """Return all values of `PER_BOX_FIELDS` of a (class name or None, annotation entry).
+
+    The area is None if it is missing or no positive number.
+    """
     name, item = named_item
-    description = f"{path}: annotation {item.get('id')} of {image['file_name']}"
-    if name is None:
-        raise BadBox('unknown', f'{description} has the category_id {item.get("category_id")}, '
-                                f'which is not among the categories')
+    description = (f"{path}: annotation {coco_content.shown(item.get('id'))} of "
+                   f"{image['file_name']}")
+    if name is None or class_lists.is_background(name):
+        reason = 'is not among the categories' if name is None else 'is the background'
+        hint = ' (text, not a number)' if isinstance(item['category_id'], str) else ''
+        raise BadBox('unknown', f'{description} has the category_id '
+                                f'{coco_content.shown(item["category_id"])}{hint}, which {reason}. '
+                                f'Correct it')
+    box = _parse_bbox(item)
     try:
-        x, y, width, height = map(float, item['bbox'])
         iscrowd, area = int(item.get('iscrowd') or 0), float(item.get('area') or 0)
-    except (KeyError, TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError):
+        box = None
+    if box is None:
         raise BadBox('unreadable', f'{description} has no bbox of four numbers x, y, width, '
-                                   f'height, or an invalid area or iscrowd') from error
+                                   f'height, or an invalid area or iscrowd')
+    x, y, width, height = box
     description += f" ('{name}', x {x:g}, y {y:g}, width {width:g}, height {height:g})"
     box = relative_box(description, (x, y, x + width, y + height), jpeg)
-    return box, name, False, False, iscrowd > 0, area
+    return box, name, False, False, iscrowd > 0, area if 0 < area < math.inf else None
+
+
+def _fill_areas(annotation):
+    """Return the areas of an `Annotation`, those of the boxes for missing ones; () if all are."""
+    if not any(annotation.area):
+        return ()
+    return [(ymax - ymin) * annotation.height * (xmax - xmin) * annotation.width
+            if area is None else area
+            for area, (ymin, xmin, ymax, xmax) in zip(
+                annotation.area, annotation.boxes, strict=True)]

@@ -1,9 +1,11 @@
 """Common part of the formats with one annotation file per split: COCO JSON and CSV."""
 import abc
+import collections
 import functools
 import os
 
 from common.errors import UserError
+from datasets import file_names, images
 from datasets.annotation_source import AnnotationSource
 
 
@@ -54,3 +56,62 @@ class SplitFileSource(AnnotationSource):
         if path is None:
             self._check_split(split)
         return path, self._read_file(path)
+
+    @abc.abstractmethod
+    def listed_images(self, split):
+        """Return the names of the images in the file of a split."""
+
+    def unlisted_images(self, split):
+        """Return texts that name the images which no annotation file lists.
+
+        These are searched for in the folders of the split, or, if it has none, in the folder
+        `images`, which all splits share.
+        """
+        path = self.load_split(split)[0]
+        own = [os.path.join(self._folder, name) for name in (
+            (split, os.path.join('images', split)) if split else ())]
+        own = list(filter(os.path.isdir, own))
+        splits = [split] if own else self.split_names() or [None]
+        listed = {file_names.canonical(_base_name(name))
+                  for other in splits for name in self.listed_images(other)}
+        folders = own or [os.path.join(self._folder, 'images')]
+        others = {os.path.join(self._folder, 'images', name) for name in self.split_names()}
+        texts, source = [], f'not in {os.path.basename(path)}' if own else 'in no annotation file'
+        for top in folders:
+            for folder, subfolders, names in os.walk(top):
+                subfolders[:] = sorted(name for name in subfolders
+                                       if os.path.join(folder, name) not in others)
+                texts += [f'{os.path.join(folder, name)} is {source}'
+                          for name in sorted(names)
+                          if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.')
+                          and file_names.canonical(name) not in listed]
+        return texts
+
+    @staticmethod
+    def check_distinct(names, folders, source):
+        """Check that no two names of images stand for the same file, as after a loss of folders.
+
+        Args:
+            names: Names of images as the annotation file has them.
+            folders: Folders of the images; see `images.find_image`.
+            source: Path of the annotation file, for the error message.
+
+        Raises:
+            UserError: If two names do, such as cam1/0001.jpg and cam2/0001.jpg for 0001.jpg.
+        """
+        names_of_base = collections.defaultdict(list)
+        for name in names:
+            names_of_base[file_names.canonical(_base_name(name))].append(name)
+        name_of_path = {}
+        for similar in names_of_base.values():
+            for name, path in (images.find_images(similar, folders, source).items()
+                               if len(similar) > 1 else ()):
+                if name_of_path.setdefault(path, name) != name:
+                    raise UserError(f"{source}: the images '{name_of_path[path]}' and '{name}' are "
+                                    f'both the file {path}. Restore their folders, or correct the '
+                                    f'names')
+
+
+def _base_name(name):
+    """Return the last part of a path with slashes or backslashes."""
+    return name.replace('\\', '/').rpartition('/')[2]

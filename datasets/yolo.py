@@ -56,10 +56,6 @@ class YoloSource(AnnotationSource):
 
     def image_paths(self, split):
         """Return the paths of the images of a split: path relative to the folder -> path."""
-        return {name: os.path.join(self._folder, name) for name in self.image_readers(split)}
-
-    def image_paths(self, split):
-        """Return the paths of the images of a split: path relative to the folder -> path."""
         return {os.path.relpath(path, self._folder): path for path in self._list_images(split)[0]}
 
     def categories(self, split):

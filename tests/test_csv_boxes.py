@@ -1,3 +1,6 @@
+import os
+import random
+
 import pytest
 from image_files import write_image
 
@@ -90,6 +93,105 @@ def test_bad_boxes_are_raised_or_skipped(tmp_path, row, problem, message):
 def test_invalid_content(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read(write(tmp_path, text))
+
+
+@pytest.mark.parametrize('rows, message', [
+    ('a.jpg,80,100,dog,10,20,50,60', 'the size of a.jpg is 80x100 pixels, but the file has 100x80'),
+    ('a.jpg,100,80,dog,1,2,3,4\na.jpg,,79,dog,10,20,50,60', r'the size of a.jpg is \?x79 pixels')])
+def test_declared_size_that_is_not_that_of_the_image(tmp_path, rows, message):
+    source = write(tmp_path, f'filename,width,height,class,xmin,ymin,xmax,ymax\n{rows}\n')
+    with pytest.raises(UserError, match=message):
+        read(source)
+
+
+@pytest.mark.parametrize('size', ['0,0', ',', 'null,None', '100.0,80'])
+def test_unknown_sizes(tmp_path, size):
+    source = write(tmp_path, f'filename,img_width,img_height,class,xmin,ymin,xmax,ymax\n'
+                             f'a.jpg,{size},dog,10,20,50,60\n')
+    assert read(source)[0].boxes == [(20 / 80, 10 / 100, 60 / 80, 50 / 100)]
+
+
+def test_relative_coordinates_are_an_error(tmp_path):
+    source = write(tmp_path, 'a.jpg,.1,.2,.5,.75,dog\na.jpg,0,0,1,1,dog')
+    with pytest.raises(UserError, match='a.jpg: all coordinates are in .0, 1., so they seem to be'):
+        read(source)
+
+
+def test_background_is_no_class(tmp_path):
+    source = write(tmp_path, 'a.jpg,1,2,3,4,BACKGROUND\na.jpg,1,2,3,4,dog')
+    assert source.class_names(['train']) == ['dog']
+    with pytest.raises(UserError, match='line 1: .* is of the background, which is no class'):
+        read(source)
+
+
+OPEN_IMAGES = ('ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,'
+               'IsGroupOf\na,xclick,/m/01,1,0.1,0.5,0.2,0.75,0,1,0\na,x,/m/02,1,0,1,0,1,-1,-1,1\n')
+
+
+@pytest.mark.parametrize('name, split', [
+    ('train-annotations-bbox.csv', 'train'), ('oidv6-train-annotations-bbox.csv', 'train'),
+    ('validation-annotations-bbox.csv', 'validation'), ('test.csv', 'test')])
+def test_open_images(tmp_path, name, split):
+    """The image has 100x80 pixels; the box XMin 0.1, XMax 0.5, YMin 0.2, YMax 0.75."""
+    (tmp_path / 'class-descriptions-boxable.csv').write_text('/m/01,Cat\n/m/02,"Dog, small"\n')
+    source = write(tmp_path, OPEN_IMAGES, name, (f'images/{split}/a.jpg',))
+    assert source.split_names() == [split] and source.class_names([split]) == ['Cat', 'Dog, small']
+    annotation, = read(source, split)
+    assert annotation.boxes == [pytest.approx((.2, .1, .75, .5)), (0, 0, 1, 1)]
+    assert annotation.names == ['Cat', 'Dog, small'] and annotation.iscrowd == [False, True]
+    assert annotation.truncated == [True, False] and annotation.area == ()
+
+
+def test_open_images_without_class_names(tmp_path):
+    source = write(tmp_path, OPEN_IMAGES)
+    with pytest.raises(UserError, match="line 2: the name of the class '/m/01' of Open Images is un"
+                                        'known. Add class-descriptions-boxable.csv'):
+        read(source)
+
+
+def test_images_that_no_csv_lists_are_noted(tmp_path):
+    write(tmp_path, 'a.jpg,1,2,3,4,dog', images=('images/a.jpg', 'images/sub/b.jpg'))
+    source = write(tmp_path, 'c.jpg,1,2,3,4,dog', 'val.csv', ('images/val/c.jpg', 'images/val/d.jpg'))
+    assert source.notes('train') == [
+        ('unused', f'{tmp_path}/images/sub/b.jpg is in no annotation file')]
+    assert source.notes('val') == [('unused', f'{tmp_path}/images/val/d.jpg is not in val.csv')]
+
+
+def test_two_names_of_one_file(tmp_path):
+    source = write(tmp_path, 'cam1/a.jpg,1,2,3,4,dog\ncam2/a.jpg,1,2,3,4,dog')
+    with pytest.raises(UserError, match="the images 'cam1/a.jpg' and 'cam2/a.jpg' are both the f"):
+        read(source)
+
+
+def test_random_rows_are_read_or_rejected(tmp_path):
+    """100 files of random cells, seed 0: boxes in [0, 1], or a `UserError` of one line."""
+    cells = ['a.jpg', '../a.jpg', '/etc/passwd', '', '1', '50', '-1', '.5', 'nan', '1e400', 'dog',
+             '9' * 400, '"', '"a""b"', '\x00', 'é', '²', '/m/01', 'x' * 200_000, 'background']
+    headers = ['', HEADER, OPEN_IMAGES.split('\n')[0] + '\n', 'image,image,xmin\n',
+               'class,width,height,image,xmin,ymin,xmax,ymax\n']
+    generator, num_boxes = random.Random(0), 0
+    write(tmp_path, '')
+    for _ in range(100):
+        rows = [['a.jpg', '10', '20', '50', '60', 'dog'] for _ in range(3)]
+        for _ in range(generator.randrange(4)):
+            generator.choice(rows)[generator.randrange(6)] = generator.choice(cells)
+        (tmp_path / 'train.csv').write_text(
+            generator.choice(headers) + '\n'.join(map(','.join, rows)))
+        try:
+            annotations = read(CsvSource(str(tmp_path)), on_bad_box=[].append)
+        except UserError as error:
+            assert '\n' not in str(error)
+        else:
+            num_boxes += sum(len(annotation.boxes) for annotation in annotations)
+            assert all(0 <= value <= 1 for annotation in annotations
+                       for box in annotation.boxes for value in box)
+    assert num_boxes > 20
+
+
+def test_pipes_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / 'train.csv')
+    with pytest.raises(UserError, match='train.csv cannot be read .*not a regular file'):
+        CsvSource(str(tmp_path)).image_readers('train')
 
 
 def test_unknown_split_and_text_that_is_not_utf_8(tmp_path):

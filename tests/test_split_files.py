@@ -26,6 +26,9 @@ class TextSource(SplitFileSource):
     def image_readers(self, split):
         return {split: None}
 
+    def listed_images(self, split):
+        return [self.load_split(split)[1]]
+
     def categories(self, split):
         return {self.load_split(split)[1]: None}
 

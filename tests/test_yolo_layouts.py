@@ -14,9 +14,9 @@ BOX = '0 0.5 0.5 0.5 0.5\n'
 
 
 def write(folder, files, images=()):
-    """Write text files {path: content} and images of 100x80 pixels; return the `YoloSource`."""
-    for image in images:
-        write_image(folder / image)
+    """Write text files {path: content} and images of different sizes; return the `YoloSource`."""
+    for index, image in enumerate(images):
+        write_image(folder / image, (100, 80 + index))
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content)
