@@ -151,7 +151,8 @@ def test_open_images_without_class_names(tmp_path):
 
 def test_images_that_no_csv_lists_are_noted(tmp_path):
     write(tmp_path, 'a.jpg,1,2,3,4,dog', images=('images/a.jpg', 'images/sub/b.jpg'))
-    source = write(tmp_path, 'c.jpg,1,2,3,4,dog', 'val.csv', ('images/val/c.jpg', 'images/val/d.jpg'))
+    source = write(tmp_path, 'c.jpg,1,2,3,4,dog', 'val.csv',
+                   ('images/val/c.jpg', 'images/val/d.jpg'))
     assert source.notes('train') == [
         ('unused', f'{tmp_path}/images/sub/b.jpg is in no annotation file')]
     assert source.notes('val') == [('unused', f'{tmp_path}/images/val/d.jpg is not in val.csv')]
