@@ -22,7 +22,6 @@ PROBLEMS = {
     'size': (ERROR, 'images whose size is not that of their annotation'),
     'relative': (ERROR, 'images whose boxes seem to be relative, not in pixels'),
     'unused': (NOTE, 'files or annotations that are not used'),
-    'doubtful': (NOTE, 'annotations that name another image'),
     'shared': (NOTE, 'annotation files that several images share'),
     'renumbered': (NOTE, 'classes with other ids in another split, matched by name'),
     'rotated': (NOTE, 'images with an EXIF orientation'),
