@@ -123,7 +123,9 @@ class CocoSource(SplitFileSource):
     def _compare_ids(self, split, other):
         """Raise `UserError` if an id has two names in two splits, and not both splits have both."""
         names, other_names = (
-            coco_content.category_names(*self.load_split(name)) for name in (split, other))
+            {identifier: category for identifier, category
+             in coco_content.category_names(*self.load_split(name)).items()
+             if not class_lists.is_background(category)} for name in (split, other))
         common = set(names.values()) & set(other_names.values())
         for identifier in names.keys() & other_names.keys():
             pair = names[identifier], other_names[identifier]
@@ -144,7 +146,9 @@ class CocoSource(SplitFileSource):
 
     def _other_files(self):
         """Return the paths of JSON files with boxes, by their names, that are of no split."""
-        files = [file for pattern in ('annotations/*.json', f'*/{_ROBOFLOW_FILE}', _ROBOFLOW_FILE)
+        patterns = () if self._is_single_file else (
+            'annotations/*.json', f'*/{_ROBOFLOW_FILE}', _ROBOFLOW_FILE)
+        files = [file for pattern in patterns
                  for file in sorted(glob.glob(os.path.join(glob.escape(self._folder), pattern)))]
         return [file for file in files if file not in self._files.values()
                 and not os.path.basename(file).startswith(_FILES_WITHOUT_BOXES)]

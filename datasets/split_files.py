@@ -18,6 +18,7 @@ class SplitFileSource(AnnotationSource):
     file_type = ''
 
     def __init__(self, path):
+        self._is_single_file = os.path.isfile(path)
         super().__init__(os.path.dirname(path) or '.' if os.path.isfile(path) else path)
         self._files = self.find_files(path)
         if not self._files:
@@ -64,8 +65,8 @@ class SplitFileSource(AnnotationSource):
     def unlisted_images(self, split):
         """Return texts that name the images which no annotation file lists.
 
-        These are searched for in the folders of the split, or, if it has none, in the folder
-        `images`, which all splits share.
+        These are searched for in the folders of the split, or, if it has none and all annotation
+        files are read, in the folder `images`, which all splits share.
         """
         path = self.load_split(split)[0]
         own = [os.path.join(self._folder, name) for name in (
@@ -74,7 +75,7 @@ class SplitFileSource(AnnotationSource):
         splits = [split] if own else self.split_names() or [None]
         listed = {file_names.canonical(_base_name(name))
                   for other in splits for name in self.listed_images(other)}
-        folders = own or [os.path.join(self._folder, 'images')]
+        folders = own or ([] if self._is_single_file else [os.path.join(self._folder, 'images')])
         others = {os.path.join(self._folder, 'images', name) for name in self.split_names()}
         texts, source = [], f'not in {os.path.basename(path)}' if own else 'in no annotation file'
         for top in folders:
