@@ -43,7 +43,8 @@ flags.DEFINE_string('split_ratio', '',
                     'train=0.8,val=0.2.')
 flags.DEFINE_integer('seed', 0, 'Seed of --split_ratio.')
 flags.DEFINE_string('labels_file', '',
-                    'File with one class per line (name, or id:name). Default: the classes of VOC '
+                    'File with one class per line (name, or id:name), a label map (.pbtxt) or a '
+                    'data.yaml. Default: the classes of VOC '
                     'if dataset_name begins with pascalvoc, or those already in output_dir, or '
                     'those that the source lists, or those of the annotations, sorted.')
 flags.DEFINE_bool('skip_bad_boxes', False,

@@ -66,7 +66,8 @@ class SplitFileSource(AnnotationSource):
         """Return texts that name the images which no annotation file lists.
 
         These are searched for in the folders of the split, or, if it has none and all annotation
-        files are read, in the folder `images`, which all splits share.
+        files are read, in the folder that all splits share: `images`, or else the top one without
+        its subfolders.
         """
         path = self.load_split(split)[0]
         own = [os.path.join(self._folder, name) for name in (
@@ -75,13 +76,15 @@ class SplitFileSource(AnnotationSource):
         splits = [split] if own else self.split_names() or [None]
         listed = {file_names.canonical(_base_name(name))
                   for other in splits for name in self.listed_images(other)}
-        folders = own or ([] if self._is_single_file else [os.path.join(self._folder, 'images')])
+        shared = os.path.join(self._folder, 'images')
+        shared = shared if os.path.isdir(shared) else self._folder
+        folders = own or ([] if self._is_single_file and split else [shared])
         others = {os.path.join(self._folder, 'images', name) for name in self.split_names()}
         texts, source = [], f'not in {os.path.basename(path)}' if own else 'in no annotation file'
         for top in folders:
             for folder, subfolders, names in os.walk(top):
-                subfolders[:] = sorted(name for name in subfolders
-                                       if os.path.join(folder, name) not in others)
+                subfolders[:] = sorted(name for name in subfolders if top != self._folder
+                                       and os.path.join(folder, name) not in others)
                 texts += [f'{os.path.join(folder, name)} is {source}'
                           for name in sorted(names)
                           if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.')

@@ -234,6 +234,14 @@ def test_spellings_of_file_names(tmp_path, name):
     assert source.notes('train2017') == []
 
 
+def test_images_beside_a_single_json(tmp_path):
+    source = write(tmp_path, path='result.json', image='a.jpg')
+    write_image(tmp_path / 'b.jpg')
+    write_image(tmp_path / 'other/c.jpg')
+    expected = [('unused', f'{tmp_path}/b.jpg is in no annotation file')]
+    assert source.notes(None) == CocoSource(str(tmp_path / 'result.json')).notes(None) == expected
+
+
 def write_splits(folder, train, val):
     """Write two JSON with an image each; train, val: {category id: name}."""
     for split, names in (('train', train), ('val', val)):
