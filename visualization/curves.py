@@ -1,6 +1,5 @@
 """Precision-recall curves of all classes, as PNG."""
 import io
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -58,14 +57,10 @@ def _draw_page(path, title, curves, min_score):
             (column + .14) / columns, (rows - row - .86) / rows * plots_height,
             .8 / columns, .74 / rows * plots_height])
         _draw_curve(axes, curve, min_score)
-    # A name may contain $, which would start a formula.
-    figure.suptitle(f'{title}\nprecision (vertical) over recall; dot: score {min_score:g}',
-                    fontsize=10, parse_math=False)
+    plotting.add_title(
+        figure, f'{title}\nprecision (vertical) over recall; dot: score {min_score:g}', 10)
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # Characters that the font lacks are drawn as boxes.
-        warnings.filterwarnings('ignore', 'Glyph .* missing')
-        figure.savefig(buffer, dpi=90, format='png')
+    figure.savefig(buffer, dpi=plotting.DPI, format='png')
     pyplot.close(figure)
     write_atomically(path, buffer.getvalue())
 
@@ -94,8 +89,8 @@ def _draw_curve(axes, curve, min_score):
     if num_above:
         axes.plot(curve.recall[num_above - 1], curve.precision[num_above - 1], 'o', markersize=4)
     ap = curve.average_precision
-    axes.set_title(f'{curve.class_name}: {"no objects" if np.isnan(ap) else f"{ap:.3f}"}',
-                   fontsize=8, parse_math=False)
+    plotting.add_title(
+        axes, f'{curve.class_name}: {"no objects" if np.isnan(ap) else f"{ap:.3f}"}', 8)
     axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.02), xticks=_TICKS, yticks=_TICKS)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=.3)

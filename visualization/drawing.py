@@ -2,8 +2,11 @@
 import colorsys
 import io
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from visualization import fonts
+
+_ANCHOR = 'ls'   # of text: its left end on the baseline, which all fonts share
 _GOLDEN_RATIO = .618034   # hue step between classes; keeps the hues of any number of classes apart
 
 
@@ -31,7 +34,7 @@ def draw_boxes(image, boxes, captions, colors, scale=1.):
     image = image.convert('RGB')
     size = scale * max(image.size)
     line_width = max(2, round(size / 250))
-    font = ImageFont.load_default(max(10, round(size / 38)))
+    font_size = max(10, round(size / 38))
     drawing = ImageDraw.Draw(image)
     sides = (image.height, image.width) * 2
     for box, caption, color in reversed(list(zip(boxes, captions, colors, strict=True))):
@@ -40,13 +43,13 @@ def draw_boxes(image, boxes, captions, colors, scale=1.):
         drawing.rectangle([xmin, ymin, max(xmax - 1, xmin), max(ymax - 1, ymin)], outline=color,
                           width=line_width)
         if caption:
-            _draw_caption(drawing, image.size, (xmin, ymin), caption, color, font)
+            _draw_caption(drawing, image.size, (xmin, ymin), caption, color, font_size)
     return image
 
 
-def _draw_caption(drawing, image_size, corner, caption, color, font):
+def _draw_caption(drawing, image_size, corner, caption, color, font_size):
     """Draw a filled label at the upper left corner of a box: above it if it fits, else inside."""
-    text_left, text_top, text_right, text_bottom = drawing.textbbox((0, 0), caption, font=font)
+    runs, (text_left, text_top, text_right, text_bottom) = _layout(drawing, caption, font_size)
     pad = max(1, (text_bottom - text_top) // 5)
     width = text_right - text_left + 2 * pad
     height = text_bottom - text_top + 2 * pad
@@ -55,7 +58,39 @@ def _draw_caption(drawing, image_size, corner, caption, color, font):
     drawing.rectangle([x, y, x + width - 1, y + height - 1], fill=color)
     brightness = .3 * color[0] + .59 * color[1] + .11 * color[2]
     text_color = 'black' if brightness > 120 else 'white'
-    drawing.text((x + pad - text_left, y + pad - text_top), caption, font=font, fill=text_color)
+    for start, text, font in runs:
+        drawing.text((x + pad - text_left + start, y + pad - text_top), text, font=font,
+                     fill=text_color, anchor=_ANCHOR)
+
+
+def _layout(drawing, text, font_size):
+    """Return the parts of a text and its box (left, top, right, bottom), in pixels.
+
+    A part is (start, text, font). All positions are relative to the start of the baseline.
+    """
+    runs, boxes, start = [], [], 0
+    for run in fonts.split_runs(text):
+        font = fonts.load(run.path, font_size)
+        runs.append((start, run.text, font))
+        boxes.append(drawing.textbbox((start, 0), run.text, font=font, anchor=_ANCHOR))
+        start += round(font.getlength(run.text))
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return runs, (min(lefts), min(tops), max(rights), max(bottoms))
+
+
+def text_image(lines, font_size):
+    """Return black lines of text, centered, as PIL image with a transparent background."""
+    drawing = ImageDraw.Draw(Image.new('L', (1, 1)))
+    layouts = [_layout(drawing, line, font_size) for line in lines]
+    line_height = round(1.4 * font_size)
+    width = max(right - left for _, (left, _, right, _) in layouts)
+    image = Image.new('RGBA', (max(width, 1), line_height * len(lines)), (0, 0, 0, 0))
+    drawing = ImageDraw.Draw(image)
+    for row, (runs, (left, _, right, _)) in enumerate(layouts):
+        for start, text, font in runs:
+            drawing.text(((width - right - left) // 2 + start, line_height * row + font_size), text,
+                         font=font, fill='black', anchor=_ANCHOR)
+    return image
 
 
 def encode_jpeg(image, quality=92):
