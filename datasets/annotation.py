@@ -6,6 +6,8 @@ from common.errors import UserError
 
 # Annotation tools round differently: a box may exceed its image by this many pixels and is clipped.
 TOLERANCE_PIXELS = 2.
+MIN_CONTRAST = 16   # levels of 255; below, an image seems to show nothing
+LARGE_PIXELS = 50_000_000
 
 
 class AnnotationError(UserError):
@@ -53,8 +55,9 @@ PER_BOX_FIELDS = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
 def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, source_id=''):
     """Make an `Annotation` from an image and the objects that its source lists.
 
-    A box that repeats an earlier one, of the same class and coordinates, is dropped and noted, and
-    so is an EXIF orientation of the image that is not applied.
+    A box that repeats an earlier one, of the same class and coordinates, is dropped and noted.
+    Noted are also an image of nearly one color, a large one, and an EXIF orientation that is not
+    applied.
 
     Args:
         image_path: Path of the image.
@@ -71,6 +74,10 @@ def make_annotation(image_path, jpeg, objects, parse_object, on_bad_box=None, so
     rows, notes = {}, []   # (box, class name) -> row
     if jpeg.orientation != 1:
         notes.append(('rotated', image_path))
+    if jpeg.contrast < MIN_CONTRAST:
+        notes.append(('plain', f'{image_path}: its levels differ by {jpeg.contrast} of 255'))
+    if jpeg.height * jpeg.width > LARGE_PIXELS:
+        notes.append(('large', f'{image_path}: {jpeg.width}x{jpeg.height} pixels'))
     for item in objects:
         try:
             row = parse_object(item)

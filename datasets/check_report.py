@@ -25,6 +25,8 @@ PROBLEMS = {
     'shared': (NOTE, 'annotation files that several images share'),
     'renumbered': (NOTE, 'classes with other ids in another split, matched by name'),
     'rotated': (NOTE, 'images with an EXIF orientation'),
+    'plain': (NOTE, 'images of nearly one color'),
+    'large': (NOTE, 'images of more than 50 million pixels, which are slow to read'),
     'repeated': (NOTE, 'boxes that occur twice in an image'),
     'duplicate': (NOTE, 'images in more than one split'),
     'doubtful': (NOTE, 'annotations that name another image'),

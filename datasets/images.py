@@ -3,18 +3,32 @@ import contextlib
 import glob
 import io
 import os
-import struct
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import UserError
-from datasets import file_names
+from common.files import read_bytes
+from datasets import file_names, gray_levels, jpeg_structure
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+# Pillow decodes these formats itself. For others, such as PostScript, it starts external programs.
+_FORMATS = ('JPEG', 'PNG', 'BMP', 'DIB', 'WEBP', 'TIFF', 'GIF', 'PPM', 'JPEG2000', 'AVIF', 'TGA')
+_KEPT_FORMATS = ('JPEG', 'MPO')   # MPO: a JPEG that further images follow, as phones write it
+MAX_PIXELS = 160_000_000          # the largest sensors of cameras have 151 million
+_MAX_SIDE = 65_500                # of a JPEG
+_MAX_FILE_BYTES = 1 << 30
 _EXIF_ORIENTATION = 0x0112
+_DEEP = 'has_16_bits'   # key of `Image.info`
 _JPEG_OPTIONS = {'quality': 95, 'subsampling': 0}
+# Pillow reads only the high 8 bits of color channels with 16 bits. If none of them is above this
+# level, the channels do not use the upper two bits or more, as with 12 bits stored in 16.
+_DARK_LEVEL = 63
+
+# Pillow's limit is lower, and no error but a warning for most images. `_open` checks the size.
+Image.MAX_IMAGE_PIXELS = None
 
 
 class BadImage(UserError):
@@ -24,9 +38,10 @@ class BadImage(UserError):
 class EncodedImage(NamedTuple):
     """An encoded image."""
     encoded: bytes
-    height: int   # in pixels
+    height: int            # in pixels
     width: int
     orientation: int = 1   # EXIF orientation, 2 to 8, that is not applied to the pixels; 1: none
+    contrast: int = 255    # largest range of a color channel, in levels; of a JPEG, at 1/8 scale
 
 
 def read_jpeg(path, apply_orientation=False):
@@ -60,16 +75,16 @@ def to_jpeg(content, path, apply_orientation=False):
         `EncodedImage`.
 
     Raises:
-        BadImage: If the content is not an image or does not decode.
+        BadImage: If the content is not an image, does not decode or has too many pixels.
     """
     with _open(content, path) as image:
         orientation = _exif_orientation(image)
         if apply_orientation and orientation != 1:
-            return _encode(_to_rgb(ImageOps.exif_transpose(image)), 'JPEG', **_JPEG_OPTIONS)
-        if image.format == 'JPEG' and image.mode == 'RGB':
+            return _encode(ImageOps.exif_transpose(image), 'JPEG', **_JPEG_OPTIONS)
+        if image.format in _KEPT_FORMATS and image.mode == 'RGB':
             jpeg = _keep(content, image)
         else:
-            jpeg = _encode(_to_rgb(image), 'JPEG', **_JPEG_OPTIONS)
+            jpeg = _encode(image, 'JPEG', **_JPEG_OPTIONS)
         return jpeg._replace(orientation=orientation)
 
 
@@ -77,14 +92,23 @@ def to_upright(content, path):
     """Convert the content of an image file without loss to one that TensorFlow decodes.
 
     The image is rotated as its EXIF orientation tag says. The bytes of a JPEG are kept if possible.
-    All other images are converted to RGB and stored as BMP, which costs next to no time. Arguments,
-    result and errors are those of `to_jpeg`.
+    All other images are converted to RGB and stored as BMP, which costs next to no time.
+
+    Args:
+        content: Bytes of the file.
+        path: Path of the file, for error messages.
+
+    Returns:
+        `EncodedImage`.
+
+    Raises:
+        BadImage: As `to_jpeg`.
     """
     with _open(content, path) as image:
         is_rotated = _exif_orientation(image) != 1
-        if image.format == 'JPEG' and image.mode in ('RGB', 'L') and not is_rotated:
+        if image.format in _KEPT_FORMATS and image.mode in ('RGB', 'L') and not is_rotated:
             return _keep(content, image)
-        return _encode(_to_rgb(ImageOps.exif_transpose(image) if is_rotated else image), 'BMP')
+        return _encode(ImageOps.exif_transpose(image) if is_rotated else image, 'BMP')
 
 
 def expand_paths(names, extensions=EXTENSIONS, noun='image'):
@@ -146,8 +170,7 @@ def find_images(names, folders, annotation_path):
 def _read(path):
     """Return the content of a file."""
     try:
-        with open(path, 'rb') as file:
-            return file.read()
+        return read_bytes(path, _MAX_FILE_BYTES)
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
 
@@ -156,19 +179,37 @@ def _read(path):
 def _open(content, path):
     """Yield the `PIL.Image` of the content of a file; errors of decoding become `BadImage`."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            yield image
+        # Pillow warns of oddities in metadata and palettes, which do not matter for the pixels.
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+                _check_size(image, path)
+                # `tile` is gone after loading, and `info` is copied from image to image.
+                image.info[_DEEP] = any(';16' in str(tile.args) for tile in image.tile)
+                yield image
     except UnidentifiedImageError as error:
         raise BadImage(f'{path}: not an image in a known format. Replace or remove it') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BadImage:
+        raise
+    except Exception as error:   # broken files make Pillow raise errors of many kinds
         raise BadImage(f'{path}: does not decode ({error}). Replace or remove it') from error
+
+
+def _check_size(image, path):
+    """Raise `BadImage` for an image that would take gigabytes, before it is decoded."""
+    if image.width * image.height > MAX_PIXELS or max(image.size) > _MAX_SIDE:
+        raise BadImage(f'{path}: {image.width}x{image.height} pixels are more than '
+                       f'{MAX_PIXELS // 10**6} million, or {_MAX_SIDE} on a side. Resize it, or '
+                       f'cut it into tiles')
 
 
 def _exif_orientation(image):
     """Return the EXIF orientation of a `PIL.Image`: 2 to 8, or 1 if it has no valid one."""
+    if image.format == 'TIFF':   # Pillow applies it when it decodes the pixels
+        return 1
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, struct.error):
+    except Exception:   # the pixels of an image with broken EXIF data are fine
         return 1
     return orientation if orientation in range(2, 9) else 1
 
@@ -179,16 +220,31 @@ def _keep(content, image):
     height, width = image.height, image.width
     image.draft(image.mode, (1, 1))
     image.load()
-    return EncodedImage(content, height, width)
+    error = jpeg_structure.find_error(content)
+    if error:
+        raise ValueError(error)
+    return EncodedImage(content, height, width, contrast=_contrast(image))
 
 
-def _to_rgb(image):
-    if image.mode.startswith('I'):   # Pillow would clip 16-bit gray values at 255
-        image = Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8))
-    return image.convert('RGB')
+def _contrast(image):
+    """Return the largest range of a channel of a grayscale or RGB image."""
+    extrema = image.getextrema()
+    channels = extrema if isinstance(extrema[0], tuple) else [extrema]
+    return max(high - low for low, high in channels)
 
 
 def _encode(image, image_format, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return EncodedImage(buffer.getvalue(), image.height, image.width)
+    """Convert an image to RGB and encode it as `EncodedImage`."""
+    rgb, buffer = _to_rgb(image), io.BytesIO()
+    rgb.save(buffer, image_format, **options)
+    return EncodedImage(buffer.getvalue(), rgb.height, rgb.width, contrast=_contrast(rgb))
+
+
+def _to_rgb(image):
+    if image.mode.startswith(('I', 'F')):   # Pillow would clip them at 255
+        return Image.fromarray(gray_levels.to_uint8(np.asarray(image))).convert('RGB')
+    rgb = image.convert('RGB')
+    if image.info.get(_DEEP) and max(high for _, high in rgb.getextrema()) <= _DARK_LEVEL:
+        raise ValueError('its 16-bit channels use only their low bits, so that it would be almost '
+                         'black; save it with 8 bits per channel')
+    return rgb

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import voc_folder
-from PIL import Image
+from image_files import two_colors
 from voc_folder import box_xml, write_voc
 
 import scripts
@@ -94,7 +94,7 @@ def folder_with_duplicate(tmp_path):
     """A VOC folder with the images a, b, c and d; a and b are the same."""
     write_voc(tmp_path, {name: box_xml() for name in 'abcd'})
     for name, color in (('c', 'white'), ('d', 'blue')):
-        Image.new('RGB', (100, 80), color).save(tmp_path / f'JPEGImages/{name}.jpg')
+        two_colors('RGB', (100, 80), color).save(tmp_path / f'JPEGImages/{name}.jpg')
     return tmp_path
 
 
@@ -180,7 +180,8 @@ def check_records(dataset):
     ({'xmin': [.6]}, 'inverted: .*is empty or inverted'), ({'ymin': [.9]}, 'inverted: '),
     ({'ymin': [float('nan')]}, 'inverted: '),
     ({'label': [2]}, "unknown: record 0 of .* has a box of class '2'"),
-    ({'label': [0]}, "unknown: .*'0'"), ({'label': [-1]}, "unknown: .*'-1'"),
+    ({'label': [0]}, "unknown: .*'0 .background: the labels seem to be 0-based"),
+    ({'label': [2**32 + 1]}, "unknown: .*'4294967297'"), ({'label': [-1]}, "unknown: .*'-1'"),
     ({'label': [1, 1]}, 'unreadable: .* has 2 labels, but 1, 1, 1, 1 ymin'),
     ({'ymin': None}, 'unreadable: .* has 1 labels, but 0, 1, 1, 1 ymin'),
     ({'xmax': [.105]}, "tiny: .*a box of class 'cat' has 1.5x150.0 pixels"),

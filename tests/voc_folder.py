@@ -1,5 +1,5 @@
 """Small folders in VOC layout for tests."""
-from PIL import Image
+from image_files import two_colors
 
 from datasets.voc import VocSource
 
@@ -11,7 +11,7 @@ def box_xml(name='cat', xmin=11, ymin=21, xmax=50, ymax=60, more=''):
 
 
 def write_voc(folder, images, split='train', size=(100, 80), mode='RGB', extension='jpg'):
-    """Write a split of plain images of this (width, height); return the folder.
+    """Write a split of images of this (width, height); return the folder.
 
     Args:
         folder: Folder to write to.
@@ -27,7 +27,7 @@ def write_voc(folder, images, split='train', size=(100, 80), mode='RGB', extensi
              'RGBA': (9, 99, 199, 128)}[mode]
     for identifier, objects in images.items():
         (folder / f'Annotations/{identifier}.xml').write_text(f'<annotation>{objects}</annotation>')
-        Image.new(mode, size, color).save(folder / f'JPEGImages/{identifier}.{extension}')
+        two_colors(mode, size, color).save(folder / f'JPEGImages/{identifier}.{extension}')
     (folder / f'ImageSets/Main/{split}.txt').write_text('\n'.join(images) + '\n')
     return folder
 
