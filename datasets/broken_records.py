@@ -1,4 +1,4 @@
-"""Records that cannot be read, parsed or decoded: detection, error messages, removal."""
+"""Records that cannot be read, parsed, decoded or used: detection, error messages, removal."""
 import contextlib
 import os
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from datasets import input_pipeline, records, schema
 _INPUT_ERRORS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError, tf.errors.NotFoundError,
                  UnicodeDecodeError)
 _MAX_LISTED = 10   # records in one message
+_WRONG_CHECKSUM = 'its content does not match its checksum'
 
 
 class BrokenRecord(NamedTuple):
@@ -35,11 +36,12 @@ def is_input_error(error):
     return isinstance(error, _INPUT_ERRORS) or op is not None and op.type == 'IteratorGetNext'
 
 
-def find_broken_records(dataset, num_threads=0):
+def find_broken_records(dataset, check_values=True, num_threads=0):
     """Read and decode every record of a `Dataset` once.
 
     Args:
         dataset: `dataset_factory.Dataset`.
+        check_values: Whether records with invalid labels or boxes are broken too, as for training.
         num_threads: Records read in parallel; 0: one per core.
 
     Returns:
@@ -54,9 +56,10 @@ def find_broken_records(dataset, num_threads=0):
         """Return `position`, [] int64, if its record decodes; fail otherwise."""
         path = tf.constant(dataset.files)[tf.constant(file_indices)[position]]
         serialized = input_pipeline.read_record(path, tf.constant(offsets)[position])
-        image = tf.io.decode_image(
-            schema.parse(serialized)['encoded'], channels=3, expand_animations=False)
-        with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image))]):
+        record = schema.parse(serialized, dataset.num_classes, check_values)
+        values = list(record.values()) if check_values else []
+        image = tf.io.decode_image(record['encoded'], channels=3, expand_animations=False)
+        with tf.control_dependencies([tf.debugging.assert_positive(tf.size(image)), *values]):
             return tf.identity(position)
 
     cpu_only = tf.ConfigProto(device_count={'GPU': 0})
@@ -73,9 +76,12 @@ def find_broken_records(dataset, num_threads=0):
         broken = []
         for p in np.flatnonzero(is_broken):
             path = dataset.files[file_indices[p]]
-            broken.append(BrokenRecord(
-                path, int(p - first_of_file[file_indices[p]]), _read_filename(path, offsets[p]),
-                _failure_reason(session, checked, {position: p})))
+            record = _read_raw(path, offsets[p])
+            reason = _failure_reason(session, checked, {position: p})
+            if check_values and record and reason != _WRONG_CHECKSUM:
+                reason = schema.find_error(record, dataset.num_classes) or reason
+            broken.append(BrokenRecord(path, int(p - first_of_file[file_indices[p]]),
+                                       record.filename if record else '', reason))
         return broken
 
 
@@ -145,7 +151,7 @@ def _failure_reason(session, checked, feed_dict):
     try:
         session.run(checked, feed_dict)
     except tf.errors.DataLossError:
-        return 'its content does not match its checksum'
+        return _WRONG_CHECKSUM
     except tf.errors.OpError as error:
         return op_error_message(error).rstrip('.')
     except UnicodeDecodeError:   # of TensorFlow's message, which quotes the record
@@ -153,12 +159,12 @@ def _failure_reason(session, checked, feed_dict):
     return 'it could not be read at the first attempt'
 
 
-def _read_filename(path, offset):
-    """Return the name of a record's image file, or '' if the record cannot be parsed."""
+def _read_raw(path, offset):
+    """Return a record as `schema.RawRecord`, or None if it cannot be parsed."""
     try:
-        return schema.read_raw(path, offset).filename
+        return schema.read_raw(path, offset)
     except (OSError, UserError):
-        return ''
+        return None
 
 
 def _format_list(broken):

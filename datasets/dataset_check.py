@@ -62,7 +62,7 @@ def _intact_records(report, dataset):
         List of (dataset, name of the record, path, offset) of the other records.
     """
     broken = {(record.path, record.index): record
-              for record in broken_records.find_broken_records(dataset)}
+              for record in broken_records.find_broken_records(dataset, check_values=False)}
     for record in broken.values():
         report.add_finding('undecodable', dataset.split, str(record))
     return [(dataset, f'record {index} of {path}', path, offset)
@@ -84,8 +84,7 @@ def _add_record(report, dataset, name, record):
     valid = []
     for label, is_difficult, is_crowd, *box in zip(
             labels, difficult, iscrowd, *coordinates, strict=True):
-        is_known = 0 < label < dataset.num_classes
-        class_name = dataset.class_names[label - 1] if is_known else str(label)
+        class_name = _class_name(label, dataset)
         try:
             box = _clip_box(box, f"{name}: the box of a '{class_name}'")
         except BadBox as error:
@@ -96,6 +95,13 @@ def _add_record(report, dataset, name, record):
         [], [], [], [])
     image = ExaminedImage(name, record.encoded, _to_array(boxes), names, difficult)
     report.add_image(dataset.split, _without_crowds(image, iscrowd))
+
+
+def _class_name(label, dataset):
+    """Return the name of a class, or text for a label that the dataset does not have."""
+    if 0 < label < dataset.num_classes:
+        return dataset.class_names[label - 1]
+    return str(label) if label else '0 (background: the labels seem to be 0-based)'
 
 
 def _to_array(boxes):
@@ -113,7 +119,7 @@ def _clip_box(box, description):
     Raises:
         BadBox: If it is empty or inverted, or exceeds the image by more than rounding.
     """
-    description += ' (ymin {:g}, xmin {:g}, ymax {:g}, xmax {:g})'.format(*box)
+    description = f'{description} {schema.format_box(box)}'
     if not (box[0] < box[2] and box[1] < box[3]):   # true for NaN too
         raise BadBox('inverted', f'{description} is empty or inverted')
     if min(box) < -_TOLERANCE or max(box) > 1 + _TOLERANCE:

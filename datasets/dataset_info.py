@@ -70,7 +70,17 @@ def read_info(folder):
     if info is not None and not has_structure(info, _INFO_TEMPLATE):
         raise UserError(f'{os.path.join(folder, INFO_FILE)} is not written by tf_convert_data.py. '
                         f'Convert the data again')
+    for split in (info or {'splits': {}})['splits'].values():
+        _check_shard_names(split['shards'], folder)
     return info
+
+
+def _check_shard_names(names, folder):
+    """Raise `UserError` for a shard outside the folder: shards are read, replaced and removed."""
+    for name in names:
+        if name in ('', '.', '..') or re.search(r'[/\\\0]', name):
+            raise UserError(f"{os.path.join(folder, INFO_FILE)} lists the shard '{name}', which is "
+                            f'not the name of a file in its folder. Convert the data again')
 
 
 def write_split(folder, dataset_name, class_names, split, shards, source_ids=None, **details):

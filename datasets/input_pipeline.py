@@ -124,7 +124,7 @@ def training_batches(dataset, to_example, order, global_step, num_readers=4, num
 
     @_without_autograph
     def make_example(k, serialized):
-        record = _parse(serialized, dataset)
+        record = schema.parse(serialized, dataset.num_classes)
         record = schema.select_boxes(record, ~record['iscrowd'])
         return to_example(record, tf.stack([tf.cast(order.seed, tf.int64), k]))
 
@@ -152,23 +152,13 @@ def evaluation_batches(dataset, to_example, batch_size, num_threads=0):
     Returns:
         Dict of tensors, padded as by `training_batches`.
     """
+    @_without_autograph
+    def make_example(serialized):
+        return to_example(schema.parse(serialized, dataset.num_classes))
+
     examples = tf.data.TFRecordDataset(dataset.files).map(
-        _without_autograph(lambda serialized: to_example(_parse(serialized, dataset))),
-        num_parallel_calls=num_threads or num_cores())
+        make_example, num_parallel_calls=num_threads or num_cores())
     return _next_batch(examples.padded_batch(batch_size, tf.data.get_output_shapes(examples)))
-
-
-def _parse(serialized, dataset):
-    """Parse a record with `schema.parse`, and fail on labels that the dataset does not have."""
-    record = schema.parse(serialized)
-    labels_are_valid = tf.debugging.assert_less(
-        record['labels'], dataset.num_classes, summarize=20, data=[
-            f'a record of {dataset.name} {dataset.split} has a label that is not below '
-            f'{dataset.num_classes}, the number of classes with the background. Correct '
-            f'--num_classes or the labels. File name and labels:',
-            record['filename'], record['labels']])
-    with tf.control_dependencies([labels_are_valid]):
-        return {**record, 'labels': tf.identity(record['labels'])}
 
 
 def _next_batch(batches):

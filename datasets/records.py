@@ -12,6 +12,8 @@ from common.errors import UserError
 # A record is: length (8 bytes, little-endian), checksum of the length (4), content, checksum of the
 # content (4).
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
+_POLYNOMIAL = 0x82f63b78   # of CRC-32C, reversed
+_CHECKSUM_MASK = 0xa282ead8
 
 
 def shard_name(name, split, shard, num_shards):
@@ -60,6 +62,28 @@ class ShardWriter:
         return dict(self._counts)
 
 
+def _crc_table():
+    """Return the CRC-32C of each byte, for `length_checksum`."""
+    table = []
+    for crc in range(256):
+        for _ in range(8):
+            crc = crc >> 1 ^ (_POLYNOMIAL if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def length_checksum(length):
+    """Return the checksum that a TFRecord file stores of the 8 bytes of a length."""
+    crc = 0xffffffff
+    for byte in length:
+        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 255]
+    crc ^= 0xffffffff
+    return ((crc >> 15 | crc << 17) + _CHECKSUM_MASK) & 0xffffffff
+
+
 def read_record(path, offset):
     """Return the content of the record at a byte offset, without checking its checksum.
 
@@ -82,7 +106,8 @@ def read_record(path, offset):
 def index_records(path):
     """Return the byte offsets [n] int64 and the content checksums [n] uint32 of all records.
 
-    The checksums are read from the file, not computed: together they identify its content.
+    The checksums are read from the file, not computed: together they identify its content. Those of
+    the lengths are computed and compared, so that the first wrong one ends the reading.
 
     Raises:
         UserError: If the file cannot be read, is not a regular file, or ends within a record.
@@ -95,13 +120,11 @@ def index_records(path):
             size = os.fstat(file.fileno()).st_size
             while position < size:
                 file.seek(position)
-                header = file.read(8)
-                end = position + _HEADER_BYTES + _FOOTER_BYTES
-                end += struct.unpack('<Q', header)[0] if len(header) == 8 else size
-                if end > size:
+                end = _end_of_record(position, file.read(_HEADER_BYTES), size)
+                if end is None:
                     raise UserError(f'{path} is truncated or not a TFRecord file: record '
-                                    f'{len(offsets)} at byte {position} ends after the {size} '
-                                    f'bytes of the file. Convert the data again')
+                                    f'{len(offsets)} at byte {position} of {size} is not '
+                                    f'complete. Convert the data again')
                 file.seek(end - _FOOTER_BYTES)
                 offsets.append(position)
                 checksums.append(struct.unpack('<I', file.read(_FOOTER_BYTES))[0])
@@ -109,3 +132,12 @@ def index_records(path):
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from error
     return np.array(offsets, np.int64), np.array(checksums, np.uint32)
+
+
+def _end_of_record(position, header, file_size):
+    """Return the end of the record that begins at a position, or None if it has no valid end."""
+    if len(header) < _HEADER_BYTES:
+        return None
+    length, checksum = struct.unpack('<QI', header)
+    end = position + _HEADER_BYTES + length + _FOOTER_BYTES
+    return end if end <= file_size and checksum == length_checksum(header[:8]) else None

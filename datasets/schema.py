@@ -11,6 +11,8 @@ _BBOX = 'image/object/bbox/'
 _COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
 # The per-box values of a parsed record.
 _PER_BOX_KEYS = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')
+# Boxes may exceed their image by its size and are clipped. Beyond, they are in pixels.
+_MIN_COORDINATE, _MAX_COORDINATE = -1., 2.
 
 
 def serialize(annotation, labels):
@@ -57,14 +59,17 @@ def serialize(annotation, labels):
     return example.SerializeToString(deterministic=True)   # equal annotations give equal bytes
 
 
-def parse(serialized):
+def parse(serialized, num_classes=None, check_values=True):
     """Parse a serialized record.
 
     Boxes are clipped to the image. Boxes that are empty or inverted, which other converters may
     write, are removed.
 
+
     Args:
         serialized: [] string.
+        num_classes: Number of classes C with the background, or None for any.
+        check_values: Whether the ops fail for a record that `find_error` rejects.
 
     Returns:
         Dict of tensors; values that the record does not have are '', 0 or False:
@@ -86,7 +91,9 @@ def parse(serialized):
         'image/width': tf.io.FixedLenFeature([], tf.int64, 0),
         **{_BBOX + name: list_feature(tf.int64) for name in ('label', 'difficult', 'iscrowd')},
         **{_BBOX + name: list_feature(tf.float32) for name in (*_COORDINATES, 'area')}})
-    labels = tf.cast(features[_BBOX + 'label'], tf.int32)
+    assertions = [_assert_valid(features, num_classes)] if check_values else []
+    with tf.control_dependencies(assertions):
+        labels = tf.cast(features[_BBOX + 'label'], tf.int32)
 
     def padded(name):
         """Pad the values with zeros to the number of labels."""
@@ -102,10 +109,61 @@ def parse(serialized):
     return select_boxes(record, (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
 
 
+def _assert_valid(features, num_classes):
+    """Return an op that fails for parsed features that `find_error` rejects."""
+    labels = features[_BBOX + 'label']
+    sizes = tf.stack([tf.size(features[_BBOX + coordinate]) for coordinate in _COORDINATES])
+    values = tf.concat([features[_BBOX + coordinate] for coordinate in _COORDINATES], 0)
+    label_limit = num_classes or tf.int32.max
+    is_valid = (tf.reduce_all(tf.equal(sizes, tf.size(labels)))
+                & tf.reduce_all((labels > 0) & (labels < label_limit))
+                & tf.reduce_all((values >= _MIN_COORDINATE) & (values <= _MAX_COORDINATE)))
+    return tf.debugging.Assert(is_valid, ['invalid labels or boxes in the record of',
+                                          features['image/filename']])
+
+
 def select_boxes(record, mask):
     """Return a record, as returned by `parse`, with only the boxes selected by mask: [M] bool."""
     indices = tf.where(mask)[:, 0]
     return {**record, **{key: tf.gather(record[key], indices) for key in _PER_BOX_KEYS}}
+
+
+def find_error(record, num_classes):
+    """Return why a `RawRecord` cannot be used for training and evaluation, or None.
+
+    Args:
+        record: `RawRecord`.
+        num_classes: Number of classes C with the background.
+    """
+    labels, coordinates = record.labels, record.coordinates
+    for name, values, value_type in (('label', labels, int), *(
+            (name, values, float) for name, values in zip(_COORDINATES, coordinates, strict=True))):
+        if not all(isinstance(value, value_type) for value in values):
+            return f'the values of {_BBOX}{name} are not of type {value_type.__name__}'
+    counts = [len(values) for values in coordinates]
+    if counts != [len(labels)] * len(counts):
+        return (f'it has {len(labels)} labels, but {", ".join(map(str, counts))} '
+                f'{", ".join(_COORDINATES)}')
+    if max(len(record.difficult), len(record.iscrowd)) > len(labels):
+        return (f'it has {len(labels)} labels, but {len(record.difficult)} values of difficult and '
+                f'{len(record.iscrowd)} of iscrowd')
+    invalid_label = next((label for label in labels if not 0 < label < num_classes), None)
+    if invalid_label == 0:
+        return ('it has the label 0, which is the background: its labels seem to be 0-based, but '
+                'the first class has the label 1')
+    if invalid_label is not None:
+        return (f'it has the label {invalid_label}, but the {num_classes - 1} classes have the '
+                f'labels 1 to {num_classes - 1}')
+    for box in zip(*coordinates, strict=True):
+        if not all(_MIN_COORDINATE <= value <= _MAX_COORDINATE for value in box):
+            return (f'it has a box {format_box(box)} that is not relative to the image: its '
+                    f'coordinates must be from 0 to 1, not in pixels')
+    return None
+
+
+def format_box(box):
+    """Return a box (ymin, xmin, ymax, xmax) as text."""
+    return '(ymin {:g}, xmin {:g}, ymax {:g}, xmax {:g})'.format(*box)
 
 
 class RawRecord(NamedTuple):

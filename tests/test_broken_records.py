@@ -7,7 +7,14 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from common.errors import UserError
-from datasets import broken_records, dataset_factory, dataset_info, records, schema
+from datasets import (
+    broken_records,
+    dataset_factory,
+    dataset_info,
+    input_pipeline,
+    records,
+    schema,
+)
 from datasets.annotation import Annotation
 
 
@@ -122,3 +129,65 @@ def test_missing_shard(dataset, tmp_path):
     broken = broken_records.find_broken_records(dataset)
     assert [record.index for record in broken] == [0, 1, 2, 0, 1]
     assert 'No such file' in broken[0].reason
+
+
+BBOX = 'image/object/bbox/'
+COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
+
+
+def with_features(**values):
+    """Return an intact record of one box with some features replaced: lists of int or float."""
+    example = tf.train.Example.FromString(serialize('odd', encode_jpeg()))
+    for name, replacement in values.items():
+        feature = example.features.feature[BBOX + name]
+        feature.Clear()
+        if replacement and isinstance(replacement[0], int):
+            feature.int64_list.value.extend(replacement)
+        else:
+            feature.float_list.value.extend(replacement)
+    return example.SerializeToString()
+
+
+@pytest.mark.parametrize('features, reason', [
+    ({'label': [0]}, 'it has the label 0, which is the background: its labels seem to be 0-based'),
+    ({'label': [-1]}, 'it has the label -1, but the 1 classes have the labels 1 to 1'),
+    ({'label': [2]}, 'it has the label 2, but'),
+    ({'label': [2**32 + 1]}, 'it has the label 4294967297, but'),   # 1 as int32
+    ({'label': [1, 1]}, 'it has 2 labels, but 1, 1, 1, 1 ymin, xmin, ymax, xmax'),
+    ({'ymax': []}, 'it has 1 labels, but 1, 1, 0, 1 ymin'),
+    ({'xmin': [.1, .2]}, 'it has 1 labels, but 1, 2, 1, 1 ymin'),
+    ({'difficult': [0, 1]}, 'it has 1 labels, but 2 values of difficult and 0 of iscrowd'),
+    ({'xmax': [12.]}, r'it has a box .ymin 0, xmin 0, ymax 1, xmax 12. that is not relative'),
+    ({'ymin': [-40.]}, 'it has a box .* not in pixels'),
+    ({'ymin': [float('nan')]}, 'it has a box .ymin nan'),
+    ({'label': [1.]}, 'the values of image/object/bbox/label are not of type int'),
+    ({'xmin': [0]}, 'the values of image/object/bbox/xmin are not of type float')])
+def test_records_with_invalid_values(tmp_path, features, reason):
+    """Training and evaluation fail with the record's name, and training can skip the record."""
+    dataset = write_dataset(tmp_path, [serialize('fine', encode_jpeg()),
+                                       with_features(**features)], 1)
+    batch = input_pipeline.evaluation_batches(dataset, lambda record: record, 2)
+    message = f"record 1 of .*tfrecord .'odd.jpg'.: {reason}.*. Convert"
+    with tf.Session() as session, pytest.raises(UserError, match=message), \
+         broken_records.report_broken_records(dataset):
+        session.run(tf.tables_initializer())
+        session.run(batch)
+    intact = broken_records.remove_broken_records(dataset, 1)
+    assert [len(offsets) for offsets in intact.offsets] == [1]
+
+
+@pytest.mark.parametrize('features', [
+    {}, {'label': [], **dict.fromkeys(COORDINATES, ())}, {'difficult': []},
+    {'xmin': [-1.], 'ymax': [2.]}, {'ymin': [.5], 'ymax': [.5]}])
+def test_records_that_are_used(tmp_path, features):
+    """An image without boxes, and a box that exceeds its image by less than its size."""
+    dataset = write_dataset(tmp_path, [with_features(**features)], 1)
+    assert broken_records.find_broken_records(dataset) == []
+
+
+def test_record_without_an_image(tmp_path):
+    example = tf.train.Example.FromString(serialize('odd', encode_jpeg()))
+    del example.features.feature['image/encoded']
+    dataset = write_dataset(tmp_path, [example.SerializeToString()], 1)
+    record, = broken_records.find_broken_records(dataset)
+    assert 'image/encoded' in record.reason and record.filename == 'odd.jpg'

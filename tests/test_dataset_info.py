@@ -69,3 +69,12 @@ def test_missing_or_invalid_dataset_json(tmp_path):
     (tmp_path / 'dataset.json').write_text('{')
     with pytest.raises(UserError, match='Convert the data again'):
         dataset_info.read_info(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['../other.tfrecord', '/etc/passwd', 'a/b.tfrecord', '..', '',
+                                  '..\\\\other.tfrecord'])
+def test_shards_outside_the_folder_are_rejected(tmp_path, name):
+    """Conversion with --overwrite removes the shards that dataset.json lists."""
+    dataset_info.write_split(tmp_path, 'pets', ['cat'], 'train', {name: 2})
+    with pytest.raises(UserError, match='which is not the name of a file in its folder. Convert'):
+        dataset_info.read_info(tmp_path)

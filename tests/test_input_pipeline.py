@@ -113,8 +113,13 @@ def test_only_evaluation_batches_contain_crowd_boxes(tmp_path):
 
 def test_label_outside_the_classes_fails(tmp_path):
     dataset = make_dataset(tmp_path, 3, 1)._replace(class_names=[])
-    with pytest.raises(tf.errors.InvalidArgumentError, match='has a label that is not below 1'):
+    with pytest.raises(tf.errors.InvalidArgumentError, match='invalid labels or boxes'):
         read_batches(dataset, 1, ExampleOrder(0, 3))
+    batch = input_pipeline.evaluation_batches(dataset, lambda record: record, 3)
+    with tf.Session() as session:
+        session.run(tf.tables_initializer())
+        with pytest.raises(tf.errors.InvalidArgumentError, match='invalid labels or boxes'):
+            session.run(batch)
 
 
 @pytest.mark.parametrize('batch_size, sizes', [(3, [3, 3, 1]), (7, [7]), (10, [7])])

@@ -79,3 +79,20 @@ def test_pipes_are_not_read(tmp_path):
     os.mkfifo(tmp_path / 'pipe')   # opening it would wait for a writer
     with pytest.raises(UserError, match='pipe is not a regular file. Convert the data again'):
         records.index_records(str(tmp_path / 'pipe'))
+
+
+def test_checksums_of_lengths_are_those_of_tensorflow(tmp_path):
+    write(tmp_path, [b'x' * length for length in (0, 1, 255, 256, 70_000)], num_shards=1)
+    path, = tmp_path.iterdir()
+    content = path.read_bytes()
+    for offset in records.index_records(str(path))[0]:
+        stored = int.from_bytes(content[offset + 8:offset + 12], 'little')
+        assert records.length_checksum(content[offset:offset + 8]) == stored
+
+
+@pytest.mark.parametrize('content', [bytes(1 << 20), b'\1' + bytes(15), b'x' * 999, b'\0' * 11])
+def test_file_without_records_is_rejected_at_its_first_byte(tmp_path, content):
+    """Zeros, which a crashed machine may leave, look like many records without content."""
+    (tmp_path / 'zeros').write_bytes(content)
+    with pytest.raises(UserError, match='zeros is truncated or not a TFRecord file: record 0 at'):
+        records.index_records(str(tmp_path / 'zeros'))
