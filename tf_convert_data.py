@@ -16,6 +16,7 @@ python tf_convert_data.py --check --dataset_dir=FOLDER
 docs/own_data.md shows the file layout of each format.
 """
 import os
+import shlex
 
 from absl import flags
 
@@ -26,6 +27,9 @@ from common.errors import UserError
 from common.text import counted
 from datasets import dataset_info, formats, splits, voc
 from nets import nets_factory
+
+_MAX_UNMATCHED = .1   # share of boxes that overlap no anchor; above, other anchors are recommended
+_RECORDS_FOLDER = 'records'   # in the recommendation, if there is no --output_dir
 
 FLAGS = flags.FLAGS
 
@@ -286,11 +290,31 @@ def check_dataset():
     boxes = report.all_boxes()
     num_images, num_distinct = sum(report.num_images.values()), report.num_distinct_images()
     distinct = f' ({num_distinct} different)' if num_distinct < num_images else ''
+    unmatched = coverage.unmatched_boxes(boxes, params)
+    advice = (fit_anchors_advice(list(report.num_images))
+              if len(unmatched) > _MAX_UNMATCHED * len(boxes) else [])
     console.print_lines([
         *check_report.class_table(report),
         f'{counted(num_images, "valid image")}{distinct} with {counted(len(boxes), "valid box")}',
-        *coverage.report_lines(boxes, params), *(problems or ['no problems found'])])
+        *coverage.report_lines(unmatched, len(boxes), params), *advice, *problems])
+    if not advice and not problems:
+        console.print_lines(['no problems found'])
     return 1 if report.has_errors() else 0
+
+
+def fit_anchors_advice(split_names):
+    """Return the lines that recommend other anchors, with the command that fits them."""
+    folder, is_converted = FLAGS.dataset_dir[0], contains_records(FLAGS.dataset_dir[0])
+    values = {'dataset_dir': folder if is_converted else FLAGS.output_dir or _RECORDS_FOLDER,
+              'dataset_split_name': 'train' if 'train' in split_names else split_names[0],
+              'dataset_name': FLAGS.dataset_name if is_converted else '',
+              'num_classes': FLAGS.num_classes, 'model_name': FLAGS.model_name,
+              'output_file': 'anchors.txt'}
+    command = ' '.join(['python fit_anchors.py', *(
+        f'--{name}={shlex.quote(str(value))}' for name, value in values.items() if value)])
+    after = '' if is_converted else f' after conversion with --output_dir={values["dataset_dir"]}'
+    return [f'recommended: fit anchors to the boxes{after}, and train with '
+            f'--anchor_preset={values["output_file"]}:', f'  {command}']
 
 
 def make_report(image_size):

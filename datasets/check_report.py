@@ -10,6 +10,7 @@ import numpy as np
 
 from common.errors import UserError
 from common.text import counted
+from datasets.class_names import mirrored_pairs
 
 ERROR, NOTE = 'error', 'note'
 # Problem -> severity and headline. The errors come first.
@@ -30,6 +31,7 @@ PROBLEMS = {
     'repeated': (NOTE, 'boxes that occur twice in an image'),
     'duplicate': (NOTE, 'images in more than one split'),
     'doubtful': (NOTE, 'annotations that name another image'),
+    'mirrored': (NOTE, 'pairs of classes that a horizontal flip exchanges'),
     'tiny': (NOTE, 'boxes with a side below 4 pixels after the resize'),
     'empty': (NOTE, 'images without valid boxes'),
 }
@@ -137,13 +139,16 @@ class CheckReport:
                     texts = [f'all of {part} ({counted(len(texts), "image")}) is in {whole} too']
                     break
             duplicates += [Finding('duplicate', split, text) for text in texts]
-        return self._findings + duplicates
+        mirrored = [Finding('mirrored', 'all splits', f"'{left}' and '{right}': a flipped image of "
+                            f'one shows the other. Train with --horizontal_flip=false')
+                    for left, right in mirrored_pairs(self.class_counts)]
+        return self._findings + duplicates + mirrored
 
     def count(self, problem):
         """Return the number of images or boxes with a problem; an image in two splits is one."""
         if problem == 'duplicate':
             return len(self._shared_digests)
-        return sum(finding.problem == problem for finding in self._findings)
+        return sum(finding.problem == problem for finding in self.findings())
 
     def has_errors(self):
         """Return whether conversion or training would fail."""

@@ -1,10 +1,14 @@
-"""Which class names of two datasets mean the same class."""
+"""Which class names mean the same class, or its mirror image."""
+import re
 
 # VOC's names, and COCO's names of the same classes.
 _VOC_NAMES_OF_COCO = {
     'airplane': 'aeroplane', 'motorcycle': 'motorbike', 'couch': 'sofa', 'tv': 'tvmonitor',
     'potted plant': 'pottedplant', 'dining table': 'diningtable'}
 _SYNONYMS = {coco.replace(' ', ''): voc for coco, voc in _VOC_NAMES_OF_COCO.items()}
+# Words for left and right.
+_SIDES = (('left', 'right'), ('links', 'rechts'), ('linke', 'rechte'), ('gauche', 'droite'),
+          ('izquierd', 'derech'), ('左', '右'))
 
 
 def canonical_name(name):
@@ -35,3 +39,22 @@ def match(names, other_names):
                 partners[index] = other
                 del unused[other]
     return sorted(partners.items())
+
+
+def mirrored_pairs(names):
+    """Return the pairs of names that differ only in left and right: 'left hand', 'right hand'.
+
+    Args:
+        names: Iterable of class names.
+
+    Returns:
+        List of tuples (left, right), sorted.
+    """
+    by_lower_case = {name.lower(): name for name in names}
+    pairs = set()
+    for lower, name in by_lower_case.items():
+        for left, right in _SIDES:
+            mirrored = re.sub(left, right, lower)
+            if mirrored != lower and mirrored in by_lower_case:
+                pairs.add((name, by_lower_case[mirrored]))
+    return sorted(pairs)

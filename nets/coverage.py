@@ -103,12 +103,21 @@ def _candidates(boxes, params, threshold):
                    best_grid_overlaps([shape], grids[layer]) > threshold)
 
 
-def report_lines(boxes, params):
-    """Return lines: the share of boxes [M, 4] that no anchor matches well, and suggestions."""
-    overlaps = best_overlaps(boxes, anchors_lib.net_anchors(params))
-    unmatched = boxes[overlaps <= .5]
-    share = len(unmatched) / max(len(boxes), 1)
-    lines = [f'{len(unmatched)} of {len(boxes)} boxes ({share:.1%}) overlap no anchor of '
+def unmatched_boxes(boxes, params):
+    """Return those of the boxes [M, 4] that no anchor of a net matches well: [U, 4]."""
+    return boxes[best_overlaps(boxes, anchors_lib.net_anchors(params)) <= .5]
+
+
+def report_lines(unmatched, num_boxes, params):
+    """Return lines: the share of boxes that no anchor matches well, and suggestions.
+
+    Args:
+        unmatched: [U, 4] float32, as `unmatched_boxes` returns them.
+        num_boxes: Number of all boxes.
+        params: `SSDParams`.
+    """
+    share = len(unmatched) / max(num_boxes, 1)
+    lines = [f'{len(unmatched)} of {num_boxes} boxes ({share:.1%}) overlap no anchor of '
              f'{params.name} ({params.anchor_preset}) by more than 0.5']
     for suggestion in suggest_anchors(unmatched, params):
         lines.append(f'  an anchor of {suggestion.width:.0f}x{suggestion.height:.0f} pixels '

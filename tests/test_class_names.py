@@ -1,4 +1,6 @@
-from datasets.class_names import canonical_name, match
+import pytest
+
+from datasets.class_names import canonical_name, match, mirrored_pairs
 
 
 def test_spellings_and_synonyms_of_a_class():
@@ -16,3 +18,12 @@ def test_pairs_are_in_the_order_of_the_first_names():
 def test_equal_names_are_preferred_and_used_once():
     assert match(['Dog', 'dog'], ['dog', 'DOG']) == [(0, 1), (1, 0)]
     assert match(['dog', 'Dog'], ['dog']) == [(0, 0)]
+
+
+@pytest.mark.parametrize('names, pairs', [
+    (['left_hand', 'right_hand', 'head'], [('left_hand', 'right_hand')]),
+    (['Turn Left', 'Turn Right', 'keep right'], [('Turn Left', 'Turn Right')]),
+    (['arrow-L-left', 'left', 'bright'], []), (['links', 'rechts'], [('links', 'rechts')]),
+    (['左转', '右转', 'stop'], [('左转', '右转')]), ([], [])])
+def test_pairs_that_a_flip_exchanges(names, pairs):
+    assert mirrored_pairs(names) == pairs

@@ -133,6 +133,37 @@ def test_lines_of_the_report(tmp_path):
     assert lines[3] == '  and 1 more'
 
 
+def test_classes_that_a_flip_exchanges(tmp_path):
+    objects = box_xml('left hand') + box_xml('right hand', xmin=20)
+    report = check_folder(write_voc(tmp_path, {'one': objects}), None, train=['one'])
+    assert findings_text(report) == (
+        "mirrored: 'left hand' and 'right hand': a flipped image of one shows the other. Train "
+        'with --horizontal_flip=false')
+    lines = check_report.finding_lines(report, 9)
+    assert lines[0] == 'note: pairs of classes that a horizontal flip exchanges: 1'
+    assert not report.has_errors()
+
+
+@pytest.mark.slow
+def test_anchors_are_recommended_if_many_boxes_overlap_none(tmp_path):
+    """A box of 4x4 of 100x80 pixels is 12x15 at the input size, less than half of any anchor."""
+    small = box_xml(xmin=1, ymin=1, xmax=4, ymax=4)
+    folder = write_voc(tmp_path / 'my voc', {'a': small + box_xml()})
+    command = 'python fit_anchors.py --dataset_dir={} --dataset_split_name=train ' \
+              '--model_name=ssd_300_vgg --output_file=anchors.txt'
+    text = scripts.succeed('tf_convert_data.py', '--check', f'--dataset_dir={folder}')
+    assert '1 of 2 boxes (50.0%) overlap no anchor' in text and 'no problems found' not in text
+    assert ('recommended: fit anchors to the boxes after conversion with --output_dir=records, and '
+            'train with --anchor_preset=anchors.txt:') in text
+    assert command.format('records') in text
+    records_folder = tmp_path / 'the records'
+    scripts.succeed('tf_convert_data.py', f'--dataset_dir={folder}',
+                    f'--output_dir={records_folder}')
+    text = scripts.succeed('tf_convert_data.py', '--check', f'--dataset_dir={records_folder}')
+    assert 'recommended: fit anchors to the boxes, and train' in text
+    assert command.format(f"'{records_folder}'") in text
+
+
 def write_record(folder, **changes):
     """Write a dataset of one record with a valid box.
 
