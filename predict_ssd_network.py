@@ -84,10 +84,23 @@ def check_flags(arguments):
 def find_inputs(arguments):
     """Return the paths of all images and of all videos to process, without duplicates."""
     from datasets import images
-    paths = images.expand_paths([*FLAGS.images, *arguments], images.EXTENSIONS + video.EXTENSIONS,
-                                'image or video')
+    paths = images.expand_paths([*FLAGS.images, *arguments], _extensions(), 'image or video')
     return ([path for path in paths if not video.is_video(path)][:FLAGS.max_images],
             [path for path in paths if video.is_video(path)])
+
+
+def _extensions():
+    from datasets import images
+    return images.EXTENSIONS + video.EXTENSIONS
+
+
+def log_unused_files(arguments):
+    """Log the files in the folders that are neither images nor videos, such as GIFs."""
+    from datasets import images
+    unused = images.unused_files([*FLAGS.images, *arguments], _extensions())
+    if unused:
+        log.info('not used, because of the extension: %s: %s. Name such files themselves to read '
+                 'them', counted(len(unused), 'file'), images.list_names(unused))
 
 
 def choose_output_paths(paths):
@@ -340,6 +353,7 @@ def main(arguments):
 
     model, labels = resolve_model()
     image_paths, video_paths = find_inputs(arguments)
+    log_unused_files(arguments)
     output_paths = choose_output_paths(image_paths + video_paths)
     check_no_input_is_overwritten(output_paths)
     detect_in_images, detect_in_frames = build_net(model, labels)

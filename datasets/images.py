@@ -130,10 +130,28 @@ def expand_paths(names, extensions=EXTENSIONS, noun='image'):
         else:
             matches = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
         if not matches:
-            raise UserError(f"no {noun} found at '{name}'. Pass existing files, folders or glob "
-                            f'patterns')
+            unused = list_names(unused_files([name], extensions))
+            contents = f', which contains {unused}' if unused else ''
+            raise UserError(f"no {noun} found at '{name}'{contents}. Pass existing files, folders "
+                            f'or glob patterns')
         paths += matches
     return list(dict.fromkeys(paths))
+
+
+def unused_files(names, extensions):
+    """Return the paths of the files in folders that `expand_paths` does not return, sorted.
+
+    Hidden files are left out. Arguments are those of `expand_paths`.
+    """
+    return sorted(entry.path for name in names if os.path.isdir(name) for entry in os.scandir(name)
+                  if not entry.is_dir() and not entry.name.startswith('.')
+                  and not (entry.is_file() and entry.name.lower().endswith(extensions)))
+
+
+def list_names(paths, max_names=5):
+    """Return the first file names of a list of paths as text, and how many more there are."""
+    rest = f' and {len(paths) - max_names} more' if len(paths) > max_names else ''
+    return ', '.join(map(os.path.basename, paths[:max_names])) + rest
 
 
 def find_image(name, folders, annotation_path, root=None):

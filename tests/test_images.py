@@ -229,6 +229,22 @@ def test_files_folders_and_globs_are_expanded(tmp_path):
         images.expand_paths([f'{tmp_path}/c.jpg'])
 
 
+def test_other_files_of_a_folder_are_named(tmp_path):
+    for number in range(6):
+        (tmp_path / f'{number}.gif').write_bytes(b'')
+    for name in ('a.jpg', '.hidden'):
+        (tmp_path / name).write_bytes(b'')
+    (tmp_path / 'folder').mkdir()
+    os.mkfifo(tmp_path / 'pipe.jpg')
+    assert images.expand_paths([str(tmp_path)]) == [f'{tmp_path}/a.jpg']
+    unused = images.unused_files([str(tmp_path), f'{tmp_path}/a.jpg'], images.EXTENSIONS)
+    assert unused == [*(f'{tmp_path}/{number}.gif' for number in range(6)), f'{tmp_path}/pipe.jpg']
+    assert images.list_names(unused) == '0.gif, 1.gif, 2.gif, 3.gif, 4.gif and 2 more'
+    (tmp_path / 'a.jpg').unlink()
+    with pytest.raises(UserError, match="', which contains 0.gif, 1.gif, .* 2 more. Pa"):
+        images.expand_paths([str(tmp_path)])
+
+
 def test_relative_path_is_preferred_to_the_same_name_in_another_folder(tmp_path):
     for name in ('train/1.jpg', 'images/cam1/1.jpg', 'images/cam2/1.jpg'):
         write_image(tmp_path / name)

@@ -36,7 +36,8 @@ def data(tmp_path_factory):
     names = ('0.jpg', '1.jpg', '2.jpg', '3.png', 'clip.png')
     for name, pixels in zip(names, nano.images(5), strict=True):
         Image.fromarray(pixels).resize((200, 100)).save(folder / 'input' / name, quality=95)
-    (folder / 'input/broken.avi').write_bytes(b'')
+    for name in ('broken.avi', 'animation.gif'):
+        (folder / 'input' / name).write_bytes(b'')
     write_video(folder / 'input', 7)
     (folder / 'input/clip.json').unlink()
     return folder
@@ -63,6 +64,7 @@ def test_detections_do_not_depend_on_the_batch_size(data, tmp_path):
     text, images, clip = predict(data, tmp_path / 'single', '--batch_size=1',
                                  '--max_detections=20')
     assert re.search(r'skipped: .*broken.avi', text)
+    assert 'not used, because of the extension: 1 file: animation.gif. Name such files' in text
     assert re.search(r'^\d+ detections in 5 images and 7 video frames, \d+\.\d images/s, '
                      r'written to', text, re.MULTILINE)
     _, batched_images, batched_clip = predict(data, tmp_path / 'batched', '--batch_size=4',

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import struct
 import sys
@@ -102,6 +103,9 @@ def test_an_invalid_file_raises_user_error(tmp_path, content, capfd):
         video.Reader(str(tmp_path / 'a.mp4'))
     with pytest.raises(UserError, match='none.mp4: the file does not exist'):
         video.Reader(str(tmp_path / 'none.mp4'))
+    os.mkfifo(tmp_path / 'pipe.mp4')
+    with pytest.raises(UserError, match='pipe.mp4: not a regular file'):
+        video.Reader(str(tmp_path / 'pipe.mp4'))
     assert capfd.readouterr() == ('', '')   # OpenCV prints nothing
 
 

@@ -66,7 +66,8 @@ class Reader:
         """
         self._cv2 = import_cv2(path)
         if not os.path.isfile(path):
-            raise UserError(f'{path}: the file does not exist')
+            problem = 'not a regular file' if os.path.exists(path) else 'the file does not exist'
+            raise UserError(f'{path}: {problem}')
         self._capture = self._cv2.VideoCapture(path)
         self._next = self._read()
         if self._next is None:
