@@ -6,7 +6,7 @@ from common.errors import UserError
 
 # Annotation tools round differently: a box may exceed its image by this many pixels and is clipped.
 TOLERANCE_PIXELS = 2.
-MIN_CONTRAST = 16   # levels of 255; below, an image seems to show nothing
+MIN_CONTRAST = 8   # levels of 255; below, an image seems to show nothing
 LARGE_PIXELS = 50_000_000
 
 

@@ -20,6 +20,7 @@ _KEPT_FORMATS = ('JPEG', 'MPO')   # MPO: a JPEG that further images follow, as p
 MAX_PIXELS = 160_000_000          # the largest sensors of cameras have 151 million
 _MAX_SIDE = 65_500                # of a JPEG
 _MAX_FILE_BYTES = 1 << 30
+_MIN_SCALED_SIDE = 64             # of a JPEG that is checked at 1/8 of its size
 _EXIF_ORIENTATION = 0x0112
 _DEEP = 'has_16_bits'   # key of `Image.info`
 _JPEG_OPTIONS = {'quality': 95, 'subsampling': 0}
@@ -41,7 +42,7 @@ class EncodedImage(NamedTuple):
     height: int            # in pixels
     width: int
     orientation: int = 1   # EXIF orientation, 2 to 8, that is not applied to the pixels; 1: none
-    contrast: int = 255    # largest range of a color channel, in levels; of a JPEG, at 1/8 scale
+    contrast: int = 255    # largest range of a color channel, in levels; of JPEGs at 1/8 scale
 
 
 def read_jpeg(path, apply_orientation=False):
@@ -236,7 +237,8 @@ def _keep(content, image):
     """Return a JPEG as `EncodedImage` with its own bytes, after checking that it decodes."""
     # Decode at the smallest scale. This still reads all bytes and so detects truncated files.
     height, width = image.height, image.width
-    image.draft(image.mode, (1, 1))
+    if min(image.size) >= _MIN_SCALED_SIDE:
+        image.draft(image.mode, (1, 1))
     image.load()
     error = jpeg_structure.find_error(content)
     if error:

@@ -11,6 +11,7 @@ _BBOX = 'image/object/bbox/'
 _COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
 # The per-box values of a parsed record.
 _PER_BOX_KEYS = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')
+_OPTIONAL = ('difficult', 'iscrowd', 'area')   # lists that may be shorter than the labels
 # Boxes may exceed their image by its size and are clipped. Beyond, they are in pixels.
 _MIN_COORDINATE, _MAX_COORDINATE = -1., 2.
 
@@ -113,9 +114,11 @@ def _assert_valid(features, num_classes):
     """Return an op that fails for parsed features that `find_error` rejects."""
     labels = features[_BBOX + 'label']
     sizes = tf.stack([tf.size(features[_BBOX + coordinate]) for coordinate in _COORDINATES])
+    optional_sizes = tf.stack([tf.size(features[_BBOX + name]) for name in _OPTIONAL])
     values = tf.concat([features[_BBOX + coordinate] for coordinate in _COORDINATES], 0)
     label_limit = num_classes or tf.int32.max
     is_valid = (tf.reduce_all(tf.equal(sizes, tf.size(labels)))
+                & tf.reduce_all(optional_sizes <= tf.size(labels))
                 & tf.reduce_all((labels > 0) & (labels < label_limit))
                 & tf.reduce_all((values >= _MIN_COORDINATE) & (values <= _MAX_COORDINATE)))
     return tf.debugging.Assert(is_valid, ['invalid labels or boxes in the record of',

@@ -91,9 +91,9 @@ def test_errors_of_boxes_are_errors_of_annotations():
 
 
 @pytest.mark.parametrize('image, notes', [
-    (EncodedImage(b'', 20, 30, contrast=16), []),
-    (EncodedImage(b'', 20, 30, contrast=15),
-     [('plain', 'a.jpg: its levels differ by 15 of 255')]),
+    (EncodedImage(b'', 20, 30, contrast=8), []),
+    (EncodedImage(b'', 20, 30, contrast=7),
+     [('plain', 'a.jpg: its levels differ by 7 of 255')]),
     (EncodedImage(b'', 5000, 10_000), []),
     (EncodedImage(b'', 5001, 10_000), [('large', 'a.jpg: 10000x5001 pixels')])])
 def test_images_that_are_noted(image, notes):

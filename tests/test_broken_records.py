@@ -139,9 +139,11 @@ def with_features(**values):
     """Return an intact record of one box with some features replaced: lists of int or float."""
     example = tf.train.Example.FromString(serialize('odd', encode_jpeg()))
     for name, replacement in values.items():
+        del example.features.feature[BBOX + name]
+        if not replacement:
+            continue
         feature = example.features.feature[BBOX + name]
-        feature.Clear()
-        if replacement and isinstance(replacement[0], int):
+        if isinstance(replacement[0], int):
             feature.int64_list.value.extend(replacement)
         else:
             feature.float_list.value.extend(replacement)
@@ -177,7 +179,7 @@ def test_records_with_invalid_values(tmp_path, features, reason):
 
 
 @pytest.mark.parametrize('features', [
-    {}, {'label': [], **dict.fromkeys(COORDINATES, ())}, {'difficult': []},
+    {}, {'label': [], 'difficult': [], **dict.fromkeys(COORDINATES, ())}, {'difficult': []},
     {'xmin': [-1.], 'ymax': [2.]}, {'ymin': [.5], 'ymax': [.5]}])
 def test_records_that_are_used(tmp_path, features):
     """An image without boxes, and a box that exceeds its image by less than its size."""

@@ -58,16 +58,20 @@ def read_all(content):
     ('JPEG', {}), ('JPEG', {'progressive': True}), ('JPEG', {'restart_marker_rows': 1}),
     ('PNG', {}), ('BMP', {}), ('GIF', {}), ('WEBP', {}), ('TIFF', {}), ('PPM', {}), ('TGA', {})])
 def test_damaged_images(file_format, options):
-    """Each damaged file fails with a sentence, or gives an image that TensorFlow decodes too."""
+    """Each damaged file fails with a sentence, or evaluation and training decode it too."""
     rng, original = random.Random(0), encode(NOISE, file_format, **options)
     accepted = [image for _ in range(NUM_CASES) for image in read_all(damage(original, rng))]
     assert accepted
     encoded = tf.placeholder(tf.string, [])
-    decoded = pixels.decode_image(encoded)
+    windows = [([0., 0., 1., 1.], [30., 40.]), ([.2, .3, .9, .8], [20., 20.])]
+    decoded = [pixels.decode_image(encoded), *(
+        pixels.decode_window(encoded, tf.constant(window), tf.constant(size))[0]
+        for window, size in windows)]
     with tf.Session() as session:
         for image in accepted:
-            shape = session.run(decoded, {encoded: image.encoded}).shape
-            assert shape == (image.height, image.width, 3)
+            shapes = [image_pixels.shape
+                      for image_pixels in session.run(decoded, {encoded: image.encoded})]
+            assert shapes[:2] == [(image.height, image.width, 3)] * 2
 
 
 def test_random_bytes_are_no_images():
