@@ -1,7 +1,7 @@
 """VOC XML in the layouts and with the contradictions of public datasets and other tools."""
 import pytest
 import voc_folder
-from image_files import write_image
+from image_files import two_colors, write_image
 from voc_folder import box_xml
 
 from common.errors import UserError
@@ -293,7 +293,7 @@ def test_exif_orientation_is_applied_on_demand(tmp_path):
     write(tmp_path, ('a', ''))
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new('RGB', (80, 100)).save(tmp_path / 'a.jpg', exif=exif)
+    two_colors('RGB', (80, 100), 'white').save(tmp_path / 'a.jpg', exif=exif)
     read_stored = formats.open_source(str(tmp_path)).image_readers(None)['a']
     with pytest.raises(UserError, match='100x80 pixels, but .* 80x100.*--apply_exif_orientation'):
         read_stored()
