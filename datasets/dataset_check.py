@@ -79,6 +79,10 @@ def _add_record(report, dataset, name, record):
         report.add_finding('unreadable', dataset.split, f'{name} has {len(labels)} labels, but '
                                                         f'{counts} ymin, xmin, ymax, xmax')
         return
+    for key in schema.OPTIONAL:
+        if len(getattr(record, key)) > len(labels):
+            report.add_finding('unreadable', dataset.split, f'{name} has {len(labels)} labels, but '
+                                                            f'{len(getattr(record, key))} {key}')
     difficult, iscrowd = ((values + [0] * len(labels))[:len(labels)]
                           for values in (record.difficult, record.iscrowd))
     valid = []

@@ -11,7 +11,7 @@ _BBOX = 'image/object/bbox/'
 _COORDINATES = ('ymin', 'xmin', 'ymax', 'xmax')
 # The per-box values of a parsed record.
 _PER_BOX_KEYS = ('boxes', 'labels', 'difficult', 'iscrowd', 'area')
-_OPTIONAL = ('difficult', 'iscrowd', 'area')   # lists that may be shorter than the labels
+OPTIONAL = ('difficult', 'iscrowd', 'area')   # lists that may be shorter than the labels
 # Boxes may exceed their image by its size and are clipped. Beyond, they are in pixels.
 _MIN_COORDINATE, _MAX_COORDINATE = -1., 2.
 
@@ -114,7 +114,7 @@ def _assert_valid(features, num_classes):
     """Return an op that fails for parsed features that `find_error` rejects."""
     labels = features[_BBOX + 'label']
     sizes = tf.stack([tf.size(features[_BBOX + coordinate]) for coordinate in _COORDINATES])
-    optional_sizes = tf.stack([tf.size(features[_BBOX + name]) for name in _OPTIONAL])
+    optional_sizes = tf.stack([tf.size(features[_BBOX + name]) for name in OPTIONAL])
     values = tf.concat([features[_BBOX + coordinate] for coordinate in _COORDINATES], 0)
     label_limit = num_classes or tf.int32.max
     is_valid = (tf.reduce_all(tf.equal(sizes, tf.size(labels)))
@@ -147,9 +147,10 @@ def find_error(record, num_classes):
     if counts != [len(labels)] * len(counts):
         return (f'it has {len(labels)} labels, but {", ".join(map(str, counts))} '
                 f'{", ".join(_COORDINATES)}')
-    if max(len(record.difficult), len(record.iscrowd)) > len(labels):
-        return (f'it has {len(labels)} labels, but {len(record.difficult)} values of difficult and '
-                f'{len(record.iscrowd)} of iscrowd')
+    for name in OPTIONAL:
+        values = getattr(record, name)
+        if len(values) > len(labels):
+            return f'it has {len(labels)} labels, but {len(values)} values of {name}'
     invalid_label = next((label for label in labels if not 0 < label < num_classes), None)
     if invalid_label == 0:
         return ('it has the label 0, which is the background: its labels seem to be 0-based, but '
@@ -176,6 +177,7 @@ class RawRecord(NamedTuple):
     labels: list
     difficult: list
     iscrowd: list
+    area: list
     coordinates: list   # four lists: ymin, xmin, ymax, xmax
 
 
@@ -208,5 +210,5 @@ def parse_raw(serialized):
         return b''.join(value for value in values(key)[:1] if isinstance(value, bytes))
     return RawRecord(
         first_bytes('image/filename').decode(errors='replace'), first_bytes('image/encoded'),
-        values(_BBOX + 'label'), values(_BBOX + 'difficult'), values(_BBOX + 'iscrowd'),
+        values(_BBOX + 'label'), *(values(_BBOX + name) for name in OPTIONAL),
         [values(_BBOX + coordinate) for coordinate in _COORDINATES])

@@ -218,6 +218,7 @@ def check_records(dataset):
     ({'xmax': [.105]}, "tiny: .*a box of class 'cat' has 1.5x150.0 pixels"),
     (dict.fromkeys(['label', 'ymin', 'xmin', 'ymax', 'xmax']), 'empty: record 0 of '),
     ({'difficult': [0, 1, 1], 'xmin': [.6]}, 'inverted: '),
+    ({'difficult': [0, 1, 1]}, "unreadable: record 0 of .* has 1 labels, but 3 difficult"),
     ({'image/encoded': [b'not an image']},
      "undecodable: record 0 of .*'one.jpg'.: Unknown image file format"),
     ({'image/encoded': None}, 'undecodable: .*image/encoded'),
