@@ -14,8 +14,8 @@ from datasets import broken_records, dataset_factory, dataset_info, images, reco
 from datasets.annotation import Annotation
 from preprocessing import pixels
 
-# Seeded, so that each run tries the same files. FUZZ_CASES=10000 tries more.
-NUM_CASES = int(os.environ.get('FUZZ_CASES', '60'))
+# Seeded, so that each run tries the same files. FUZZ_ROUNDS=10000 tries more.
+ROUNDS = int(os.environ.get('FUZZ_ROUNDS', '60'))
 NOISE = Image.effect_noise((40, 30), 80).convert('RGB')
 
 
@@ -60,7 +60,7 @@ def read_all(content):
 def test_damaged_images(file_format, options):
     """Each damaged file fails with a sentence, or evaluation and training decode it too."""
     rng, original = random.Random(0), encode(NOISE, file_format, **options)
-    accepted = [image for _ in range(NUM_CASES) for image in read_all(damage(original, rng))]
+    accepted = [image for _ in range(ROUNDS) for image in read_all(damage(original, rng))]
     assert accepted
     encoded = tf.placeholder(tf.string, [])
     windows = [([0., 0., 1., 1.], [30., 40.]), ([.2, .3, .9, .8], [20., 20.])]
@@ -78,7 +78,7 @@ def test_random_bytes_are_no_images():
     rng = random.Random(0)
     starts = (b'', b'\xff\xd8\xff', b'\x89PNG\r\n\x1a\n', b'GIF89a', b'BM', b'II*\0', b'RIFF',
               b'%!PS-Adobe-3.0 EPSF-3.0\n')
-    for _ in range(NUM_CASES):
+    for _ in range(ROUNDS):
         assert read_all(rng.choice(starts) + rng.randbytes(rng.randrange(400))) == []
 
 
@@ -118,15 +118,15 @@ def random_record(rng, encoded):
 def test_records_that_are_not_broken_can_be_used(tmp_path):
     """`find_error` in NumPy and the ops of TensorFlow agree about random records."""
     rng, encoded = random.Random(0), encode(NOISE, 'JPEG')
-    contents = [random_record(rng, encoded) for _ in range(NUM_CASES)]
+    contents = [random_record(rng, encoded) for _ in range(ROUNDS)]
     with records.ShardWriter(str(tmp_path), 'pets', 'train', 1) as writer:
         for content in contents:
             writer.write(0, content)
     dataset_info.write_split(str(tmp_path), 'pets', ['cat', 'dog'], 'train', writer.counts)
     dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
     broken = {record.index for record in broken_records.find_broken_records(dataset)}
-    assert 0 < len(broken) < NUM_CASES
-    for index in set(range(NUM_CASES)) - broken:
+    assert 0 < len(broken) < ROUNDS
+    for index in set(range(ROUNDS)) - broken:
         assert schema.find_error(schema.parse_raw(contents[index]), 3) is None, index
 
 
@@ -141,7 +141,7 @@ def test_damaged_files_of_records(tmp_path):
     rng = random.Random(0)
     for path in tmp_path.iterdir():
         original = path.read_bytes()
-        for _ in range(NUM_CASES):
+        for _ in range(ROUNDS):
             path.write_bytes(damage(original, rng))
             try:
                 dataset = dataset_factory.get_dataset('', 'train', str(tmp_path))
