@@ -75,6 +75,8 @@ def open_source(path):
     Raises:
         UserError: If the path does not exist, is not a regular file, or cannot be read.
     """
+    if os.path.exists(path) and not os.path.isdir(path):
+        _check_is_content(path)
     reader = _reader_of(path)
     if reader:
         return _open_file(reader, path)
@@ -88,8 +90,45 @@ def open_source(path):
         is_checkpoint_file = path.endswith(('.index', '.meta')) or '.data-' in path
         if os.path.isfile(path) and not is_checkpoint_file:
             raise UserError(f'{path} is not a TensorFlow checkpoint; files of other formats must '
-                            f'have the extension {", ".join(_EXTENSIONS)}') from error
+                            f'have the extension {", ".join(_EXTENSIONS)}'
+                            f'{_manifest_hint(path)}') from error
         raise
+
+
+# First bytes, in lower case, of files that stand for another one.
+_PLACEHOLDERS = (
+    (b'version https://git-lfs', 'is a pointer of Git LFS to a file. Run git lfs pull to get it'),
+    (b'<!doctype', 'is a web page. Download the file that the page links to'),
+    (b'<html', 'is a web page. Download the file that the page links to'))
+
+
+def _check_is_content(path):
+    """Check that a path that is no folder is a regular file with content of its own.
+
+    Raises:
+        UserError: If it is a pipe or device, which may never end, empty, or a placeholder.
+    """
+    if not os.path.isfile(path):
+        raise UserError(f'{path} is not a regular file. Copy its content to a file')
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(32).lstrip().lower()
+    except OSError:
+        return   # its reader reports it
+    if not os.path.getsize(path):
+        raise UserError(f'{path} is empty. Download or export it again')
+    for placeholder, message in _PLACEHOLDERS:
+        if start.startswith(placeholder):
+            raise UserError(f'{path} {message}')
+
+
+def _manifest_hint(path):
+    """Return a hint at the TensorFlow.js model whose binary file the path may be, or ''."""
+    folder = os.path.dirname(path) or '.'
+    extensions = next(reader.extensions for reader in READERS if reader.read_arrays is
+                      tfjs.read_arrays)
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(extensions))
+    return f'. Pass {names[0]}, which lists the binary files of its model' if names else ''
 
 
 def _reader_of(path):
@@ -144,8 +183,6 @@ def _open_file(reader, path):
     """Open a file with its `Reader`."""
     if not os.path.exists(path):
         raise UserError(f'there is no checkpoint {path}. Correct the path')
-    if not os.path.isfile(path):   # a pipe or device may never end
-        raise UserError(f'{path} is not a regular file. Copy its content to a file')
     with _convert_errors(reader, path):
         arrays = reader.read_arrays(path)
     if not arrays:
@@ -165,6 +202,8 @@ def _convert_errors(reader, path):
     except UserError:
         raise
     except Exception as error:
-        first_line = str(error).partition('\n')[0] or type(error).__name__
+        # The text of a KeyError is the key alone.
+        text = '' if isinstance(error, KeyError) else str(error).partition('\n')[0]
+        first_line = text or 'unexpected content'
         raise UserError(f'{path} is not a complete {reader.title} ({first_line}). '
                         f'Download or export it again') from error

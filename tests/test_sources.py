@@ -75,7 +75,12 @@ def test_caffemodel(tmp_path):
     ('missing.npz', None, 'there is no checkpoint'),
     ('missing.ckpt', None, 'there is no checkpoint'),
     ('w.npz', b'PK\x03\x04 and no more', 'not a complete .npz file of arrays'),
-    ('w.npz', b'', 'not a complete .npz file of arrays'),
+    ('w.npz', b'', 'w.npz is empty. Download or export it again'),
+    ('w.pth', b'hello', r'w.pth is not a complete PyTorch file \(unexpected content\)'),
+    ('w.pth', b'version https://git-lfs.github.com/spec/v1\noid sha256:0',
+     'w.pth is a pointer of Git LFS to a file. Run git lfs pull to get it'),
+    ('w.caffemodel', b'\n<!DOCTYPE html><title>404</title>',
+     'w.caffemodel is a web page. Download the file that the page links to'),
     ('vgg_16.tgz', b'\x1f\x8b', 'vgg_16.tgz is an archive. Unpack it, and pass the checkpoint'),
     ('a[1].ckpt', None, r'cannot read checkpoints from a path with brackets or backslashes, '
                         r"such as '.*a\[1\].ckpt'"),
@@ -89,6 +94,20 @@ def test_paths_that_cannot_be_opened_raise_a_user_error(tmp_path, name, content,
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         sources.open_source(str(tmp_path / name))
+
+
+@pytest.mark.parametrize('name', ['pipe', 'pipe.pth'])
+def test_pipes_are_not_opened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f'{name} is not a regular file. Copy its content to a'):
+        sources.open_source(str(tmp_path / name))
+
+
+def test_the_binary_file_of_a_tensorflow_js_model_names_its_manifest(tmp_path):
+    (tmp_path / 'face.bin').write_bytes(b'\x80\x01\x02')
+    (tmp_path / 'face-weights_manifest.json').write_text('[]')
+    with pytest.raises(UserError, match='.caffemodel. Pass face-weights_manifest.json, which'):
+        sources.open_source(str(tmp_path / 'face.bin'))
 
 
 def test_damaged_and_renamed_npz_files_are_rejected(tmp_path):
@@ -162,7 +181,7 @@ def test_pipes_and_devices_are_not_read(tmp_path, extension):
 def test_any_error_of_a_parser_is_one_line(tmp_path, monkeypatch):
     def read(_):
         raise MemoryError('too large\nfor this machine')
-    (tmp_path / 'w.npz').write_bytes(b'')
+    (tmp_path / 'w.npz').write_bytes(b'PK')
     monkeypatch.setattr(sources, 'READERS', [sources.Reader('file', ('.npz',), read)])
     with pytest.raises(UserError, match=r'w.npz is not a complete file \(too large\). Download'):
         sources.open_source(str(tmp_path / 'w.npz'))
