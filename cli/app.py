@@ -47,7 +47,7 @@ def run(main, check, takes_arguments=False):
             exit_code = check(*positional)
             if exit_code is not None:
                 return exit_code
-            _import_tensorflow()
+            import_tensorflow()
             return main(*positional)
         except UserError as error:
             return _fail(str(error), error.exit_code)
@@ -104,8 +104,11 @@ def _parse_flags(arguments):
     return positional
 
 
-def _import_tensorflow():
-    """Import TensorFlow in graph mode, without its log messages."""
+def import_tensorflow():
+    """Import TensorFlow in graph mode, without its log messages, and with oneDNN.
+
+    `run` calls it before `main`. A `check` that needs TensorFlow has to call it first.
+    """
     # C++ errors also arrive as exceptions.
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
     # By default, TensorFlow disables oneDNN on processors without AVX512_VNNI, but training is
