@@ -234,7 +234,7 @@ def get_init_fn(flags, params=None, class_names=()):
     variables = tf.model_variables()
     excluded = scopes.variables_under(
         'checkpoint_exclude_scopes', flags.checkpoint_exclude_scopes, variables)
-    source, model = description.describe_weights(flags.checkpoint_path)
+    source, model = description.describe_weights(flags.checkpoint_path, flags.anchor_preset)
     plan = restoring.make_plan(
         source, variables, flags.model_name, excluded, flags.checkpoint_model_scope,
         flags.checkpoint_moving_averages, params)

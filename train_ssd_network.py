@@ -19,7 +19,7 @@ from nets import anchors as anchors_lib
 from nets import nets_factory
 from nets.backbones import BACKBONES
 from preprocessing import preprocessing_factory
-from run_folder import checkpoint_files
+from run_folder import checkpoint_files, run_config
 from training import flag_checks, net_choice, recipes
 from training.options import TrainOptions
 
@@ -258,10 +258,14 @@ def check_flags():
     recipes.apply(FLAGS)
     params = net_choice.choose(FLAGS)
     FLAGS.set_default('model_name', params.name)
+    resumes = bool(FLAGS.train_dir and checkpoint_files.list_checkpoints(FLAGS.train_dir))
+    if (FLAGS.print_anchors or FLAGS.print_model) and not resumes:
+        check_pretrained_weights()   # they tell the net to print
     if FLAGS.print_anchors:
         print(anchors_lib.describe(params))
         return 0
     if FLAGS.print_model:
+        app.import_tensorflow()
         from nets import layer_table
         print(layer_table.describe(params, FLAGS.num_classes or _VOC_CLASSES))
         return 0
@@ -281,7 +285,6 @@ def check_flags():
                         '--optimizer, or leave out --checkpoint_path')
     flag_checks.check(FLAGS, {flag.name for flag in own_flags() if flag.present})
     check_batch_norm(params)
-    resumes = bool(checkpoint_files.list_checkpoints(FLAGS.train_dir))
     if cluster.is_chief and not resumes:
         check_pretrained_weights()
     return None
@@ -294,7 +297,8 @@ def check_pretrained_weights():
         raise UserError('--freeze_batch_norm needs learned moments. Pass --checkpoint_path')
     if not path:
         return
-    if os.path.isdir(path) and not (
+    # Without a configuration, `net_choice` has opened the weights already.
+    if os.path.isdir(path) and run_config.model_of_checkpoint(path) and not (
             os.path.exists(os.path.join(path, 'checkpoint'))   # may list other folders
             or checkpoint_files.list_any_checkpoints(path)
             or checkpoint_files.list_checkpoints(path)):

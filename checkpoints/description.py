@@ -1,32 +1,37 @@
 """What weights tell about their net: its name, anchors and classes."""
 from checkpoints import kinds, sources
 from common.errors import UserError
-from nets import nets_factory
+from nets import net_fields, nets_factory
 from run_folder import run_config
 
 
-def describe_weights(path):
+def describe_weights(path, anchor_preset=''):
     """Open weights, and return what is known of the net that they belong to.
 
     Args:
         path: a checkpoint or a weight file, as `sources.open_source` takes it.
+        anchor_preset: anchors of a detector of another program that has other numbers of anchors
+            per cell than detectors of its kind.
 
     Returns:
         The `WeightSource`, and a dict as the 'model' part of a run's configuration: 'model_name',
-        'net', 'num_classes', 'anchor_preset', and 'class_names' unless unknown. It is empty without
-        a configuration, for backbones, and for incomplete detectors of other programs.
+        'net', 'num_classes', 'anchor_preset', and 'class_names' unless unknown. For backbones and
+        incomplete detectors of other programs it is 'backbone', a key of `BACKBONES`, and 'net'
+        with the fields of the backbone. It is empty if nothing is known.
 
     Raises:
-        UserError: If the path cannot be read.
+        UserError: If the path cannot be read, or `anchor_preset` is needed.
     """
     source = sources.open_source(path)
     model = run_config.model_of_checkpoint(source.path)
     if model:
         return source, model
-    detector = kinds.describe(source)
-    if detector is None or not detector.complete:
-        return source, {}
-    return source, model_config(detector.params, detector.num_classes, detector.class_names)
+    detector = kinds.describe(source, anchor_preset)
+    if detector and detector.complete:
+        return source, model_config(detector.params, detector.num_classes, detector.class_names)
+    row = kinds.identify(source)
+    return source, row and {
+        'backbone': row.backbone, 'net': net_fields.of_backbone(row.differences)} or {}
 
 
 # Key -> its noun, and what to do if a flag contradicts it.
@@ -67,15 +72,16 @@ def with_flags(source, known, **flags):
     return {**known, **flags}
 
 
-def model_config(params, num_classes, class_names):
-    """Return the 'model' part of the configuration of a net.
+def model_config(params, num_classes=None, class_names=None, anchors_known=True):
+    """Return the 'model' part of the configuration of a net, without fields that are unknown.
 
     Args:
         params: `SSDParams` with anchors.
-        num_classes: C, background included.
+        num_classes: C, background included; None or 0 if unknown.
         class_names: names without the background, or None if unknown.
+        anchors_known: whether the anchors of `params` are those of the weights.
     """
-    differences = nets_factory.differences_from_table(params)
-    return {'model_name': params.name, **({'net': differences} if differences else {}),
-            'anchor_preset': params.anchor_preset, 'num_classes': num_classes,
-            **({'class_names': class_names} if class_names else {})}
+    fields = {'model_name': params.name, 'net': nets_factory.differences_from_table(params),
+              'anchor_preset': anchors_known and params.anchor_preset, 'num_classes': num_classes,
+              'class_names': class_names}
+    return {name: value for name, value in fields.items() if value}

@@ -20,6 +20,7 @@ from cli.flag_help import flag_group  # noqa: E402
 from common import files  # noqa: E402
 from common.errors import UserError  # noqa: E402
 from common.log import log  # noqa: E402
+from common.text import counted  # noqa: E402
 from datasets import dataset_info  # noqa: E402
 from nets import anchor_presets, nets_factory  # noqa: E402
 from run_folder import checkpoint_files, run_config  # noqa: E402
@@ -90,18 +91,17 @@ def resolve_model(source, known):
     Raises:
         UserError: If a flag contradicts the source, or the net is unknown.
     """
-    from checkpoints import description
+    from checkpoints import description, nearest_kind
     preset = FLAGS.anchor_preset and anchor_presets.canonical_text(FLAGS.anchor_preset)
     class_names = dataset_info.read_labels(FLAGS.labels_file) if FLAGS.labels_file else None
     model_name = FLAGS.model_name or known.get('model_name')
     if not model_name:
-        raise UserError(f'{source.path} is not a detector of a known kind, so its net is unknown. '
-                        f'Pass --model_name')
+        raise UserError(nearest_kind.explain_unknown_net(source))
     is_same_net = model_name == known.get('model_name')
     model = description.with_flags(source, known, anchor_preset=preset, class_names=class_names)
     preset = model.get('anchor_preset') if is_same_net else preset
     params = nets_factory.get_params(model_name, preset or 'voc',
-                                     known.get('net') if is_same_net else None)
+                                     nets_factory.inherited_differences(model_name, known))
     return params, preset, model.get('class_names')
 
 
@@ -122,24 +122,27 @@ def check_class_names(source, class_names, num_classes):
                         f'in --labels_file, without the background')
 
 
-def log_usage(is_incomplete, is_described, num_classes):
+def log_usage(model, num_classes, is_incomplete):
     """Log how the new checkpoint can be used.
 
     Args:
-        is_incomplete: the checkpoint lacks variables of the net.
-        is_described: its anchors and class names are known.
+        model: what is known of the detector, see `description.model_config`.
         num_classes: number of classes with the background; 0 if it is not a detector.
+        is_incomplete: the checkpoint lacks variables of the net.
     """
+    missing = [flag for flag, field in (('--labels_file', 'class_names'),
+                                        ('--anchor_preset', 'anchor_preset')) if field not in model]
     if is_incomplete:
         log.info('%s: it cannot detect objects before it is trained; pass --checkpoint_path=%s to '
                  'train_ssd_network.py',
                  'an incomplete detector' if num_classes else 'backbone only', FLAGS.output_dir)
-    elif is_described:
+    elif missing:
+        log.info('a complete detector of %s and the background; to evaluate or predict with it, '
+                 'pass --checkpoint_path=%s with %s', counted(num_classes - 1, 'class'),
+                 FLAGS.output_dir, ' and '.join(missing))
+    else:
         log.info('a complete detector: pass --checkpoint_path=%s to train, evaluate or predict',
                  FLAGS.output_dir)
-    else:
-        log.info('a complete detector of %d classes and the background; to evaluate or predict '
-                 'with it, import it with --labels_file and --anchor_preset', num_classes - 1)
 
 
 def main():
@@ -149,7 +152,7 @@ def main():
     from checkpoints import description, report, restoring
     from run_folder.saved_checkpoints import CheckpointSaver
 
-    source, known = description.describe_weights(FLAGS.checkpoint_path)
+    source, known = description.describe_weights(FLAGS.checkpoint_path, FLAGS.anchor_preset)
     params, preset, class_names = resolve_model(source, known)
     num_classes = restoring.count_classes(source, params, FLAGS.checkpoint_model_scope)
     check_class_names(source, class_names, num_classes)
@@ -167,11 +170,11 @@ def main():
         restore(session)
         saver.save(session, os.path.join(FLAGS.output_dir, 'model.ckpt'), global_step=0,
                    write_meta_graph=False)
-    is_incomplete, is_described = bool(plan.not_restored), bool(preset and class_names)
-    if not is_incomplete and is_described:
-        model = description.model_config(params, num_classes, class_names)
-        run_config.write(FLAGS.output_dir, {'model': model, 'flags': {}})
-    log_usage(is_incomplete, is_described, num_classes)
+    is_incomplete = bool(plan.not_restored)
+    model = (description.model_config(params, anchors_known=False) if is_incomplete else
+             description.model_config(params, num_classes, class_names, bool(preset)))
+    run_config.write(FLAGS.output_dir, {'model': model, 'flags': {}})
+    log_usage(model, num_classes, is_incomplete)
 
 
 if __name__ == '__main__':

@@ -47,7 +47,7 @@ def describe(source, anchor_preset=''):
 
     Args:
         source: a `WeightSource`.
-        anchor_preset: anchors that replace those of the file or its kind.
+        anchor_preset: anchors of a file that has other numbers of anchors per cell than its kind.
 
     Returns:
         A `DetectorDescription`; None if the file is of no known kind of detector, or of a width
@@ -67,8 +67,9 @@ def describe(source, anchor_preset=''):
         return None
     if heads.names != (params.heads or ('conv3x3',) * len(heads.names)):
         params = params._replace(heads=heads.names)
-    params = anchor_presets.with_preset(
-        params, anchor_preset or row.anchors(source, params, heads))
+    params = anchor_presets.with_preset(params, row.anchors(source, params, heads))
+    if anchor_preset and ssd_params.anchors_per_cell(params) != heads.anchors_per_cell:
+        params = anchor_presets.with_preset(params, anchor_preset)
     if ssd_params.anchors_per_cell(params) != heads.anchors_per_cell:
         raise UserError(f'{source.path} has {heads.anchors_per_cell} anchors per cell, not '
                         f'{ssd_params.anchors_per_cell(params)} of {row.title}. Pass the anchors '

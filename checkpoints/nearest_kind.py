@@ -1,7 +1,40 @@
-"""Explain why a weight file is of no known kind."""
+"""Explain why weights are of no known kind, or do not tell their net."""
 from checkpoints import kind, kinds
+from checkpoints.scopes import is_under
+from nets import nets_factory
+from nets.backbones import BACKBONES
+from nets.net_table import NETS
 
 _MAX_NAMES = 3
+
+
+def nets_in(source):
+    """Return the names of our nets under whose scopes a source has variables."""
+    return [net for net in NETS if any(is_under(name, net) for name in source.shapes)]
+
+
+def backbone_in(source):
+    """Return the backbone of whose kind a source is, or whose absolute scopes it has; or None."""
+    row = kinds.identify(source)
+    return row.backbone if row else next(
+        (name for name, backbone in BACKBONES.items() if backbone.has_own_scope and any(
+            is_under(name, scope) for scope in backbone.scopes for name in source.shapes)), None)
+
+
+def explain_unknown_net(source):
+    """Return why the net of weights without a configuration is unknown, and the remedy.
+
+    Args:
+        source: a `WeightSource`.
+    """
+    row, backbone = kinds.identify(source), backbone_in(source)
+    nets = nets_in(source) or nets_factory.names_with_backbone(backbone)
+    if not nets:
+        return f'{source.path} cannot be used: {explain(source)}'
+    holds = f'holds {row.title}, but not a complete detector' if row else (
+        'does not tell which net it is of')
+    return (f'{source.path} {holds}. Pass '
+            f'{"--model_name=" if len(nets) == 1 else "as --model_name one of "}{", ".join(nets)}')
 
 
 def explain(source):

@@ -10,7 +10,7 @@ import tf_slim as slim
 from checkpoints import class_layers, conversion, kinds, nearest_kind, sources
 from checkpoints.scopes import is_under
 from common.errors import UserError
-from nets import backbones, layers
+from nets import backbones, layers, nets_factory
 from nets.net_table import NETS
 
 # Why a variable keeps its initial value.
@@ -94,8 +94,9 @@ def _identify_kind(source, variables, model_name):
         return None
     backbone = NETS[model_name].backbone
     if kind.backbone != backbone:
+        nets = ', '.join(nets_factory.names_with_backbone(kind.backbone))
         raise UserError(f'{source.path} holds {kind.title}, but the backbone of {model_name} is '
-                        f'{backbone}. Choose a --model_name with {kind.backbone}, or other weights')
+                        f'{backbone}. Pass a --model_name with {kind.backbone}, such as {nets}')
     if kind.deeper_net_name in source.shapes:
         raise UserError(f'{source.path} looks like {kind.title}, but is of a deeper net: it holds '
                         f'{kind.deeper_net_name}. Use the weights of {kind.backbone}')
@@ -123,8 +124,8 @@ def _find_by_name(source, name, model_name, source_scope):
     candidates = [name]
     if is_under(name, model_name):
         our_name = name[len(model_name) + 1:]
-        other_nets = [net for net in NETS if any(is_under(n, net) for n in source.shapes)]
-        candidates = [f'{scope}/{our_name}' for scope in (source_scope, *other_nets)]
+        scopes = (source_scope, *nearest_kind.nets_in(source))
+        candidates = [f'{scope}/{our_name}' for scope in scopes]
     source_name = next((name for name in candidates if name in source.shapes), None)
     if source_name is None:
         return None
@@ -296,9 +297,21 @@ def _unexpectedly_missing(plan, model_name, not_restored):
     return in_backbone if _in_backbone(plan.values, model_name) else []
 
 
+# Backbone -> variable whose depth tells the width of the backbone, and its depth at a width.
+_WIDTHS = {'mobilenet_v1': ('MobilenetV1/Conv2d_0/weights',
+                            lambda width: layers.scaled_depth(32, width)),
+           'mobilenet_v2': ('MobilenetV2/expanded_conv_16/project/weights',
+                            lambda width: layers.divisible_depth(320 * width))}
+
+
 def _has_another_width(plan, model_name):
-    """Return whether the source holds the backbone, but each of its variables has another shape."""
+    """Return whether the source holds the backbone in another width.
+
+    Narrow backbones have some layers in common: a MobileNet has at least 8 channels.
+    """
     mismatched = [v.op.name for v, _ in plan.not_restored.get(SHAPE_MISMATCH, [])]
+    if model_name in NETS and _WIDTHS.get(NETS[model_name].backbone, [None])[0] in mismatched:
+        return True
     return bool(_in_backbone(mismatched, model_name)) and not _in_backbone(plan.values, model_name)
 
 
@@ -319,12 +332,7 @@ def _explain_no_match(plan, model_name, not_restored):
     if not not_restored:
         return 'all variables are excluded'
     if SHAPE_MISMATCH in plan.not_restored:
-        variable, source_shape = plan.not_restored[SHAPE_MISMATCH][0]
-        name = variable.op.name
-        is_first_layer = name == 'MobilenetV1/Conv2d_0/weights'
-        hint = _nets_with_depth(source_shape[-1]) if is_first_layer else ''
-        return (f'the shapes differ, such as that of {name}: {source_shape} in the checkpoint, '
-                f'{variable.shape.as_list()} in the net{hint}')
+        return _explain_shapes(plan.not_restored[SHAPE_MISMATCH], model_name)
     our_name = not_restored[0].removeprefix(f'{model_name}/')
     similar = [name for name in plan.source.shapes if f'/{name}'.endswith(f'/{our_name}')]
     prefix = 'some variables are excluded; of the others, ' if EXCLUDED in plan.not_restored else ''
@@ -333,17 +341,28 @@ def _explain_no_match(plan, model_name, not_restored):
         return (f'{prefix}the net has {not_restored[0]}, and the most similar names in the '
                 f'checkpoint are {", ".join(similar)}. Pass --checkpoint_model_scope to map '
                 f'{model_name}/ to another name')
+    nets = nearest_kind.nets_in(plan.source)
+    if nets:
+        return f'it holds {", ".join(nets)}. Pass --model_name={nets[0]}'
     return nearest_kind.explain(plan.source)
 
 
-def _nets_with_depth(depth):
-    """Return '; nets of this width: ...' for a number of channels of MobileNet's first layer.
+def _explain_shapes(mismatched, model_name):
+    """Return which shapes differ, and the nets of the width of the source.
 
-    Returns '' if no net has this width.
+    Args:
+        mismatched: [(variable, shape in the source)], not empty.
+        model_name: name of the net.
     """
-    names = [name for name, params in NETS.items() if params.backbone == 'mobilenet_v1'
-             and layers.scaled_depth(32, params.depth_multiplier) == depth]
-    return f'; nets of this width: {", ".join(names)}' if names else ''
+    backbone = NETS[model_name].backbone if model_name in NETS else ''
+    width_name, depth_at = _WIDTHS.get(backbone, ('', None))
+    width_entry = next((entry for entry in mismatched if entry[0].op.name == width_name), None)
+    variable, source_shape = width_entry or mismatched[0]
+    names = [net for net in nets_factory.names_with_backbone(backbone) if width_entry
+             and depth_at(NETS[net].depth_multiplier) == source_shape[-1]]
+    hint = f'; nets of this width: {", ".join(names)}' if names else ''
+    return (f'the shapes differ, such as that of {variable.op.name}: {source_shape} in the '
+            f'checkpoint, {variable.shape.as_list()} in the net{hint}')
 
 
 def make_init_fn(plan):

@@ -1,22 +1,24 @@
 """Inference with a checkpoint: which net it holds, the inference graph and its weights."""
 import difflib
+import os
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from checkpoints import description, kinds, restoring
+from checkpoints import description, kinds, nearest_kind, restoring
 from common.errors import UserError, op_error_message
+from common.text import counted
 from nets import anchor_presets, anchors, nets_factory, post_processing, ssd
 from run_folder import checkpoint_files, run_config, saved_checkpoints
 
 
 class Model(NamedTuple):
-    """A checkpoint or a weight file of another program, and the net whose weights it holds."""
+    """A checkpoint or a weight file of another format, and the net whose weights it holds."""
     checkpoint: str       # prefix, or path of the file
     params: object        # `SSDParams`
     class_names: list     # str; class_names[0] has label 1
-    source: object = None   # `WeightSource` of another program's file
+    source: object = None   # `WeightSource` of a file that is no checkpoint of ours
 
     @property
     def step(self):
@@ -47,32 +49,67 @@ def resolve_model(checkpoint_path, model_name='', anchor_preset='', class_names=
         UserError: If there is no checkpoint or no detector, or an argument contradicts the weights
             or is missing.
     """
-    source, known = description.describe_weights(checkpoint_path)
-    weight_kind = kinds.identify(source)
-    if weight_kind and not known:
-        raise UserError(f'{source.path} holds {weight_kind.title}, but not a complete detector. '
-                        f'Train from it with train_ssd_network.py first')
+    source, described = description.describe_weights(checkpoint_path, anchor_preset)
     known = description.with_flags(
-        source, known, model_name=model_name, class_names=class_names,
+        source, described, model_name=model_name, class_names=class_names,
         anchor_preset=anchor_preset and anchor_presets.canonical_text(anchor_preset))
+    _check_is_detector(source, described, known)
     resolved = {'class_names': default_class_names, **known}
-    if weight_kind and not resolved['class_names']:
-        raise UserError(f'{source.path} does not hold the names of its '
-                        f'{known["num_classes"] - 1} classes. Pass them as --labels_file')
-    missing = [name for name in ('model_name', 'anchor_preset', 'class_names')
-               if not resolved.get(name)]
-    if missing:
-        flag_of = {'class_names': 'labels_file'}
-        flags = ', '.join(f'--{flag_of.get(name, name)}' for name in missing)
-        raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it, '
-                        f'which would describe its net. Pass {flags}')
+    _check_is_known(source, resolved)
     num_classes = len(resolved['class_names']) + 1
     if known.get('num_classes', num_classes) != num_classes:
         raise UserError(f'{source.path} has {known["num_classes"] - 1} classes, but there are '
                         f'{num_classes - 1} class names. Pass its names in --labels_file')
     params = nets_factory.get_params(resolved['model_name'], resolved['anchor_preset'],
                                      known.get('net'))
-    return Model(source.path, params, resolved['class_names'], source if weight_kind else None)
+    # TensorFlow restores its own checkpoints only.
+    is_read_here = kinds.identify(source) or os.path.isfile(source.path)
+    return Model(source.path, params, resolved['class_names'], source if is_read_here else None)
+
+
+def _check_is_detector(source, described, known):
+    """Check that weights belong to a detector.
+
+    Args:
+        source: a `WeightSource`.
+        described: what `description.describe_weights` tells of it.
+        known: the same, completed by flags.
+
+    Raises:
+        UserError: If the weights are a backbone, an incomplete detector, or of no known kind.
+    """
+    row = kinds.identify(source)
+    is_unknown = not described and not nearest_kind.nets_in(source)
+    backbone = nearest_kind.backbone_in(source) if is_unknown else described.get('backbone')
+    if backbone or described and not known.keys() & {'anchor_preset', 'class_names', 'num_classes'}:
+        title = row.title if row else f'weights of {backbone or known.get("model_name")}'
+        raise UserError(f'{source.path} holds {title}, but not a complete detector. '
+                        f'Train from it with train_ssd_network.py first')
+    if is_unknown:
+        raise UserError(f'{source.path} is not a detector: {nearest_kind.explain(source)}')
+
+
+def _check_is_known(source, resolved):
+    """Check that net, anchors and class names of a detector are known.
+
+    Args:
+        source: a `WeightSource`.
+        resolved: dict of what is known of it, flags and defaults included.
+
+    Raises:
+        UserError: If one is missing.
+    """
+    flag_of = {'model_name': 'model_name', 'anchor_preset': 'anchor_preset',
+               'class_names': 'labels_file'}
+    missing = [name for name in flag_of if not resolved.get(name)]
+    if missing == ['class_names'] and 'num_classes' in resolved:
+        raise UserError(f'{source.path} does not hold the names of its '
+                        f'{counted(resolved["num_classes"] - 1, "class")}. Pass them as '
+                        f'--labels_file')
+    if missing:
+        flags = ', '.join(f'--{flag_of[name]}' for name in missing)
+        raise UserError(f'{source.path} has no {run_config.CONFIG_FILE} of this project beside it '
+                        f'that describes all of its net. Pass {flags}')
 
 
 def labels_from_names(names, class_names):
@@ -135,7 +172,7 @@ def make_restore_fn(model, use_averages=True):
         UserError: If the checkpoint lacks a model variable, or has another shape for it.
     """
     if model.source:
-        return _restore_fn_of_other_program(model)
+        return _restore_fn_of_file(model, use_averages)
     checkpoint_shapes = saved_checkpoints.read_shapes(model.checkpoint)
     variables = {}   # name in the checkpoint -> variable
     for variable in tf.model_variables():
@@ -168,10 +205,12 @@ def make_restore_fn(model, use_averages=True):
     return restore
 
 
-def _restore_fn_of_other_program(model):
-    """Return the function of `make_restore_fn` for a file of another program."""
+def _restore_fn_of_file(model, use_averages):
+    """Return the function of `make_restore_fn` for a file that is no checkpoint of ours."""
+    has_averages = any(name.endswith(saved_checkpoints.MOVING_AVERAGE_SUFFIX)
+                       for name in model.source.shapes)
     plan = restoring.make_plan(model.source, tf.model_variables(), model.params.name,
-                               params=model.params)
+                               use_averages=use_averages and has_averages, params=model.params)
     if plan.not_restored:
         reason, ((variable, _), *_) = next(iter(plan.not_restored.items()))
         raise UserError(f'{model.checkpoint} does not hold all of {model.params.name} with '

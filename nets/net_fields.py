@@ -75,6 +75,16 @@ def to_json(params, entry):
             if getattr(params, field) != getattr(entry, field)}
 
 
+def of_backbone(fields):
+    """Return those of the fields on which the weights of a backbone depend, as values of JSON.
+
+    Args:
+        fields: dict of fields of `SSDParams`.
+    """
+    return {field: _lists(value) for field, value in fields.items()
+            if field in ('activation', 'padding', 'stride_unit', 'mean', 'scale')}
+
+
 def from_json(entry, differences):
     """Return the `SSDParams` of an entry in the table with other values in some fields.
 

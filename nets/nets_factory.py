@@ -12,6 +12,11 @@ def names():
     return sorted(NETS)
 
 
+def names_with_backbone(backbone):
+    """Return the names of the nets with a backbone, a key of `BACKBONES`."""
+    return [name for name, params in NETS.items() if params.backbone == backbone]
+
+
 def get_params(name, anchor_preset='voc', differences=None):
     """Return the `SSDParams` of a net with the anchors of a preset.
 
@@ -45,6 +50,25 @@ def _words(name):
     """Return the sorted words and numbers of a name: ['300', 'ssd', 'vgg'] of 'SSD300-VGG16'."""
     width = re.sub(r'0\.(\d+)', lambda match: f'0{match[1]:0<2}', name.lower())   # 0.5 -> 050
     return sorted(re.findall(r'v\d+|[a-z]+?(?=v\d|[^a-z]|$)|\d+', width))
+
+
+def inherited_differences(name, known):
+    """Return the differences from the table that a net takes over with pretrained weights.
+
+    Weights mean what they meant only in the net that learned them. The same net takes over all
+    differences, another net with the same backbone those of the backbone.
+
+    Args:
+        name: name of the net.
+        known: dict of what is known of the net of the weights: 'model_name', or 'backbone' of a
+            backbone alone, and 'net', see `differences_from_table`.
+    """
+    differences, known_name = known.get('net', {}), known.get('model_name')
+    if known_name == name:
+        return differences
+    backbone = NETS[known_name].backbone if known_name in NETS else known.get('backbone')
+    is_same_backbone = name in NETS and NETS[name].backbone == backbone
+    return net_fields.of_backbone(differences) if is_same_backbone else {}
 
 
 def differences_from_table(params):

@@ -71,13 +71,13 @@ def differences_from_pretrained(checkpoint_path, model):
         model: the 'model' part of this run's configuration.
 
     Returns:
-        A list of lines, one for each difference: 'anchor_preset voc, here coco'. Empty if the
-        checkpoint has no configuration.
+        A list of lines, one for each difference: 'anchor_preset voc, here coco'. What the
+        configuration of the checkpoint does not tell is no difference.
     """
     pretrained = model_of_checkpoint(checkpoint_path)
-    return [f'{name} {pretrained.get(name)}, here {model[name]}'
+    return [f'{name} {pretrained[name]}, here {model[name]}'
             for name in ('anchor_preset', 'class_names')
-            if pretrained and pretrained.get(name) != model[name]]
+            if name in pretrained and pretrained[name] != model[name]]
 
 
 def changes_since_last_run(folder, config):

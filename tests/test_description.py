@@ -30,11 +30,35 @@ def test_config_beside_another_programs_file_does_not_describe_it(ssd300, tmp_pa
     assert description.describe_weights(ssd300)[1]['model_name'] == 'ssd_300_vgg'
 
 
-def test_backbone_and_incomplete_detector_tell_nothing(ssd300, tmp_path):
+@pytest.mark.parametrize('names, known', [
+    (['conv1.weight', 'layer3.5.conv3.weight'],
+     {'backbone': 'resnet_v1_50', 'net': {'stride_unit': 'first', 'padding': 'symmetric'}}),
+    (['features.1.conv.0.0.weight', 'features.18.0.weight'],
+     {'backbone': 'mobilenet_v2', 'net': {'padding': 'symmetric'}}),
+    (['features.16.0.weight', 'features.15.block.2.fc1.weight'],
+     {'backbone': 'mobilenet_v3_large', 'net': {'padding': 'symmetric'}}),
+    (['conv_dw_1/kernel'], {'backbone': 'mobilenet_v1', 'net': {}}),
+    # An incomplete detector; its scores and its extra blocks mean nothing in another net.
+    (['base_net.13.3.weight', 'extras.0.2.weight', 'classification_headers.0.weight'],
+     {'backbone': 'mobilenet_v1', 'net': {'padding': 'symmetric', 'activation': 'relu',
+                                          'mean': [127.] * 3, 'scale': 1 / 128}}),
+    (['conv1'], {})])
+def test_backbones_and_incomplete_detectors_tell_fields_of_the_backbone(tmp_path, names, known):
+    np.savez(tmp_path / 'w.npz', **{name: np.ones((1, 1, 1, 1), np.float32) for name in names})
+    assert description.describe_weights(str(tmp_path / 'w.npz'))[1] == known
+
+
+def test_detector_with_anchors_of_its_own(ssd300, tmp_path):
     weights = dict(np.load(ssd300))
-    del weights['loc.5.bias']
-    np.savez(tmp_path / 'incomplete.npz', **weights)
-    assert description.describe_weights(str(tmp_path / 'incomplete.npz'))[1] == {}
+    for name, size in (('loc.5', 4), ('conf.5', 21)):   # three instead of four anchors
+        for part in ('weight', 'bias'):
+            weights[f'{name}.{part}'] = weights[f'{name}.{part}'][:3 * size]
+    path = str(tmp_path / 'own.npz')
+    np.savez(path, **weights)
+    with pytest.raises(UserError, match=r'not \[4, 6, 6, 6, 4, 4\] of .* as --anchor_preset'):
+        description.describe_weights(path)
+    words = '30,60 60,111 111,162 162,213 213,264 264'
+    assert description.describe_weights(path, words)[1]['anchor_preset'] == words
 
 
 def test_flags_complete_what_is_known_and_must_not_contradict_it(ssd300):
@@ -56,3 +80,5 @@ def test_config_of_a_net():
     assert description.model_config(params._replace(scores='sigmoid'), 3, None) == {
         'model_name': 'ssd_300_vgg', 'net': {'scores': 'sigmoid'}, 'anchor_preset': 'coco',
         'num_classes': 3}
+    assert description.model_config(params._replace(padding='symmetric'), anchors_known=False) == {
+        'model_name': 'ssd_300_vgg', 'net': {'padding': 'symmetric'}}

@@ -287,6 +287,8 @@ def test_another_number_of_anchors_per_cell_needs_a_preset():
         kinds.describe(source)
     words = '30,60:2,1/2,3,1/3 60,111 111,162 162,213 213,264 264,315'
     assert kinds.describe(source, words).params.anchor_preset == words
+    source.shapes.update({'loc.0.weight': [16, 512, 3, 3], 'conf.0.weight': [84, 512, 3, 3]})
+    assert kinds.describe(source, words).params.anchor_preset.endswith(' clip')   # of its kind
     del source.shapes['vgg.0.weight']
     assert kinds.describe(source, words) is None   # not of this kind
 

@@ -1,5 +1,7 @@
 import json
+import os
 
+import numpy as np
 import pytest
 from absl import flags
 
@@ -48,6 +50,24 @@ def test_net_and_anchors_of_the_weights(flag, folder):
 def test_another_net_takes_nothing_over(flag, folder):
     assert choose(f'--{flag}={folder}', '--model_name=ssd_512_vgg') == (
         'ssd_512_vgg', 'voc', 'relu')
+
+
+def test_another_net_with_the_backbone_of_the_weights_takes_over_what_these_mean(
+        tmp_path, monkeypatch):
+    monkeypatch.delenv('TF_ENABLE_ONEDNN_OPTS', raising=False)
+    path = str(tmp_path / 'resnet50.npz')
+    kernel = np.zeros((1, 1, 1, 1), np.float32)
+    np.savez(path, **{'conv1.weight': kernel, 'layer3.5.conv3.weight': kernel})
+    values = flags.FlagValues()
+    for name, default in (('train_dir', None), ('checkpoint_path', path), ('anchor_preset', None),
+                          ('model_name', 'ssd_300_vgg')):
+        flags.DEFINE_string(name, default, '', flag_values=values)
+    values(['train', '--model_name=ssd_300_resnet_50'])
+    params = net_choice.choose(values)
+    assert (params.padding, params.stride_unit) == ('symmetric', 'first')
+    assert os.environ['TF_ENABLE_ONEDNN_OPTS'] == '1'   # as for weights that need no TensorFlow
+    values(['train', '--model_name=ssd_300_mobilenet_v2'])   # restoring rejects the weights
+    assert net_choice.choose(values).padding == 'SAME'
 
 
 def test_the_run_folder_goes_before_the_pretrained_weights(folder, tmp_path_factory):

@@ -125,6 +125,26 @@ def test_a_source_without_any_matching_variable_is_rejected(arrays, message):
         restoring.check_plan(plan, 'net', ignore_missing=True)
 
 
+def test_the_error_for_another_width_of_mobilenet_v2_names_the_nets_of_this_width():
+    variables = make_variables(('MobilenetV2/Conv/weights', [3, 3, 3, 16]),
+                               ('MobilenetV2/expanded_conv_16/project/weights', [1, 1, 672, 112]))
+    source = make_source({'MobilenetV2/Conv/weights': np.zeros([3, 3, 3, 16]),   # as for 0.35
+                          'MobilenetV2/expanded_conv_16/project/weights':
+                              np.zeros([1, 1, 960, 160])})
+    plan = restoring.make_plan(source, variables, 'ssd_300_mobilenet_v2_035')
+    with pytest.raises(UserError, match=r'project/weights: \[1, 1, 960, 160\] in the checkpoint, '
+                                        r'\[1, 1, 672, 112\] in the net; nets of this width: '
+                                        r'ssd_300_mobilenet_v2_050, ssdlite_300_mobilenet_v2_050$'):
+        restoring.check_plan(plan, 'ssd_300_mobilenet_v2_035', ignore_missing=True)
+
+
+def test_a_checkpoint_of_another_net_names_this_net():
+    source = make_source({'ssd_512_vgg/conv9/weights': [1, 2]})
+    plan = restoring.make_plan(source, make_net(), 'net')
+    with pytest.raises(UserError, match='it holds ssd_512_vgg. Pass --model_name=ssd_512_vgg'):
+        restoring.check_plan(plan, 'net', ignore_missing=True)
+
+
 def test_the_error_for_another_width_names_the_nets_of_this_width():
     variables = make_variables(('MobilenetV1/Conv2d_0/weights', [3, 3, 3, 8]))
     source = make_source({'conv_dw_1/kernel': [1], 'conv1/kernel': np.zeros([3, 3, 3, 24])})

@@ -71,6 +71,53 @@ def test_backbones_of_other_programs_are_no_detectors(tmp_path):
         trained_model.resolve_model(path)
 
 
+@pytest.mark.parametrize('names, message', [
+    (['w', 'b'], 'w.npz is not a detector: its names, such as w, b, are of no known kind of'),
+    (['MobilenetV1/Conv2d_0/weights'], 'w.npz holds weights of mobilenet_v1, but not a complete')])
+def test_no_flags_are_asked_for_that_cannot_help(tmp_path, names, message):
+    path = str(tmp_path / 'w.npz')
+    np.savez(path, **{name: np.zeros(3, np.float32) for name in names})
+    with pytest.raises(UserError, match=message):
+        trained_model.resolve_model(path)
+    with pytest.raises(UserError, match=message):
+        trained_model.resolve_model(path, *MODEL.values())
+
+
+def test_imported_weights_that_are_no_detector(folder):
+    (folder / 'config.json').write_text(json.dumps(
+        {'model': {'model_name': 'ssd_160_mobilenet_v1_025'}, 'flags': {}}))
+    with pytest.raises(UserError, match='model.ckpt-5 holds weights of ssd_160_mobilenet_v1_025, '
+                                        'but not a complete detector. Train from it'):
+        trained_model.resolve_model(str(folder))
+    model = trained_model.resolve_model(str(folder), *MODEL.values())   # of an early version
+    assert model.class_names == ['cat', 'dog']
+
+
+def test_imported_detector_without_class_names(folder):
+    (folder / 'config.json').write_text(json.dumps({'model': {
+        'model_name': 'ssd_160_mobilenet_v1_025', 'anchor_preset': 'voc', 'num_classes': 2},
+        'flags': {}}))
+    with pytest.raises(UserError, match='does not hold the names of its 1 class. Pass them as '
+                                        '--labels_file'):
+        trained_model.resolve_model(str(folder))
+    model = trained_model.resolve_model(str(folder), class_names=['face'])
+    assert model.class_names == ['face']
+
+
+def test_arrays_with_our_names_are_a_detector(folder):
+    reader = tf.train.load_checkpoint(str(folder / 'model.ckpt-5'))
+    path = str(folder / 'w.npz')
+    np.savez(path, **{name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+                      if not name.endswith('ExponentialMovingAverage')})
+    model = trained_model.resolve_model(path, *MODEL.values())
+    trained_model.detect(tf.zeros([1, 160, 160, 3], tf.uint8), model)
+    with tf.Session() as session:
+        trained_model.make_restore_fn(model)(session)
+        values = session.run({v.op.name: v for v in tf.model_variables()})
+    for name, value in values.items():
+        np.testing.assert_array_equal(value, reader.get_tensor(name))
+
+
 @pytest.mark.parametrize('arguments, message', [
     ({'model_name': 'ssd_300_vgg'},
      'trained with the net ssd_160_mobilenet_v1_025, not ssd_300_vgg'),

@@ -159,6 +159,9 @@ def _log_run(options, flags, config, dataset, deployment, hardware):
     model, accumulation_steps = config['model'], options.gradient_accumulation_steps
     log.info('net        %s, %s anchors, %d classes with the background', model['model_name'],
              model['anchor_preset'], model['num_classes'])
+    if 'net' in model:
+        log.info('differs    from the usual %s: %s', model['model_name'], ', '.join(
+            f'{field}={value}' for field, value in model['net'].items()))
     log.info('data       %s %s: %s in %s', dataset.name, dataset.split,
              counted(dataset.num_examples, 'image'), counted(len(dataset.files), 'file'))
     log.info('augment    %s', options.augmentation)

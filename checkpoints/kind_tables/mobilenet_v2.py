@@ -175,6 +175,7 @@ KINDS = (
          _ODAPI_BACKBONE, SLIM),
     Kind("torchvision's mobilenet_v2", 'mobilenet_v2',
          ('features.1.conv.0.0.weight', 'features.18.0.weight'),
-         _torch_backbone('features', _TORCHVISION_FIRST, _TORCHVISION_PARTS), TORCH, TORCHVISION),
+         _torch_backbone('features', _TORCHVISION_FIRST, _TORCHVISION_PARTS), TORCH, TORCHVISION,
+         differences={'padding': 'symmetric'}),
     Kind("Keras's MobileNetV2", 'mobilenet_v2', ('Conv1/kernel', 'block_1_expand/kernel'),
          _backbone(('Conv1', 'bn_Conv1'), _keras_name, ('Conv_1', 'Conv_1_bn')), KERAS))

@@ -112,7 +112,8 @@ def _torchvision(size):
         (f'{last}.0.weight', f'features.{variant.num_blocks}.block.2.fc1.weight'),
         _layers(variant, _torch_layer('features.0'), _torch_layer(last),
                 lambda index, part, position: _torch_layer(
-                    f'features.{index + 1}.block.{position}', part)), _TORCH, TORCHVISION)
+                    f'features.{index + 1}.block.{position}', part)), _TORCH, TORCHVISION,
+        differences={'padding': 'symmetric'})
 
 
 def _keras_layer(name, part=''):
