@@ -21,9 +21,13 @@ def read(folder):
     """
     config = _read_json(folder)
     if config is not None and not _is_ours(config):
-        raise UserError(f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this '
-                        f'project. Remove it')
+        raise UserError(_not_ours(folder))
     return config
+
+
+def _not_ours(folder):
+    return (f'{os.path.join(folder, CONFIG_FILE)} is not a configuration of this project, or was '
+            f'damaged. Restore it, or remove it if it belongs to another program')
 
 
 def write(folder, config):
@@ -55,12 +59,19 @@ def model_of_checkpoint(path):
         other formats, which may be stored beside any configuration.
 
     Raises:
-        UserError: If the configuration cannot be parsed.
+        UserError: If the configuration cannot be parsed, or is one of this project with a field
+            that was damaged.
     """
     if not path or _is_other_format(path):
         return {}
-    config = _read_json(path if os.path.isdir(path) else os.path.dirname(path) or '.')
-    return config['model'] if _is_ours(config) else {}
+    folder = path if os.path.isdir(path) else os.path.dirname(path) or '.'
+    config = _read_json(folder)
+    if _is_ours(config):
+        return config['model']
+    # Without the fields of its net, the weights would mean something else.
+    if has_structure(config, {'model': {'model_name': object}, 'flags': dict}):
+        raise UserError(_not_ours(folder))
+    return {}
 
 
 def differences_from_pretrained(checkpoint_path, model):

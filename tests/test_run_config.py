@@ -118,6 +118,15 @@ def test_weights_and_configurations_of_other_projects_describe_no_model(tmp_path
     assert run_config.model_of_checkpoint(str(tmp_path / name)) == {}
 
 
+@pytest.mark.parametrize('field', [{'num_classes': '2'}, {'net': None}, {'model_name': 7}])
+def test_a_damaged_configuration_is_not_taken_for_that_of_another_project(tmp_path, field):
+    config = make_config(field)
+    start_run(tmp_path, config)
+    with pytest.raises(UserError, match='config.json is not a configuration of this project, or '
+                                        'was damaged. Restore it'):
+        run_config.model_of_checkpoint(str(tmp_path / 'model.ckpt-1'))
+
+
 def test_a_prefix_without_a_folder_is_in_the_working_directory(tmp_path, monkeypatch):
     start_run(tmp_path, make_config())
     monkeypatch.chdir(tmp_path)
