@@ -311,7 +311,8 @@ def check_pretrained_weights():
 def check_batch_norm(params):
     """Raise UserError if the batch norm flags do not fit the net or each other."""
     for flag in ('freeze_batch_norm', 'sync_batch_norm'):
-        if getattr(FLAGS, flag) and not BACKBONES[params.backbone].batch_norm:
+        if getattr(FLAGS, flag) and not (BACKBONES[params.backbone].batch_norm
+                                         or 'batch_norm' in params.normalizations):
             raise UserError(f'{params.name} has no batch norm. Leave out --{flag}')
     if FLAGS.freeze_batch_norm and FLAGS.sync_batch_norm:
         raise UserError('frozen batch norm computes no moments to synchronize. Pass only one of '

@@ -30,8 +30,9 @@ def describe_weights(path, anchor_preset=''):
     if detector and detector.complete:
         return source, model_config(detector.params, detector.num_classes, detector.class_names)
     row = kinds.identify(source)
-    return source, row and {
-        'backbone': row.backbone, 'net': net_fields.of_backbone(row.differences)} or {}
+    if row is None:
+        return source, {}
+    return source, {'backbone': row.backbone, 'net': net_fields.of_backbone(row.differences)}
 
 
 # Key -> its noun, and what to do if a flag contradicts it.

@@ -50,7 +50,8 @@ class Kind(NamedTuple):
     title: str
     backbone: str          # key of `nets.backbones.BACKBONES`
     signature: tuple       # variable names that a file of this kind holds
-    layers: dict           # our layer -> its name in the file, or (name, name of its batch norm)
+    layers: dict           # our layer -> its name in the file, or (name, name of its batch norm);
+                           # ('', name) is a batch norm without a convolution
     dialect: Dialect
     normalization: object = None         # `InputNormalization`; None: that of our net
     vectors: dict = {}                   # our variable -> name in the file, of no convolution
@@ -107,8 +108,10 @@ def _first_in(source, name, suffixes):
 def expected_names(weight_kind):
     """Return the names of all kernels and other tensors without which no file of a kind loads."""
     suffixes = {False: weight_kind.dialect.kernel, True: weight_kind.dialect.depthwise_kernel}
-    return {(names if isinstance(names, str) else names[0]) + suffixes[is_depthwise(layer)][0]
-            for layer, names in weight_kind.layers.items()} | set(weight_kind.vectors.values())
+    kernels = {layer: names if isinstance(names, str) else names[0]
+               for layer, names in weight_kind.layers.items()}
+    return {name + suffixes[is_depthwise(layer)][0] for layer, name in kernels.items()
+            if name} | set(weight_kind.vectors.values())
 
 
 def read_layer(weight_kind, source, our_layer, params):

@@ -83,7 +83,8 @@ def describe(source, anchor_preset=''):
 
 def _is_complete(row, source, our_layer):
     names = kind.layer_names(row, source, our_layer)
-    return 'kernel' in names and ('biases' in names or 'moving_mean' in names)
+    has_kernel = 'kernel' in names or row.layers[our_layer][0] == ''
+    return has_kernel and ('biases' in names or 'moving_mean' in names)
 
 
 def count_classes(row, source, params):
@@ -167,6 +168,8 @@ def _split(name):
 
 def _has_batch_norm(our_layer, params):
     """Return whether a layer of our net has batch norm instead of biases."""
+    if our_layer.endswith('_box'):   # the normalization of a feature layer
+        return True
     return (backbones.BACKBONES[params.backbone].batch_norm
             and not our_layer.endswith(('/conv_loc', '/conv_cls'))
             and '/squeeze_excite/' not in our_layer)

@@ -117,14 +117,16 @@ def _prediction_layers(end_points, params, num_classes):
     logits, offsets = [], []
     module = importlib.import_module(BACKBONES[params.backbone].module)
     heads = params.heads or ('conv3x3',) * len(params.feat_layers)
-    for layer, cells, num_anchors, initial_scale, head in zip(
+    for layer, cells, num_anchors, normalization, head in zip(
             params.feat_layers, feature_sizes(params), anchors_per_cell(params),
             params.normalizations, heads, strict=True):
         net = end_points[layer]
         net.shape[1:3].assert_is_compatible_with([cells, cells])
         with tf.variable_scope(f'{params.name}/{layer}_box'):
-            if initial_scale is not None:
-                net = layers.l2_normalization(net, initial_scale)
+            if normalization == 'batch_norm':
+                net = layers.batch_norm(net)
+            elif normalization is not None:
+                net = layers.l2_normalization(net, normalization)
             for tensors, depth, scope in ((offsets, 4, 'conv_loc'),
                                           (logits, num_classes, 'conv_cls')):
                 tensors.append(_per_anchor(

@@ -33,7 +33,7 @@ class SSDParams(NamedTuple):
     anchor_presets: dict      # preset name -> per layer (s_k, s_k+1), see `nets.anchor_presets`
     anchor_ratios: tuple      # per layer, width / height of the anchors that are not squares
     anchor_steps: tuple       # per layer, distance of anchor centers; None: image_size / cells
-    normalizations: tuple     # per layer, initial scale of its L2 normalization, or None
+    normalizations: tuple     # per layer, initial scale of L2 normalization, 'batch_norm' or None
     variances: tuple          # divisors of the offsets dx, dy, dw, dh
     mean: tuple               # RGB, subtracted from the image
     scale: float              # factor after the subtraction

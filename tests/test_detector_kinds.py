@@ -20,6 +20,7 @@ NETS = {
         'ssdlite_300_mobilenet_v2', {'image_size', 'padding', 'linear_extra', 'extra_blocks',
                                      'feat_layers', 'heads', *_MEAN_AND_SCALE}),
     'amdegroot_ssd300': ('ssd_300_vgg', set()),
+    'qfgaohao_vgg16_ssd': ('ssd_300_vgg', {'normalizations'}),
     'qfgaohao_mobilenet_v1_ssd': (
         'ssd_300_mobilenet_v1', {'padding', 'activation', 'extra_blocks', *_MEAN_AND_SCALE}),
     'qfgaohao_mb2_ssd_lite': (

@@ -293,6 +293,22 @@ def test_another_number_of_anchors_per_cell_needs_a_preset():
     assert kinds.describe(source, words) is None   # not of this kind
 
 
+def test_batch_norm_without_a_convolution_gets_our_epsilon():
+    name = 'source_layer_add_ons.0'
+    source = make_source({
+        f'{name}.weight': [1., 3.], f'{name}.bias': [5., 6.], f'{name}.running_mean': [7., 8.],
+        f'{name}.running_var': [.00032, .00032], 'base_net.0.weight': np.zeros((1, 1, 1, 1)),
+        'classification_headers.0.weight': np.zeros((1, 1, 1, 1))})
+    row, params = kinds.identify(source), NETS['ssd_300_vgg']
+    assert row.title == "qfgaohao's vgg16-ssd"
+    for parameter, expected in (    # sqrt((.00032 + .001) / (.00032 + .00001)) is 2
+            ('gamma', [2, 6]), ('beta', [5, 6]), ('moving_mean', [7, 8]),
+            ('moving_variance', [.00032, .00032])):
+        np.testing.assert_allclose(kinds.read_variable(
+            row, source, f'block4_box/BatchNorm/{parameter}', params), expected, rtol=1e-6)
+    assert kinds.read_variable(row, source, 'block4_box/L2Normalization/gamma', params) is None
+
+
 def test_an_incomplete_detector_is_described_as_such():
     source = WeightSource('a file', {name: list(shape) for name, shape in detector_shapes(
         'amdegroot_ssd300').items()}, None)

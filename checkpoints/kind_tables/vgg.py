@@ -102,6 +102,14 @@ def _torchvision_layers():
                                    for block in range(1, 5)])
 
 
+def _qfgaohao_layers():
+    """Return the layers of qfgaohao's vgg16-ssd, with batch norm instead of L2 normalization."""
+    layers = _torch_layers('base_net.{position}', 'base_net.31', 'base_net.33', '',
+                           ('regression_headers.{index}', 'classification_headers.{index}'), 4)
+    layers |= _extra_layers([(f'extras.{block}.0', f'extras.{block}.2') for block in range(4)])
+    return layers | {'block4_box': ('', 'source_layer_add_ons.0')}
+
+
 def _preset(heads):
     """Return 'voc', or 'coco' if the file has more classes than VOC."""
     return 'coco' if heads.num_classes > len(class_names.VOC) + 1 else 'voc'
@@ -184,6 +192,11 @@ _DETECTORS = (
                             ('loc.{index}', 'conf.{index}'), 4),
               TORCH, 'L2Norm.weight', normalization=SSD_AUTHORS, anchors=_clipped_preset,
               class_names=_NO_GAPS),
+    _detector("qfgaohao's vgg16-ssd", ('base_net.0.weight', 'source_layer_add_ons.0.running_mean',
+                                       'classification_headers.0.weight'),
+              _qfgaohao_layers(), TORCH, '', normalization=SSD_AUTHORS,
+              differences={'normalizations': ('batch_norm', *(None,) * 5)},
+              anchors=_clipped_preset, class_names={21: class_names.VOC})._replace(vectors={}),
     _detector("pierluigiferrari's SSD300 for Keras",
               ('conv1_1/kernel', 'conv4_3_norm_mbox_conf/kernel'),
               _backbone('conv{block}_{index}', conv6='fc6', conv7='fc7')
