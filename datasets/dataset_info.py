@@ -1,6 +1,7 @@
 """The files beside the shards: `labels.txt` (`id:name`, as in tf-slim) and `dataset.json`."""
 import collections
 import os
+import re
 
 from common.errors import UserError
 from common.files import read_json, write_atomically, write_json

@@ -65,8 +65,9 @@ def _head_initializer(params):
 
     Without batch norm, the features have scale 1, and so have the logits and offsets.
     """
-    has_batch_norm = BACKBONES[params.backbone].batch_norm
-    return tf.glorot_uniform_initializer() if has_batch_norm else tf.variance_scaling_initializer(1.)
+    if BACKBONES[params.backbone].batch_norm:
+        return tf.glorot_uniform_initializer()
+    return tf.variance_scaling_initializer(1.)
 
 
 def _feature_layers(images, params):
