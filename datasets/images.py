@@ -172,8 +172,8 @@ def find_image(name, folders, annotation_path, root=None):
     """
     path = file_names.find(name, folders, root)
     if not path:
-        raise UserError(f"{annotation_path} refers to the image '{name}', which is missing in "
-                        f"{', '.join(folders)}. Add it, or correct its name")
+        raise UserError(f"{annotation_path} refers to the image '{name[:200]}', which is missing "
+                        f"in {', '.join(folders)}. Add it, or correct its name")
     return path
 
 
