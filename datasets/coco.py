@@ -150,7 +150,8 @@ class CocoSource(SplitFileSource):
             'annotations/*.json', f'*/{_ROBOFLOW_FILE}', _ROBOFLOW_FILE)
         files = [file for pattern in patterns
                  for file in sorted(glob.glob(os.path.join(glob.escape(self._folder), pattern)))]
-        return [file for file in files if file not in self._files.values()
+        used = set(map(os.path.normpath, self._files.values()))
+        return [file for file in files if os.path.normpath(file) not in used
                 and not os.path.basename(file).startswith(_FILES_WITHOUT_BOXES)]
 
     def _readers(self, split, annotations):

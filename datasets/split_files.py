@@ -18,6 +18,7 @@ class SplitFileSource(AnnotationSource):
     file_type = ''
 
     def __init__(self, path):
+        path = os.path.normpath(path)   # paths in the folder are compared
         self._is_single_file = os.path.isfile(path)
         super().__init__(os.path.dirname(path) or '.' if os.path.isfile(path) else path)
         self._files = self.find_files(path)

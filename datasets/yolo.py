@@ -141,7 +141,7 @@ class YoloSource(AnnotationSource):
         """Return notes of the images of no split, and of the texts of no image."""
         paths = [path for split in self.split_names() or [None]
                  for path in self._list_images(split)[0]]
-        used = {*paths, *map(self._label_path, paths)}
+        used = set(map(os.path.normpath, (*paths, *map(self._label_path, paths))))
         label_folders = {os.path.dirname(path) for path in used if path.endswith('.txt')}
         notes = []
         for folder, _, names in sorted(os.walk(self._folder)):

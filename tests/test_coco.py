@@ -234,6 +234,22 @@ def test_spellings_of_file_names(tmp_path, name):
     assert source.notes('train2017') == []
 
 
+@pytest.mark.parametrize('suffix', ['/', '//', '/annotations', '/annotations/', '/train2017/..'])
+def test_spellings_of_the_folder(tmp_path, suffix):
+    write(tmp_path)
+    source = CocoSource(f'{tmp_path}{suffix}')
+    assert read(source).names == ['dog'] and source.notes('train2017') == []
+
+
+@pytest.mark.parametrize('folder', ['.', './', 'annotations', './annotations', '../pets'])
+def test_relative_folders(tmp_path, monkeypatch, folder):
+    write(tmp_path / 'pets')
+    monkeypatch.chdir(tmp_path / 'pets')
+    assert CocoSource.matches(folder)
+    source = CocoSource(folder)
+    assert read(source).names == ['dog'] and source.notes('train2017') == []
+
+
 def test_images_beside_a_single_json(tmp_path):
     source = write(tmp_path, path='result.json', image='a.jpg')
     write_image(tmp_path / 'b.jpg')

@@ -127,6 +127,27 @@ def test_paths_outside_the_folder_are_not_read(tmp_path, value):
     assert problem == 'unused' and "data.yaml: the images of 'train'" in text
 
 
+@pytest.mark.parametrize('suffix', ['/', '//', '/.', '/labels/..'])
+def test_spellings_of_the_folder(tmp_path, suffix):
+    write(tmp_path, {'classes.txt': 'cat', 'labels/train/a.txt': BOX}, ['images/train/a.jpg'])
+    source = YoloSource(f'{tmp_path}{suffix}')
+    assert read(source, 'train') == {'images/train/a.jpg': ['cat']} and source.notes('train') == []
+
+
+@pytest.mark.parametrize('folder', ['.', './', 'pets', './pets', '../pets/pets'])
+def test_relative_folders(tmp_path, monkeypatch, folder):
+    base = tmp_path / 'pets'
+    write(base / 'pets' if 'pets' in folder else base, {
+        'data.yaml': 'train: images/train\nnames: [cat]', 'labels/train/a.txt': BOX,
+        'labels/b.txt': BOX}, ['images/train/a.jpg'])
+    monkeypatch.chdir(base)
+    source = YoloSource(folder)
+    assert YoloSource.matches(folder)
+    assert read(source, 'train') == {'images/train/a.jpg': ['cat']}
+    text = os.path.normpath(f'{folder}/labels/b.txt')
+    assert source.notes('train') == [('unused', f'{text} is the text of no image')]
+
+
 def test_texts_and_images_that_are_not_used(tmp_path):
     source = write(tmp_path, {
         'classes.txt': 'cat', 'README.roboflow.txt': 'Pets\n5 images', 'labels/train/a.txt': BOX,
