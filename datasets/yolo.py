@@ -14,6 +14,8 @@ from common.errors import UserError
 from datasets import class_lists, file_names, images, splits, yolo_config, yolo_lines
 from datasets.annotation_source import AnnotationSource
 
+_MAX_LIST_BYTES = 1 << 28   # of a list of images
+
 
 class YoloSource(AnnotationSource):
     """A folder of YOLO text."""
@@ -96,7 +98,8 @@ class YoloSource(AnnotationSource):
             if not os.path.isfile(location):
                 entries.update(dict.fromkeys(_images_in_folder(location)))
                 continue
-            for line in filter(None, map(str.strip, class_lists.read_text(location).split('\n'))):
+            lines = class_lists.read_text(location, _MAX_LIST_BYTES).split('\n')
+            for line in filter(None, map(str.strip, lines)):
                 path, parts = self._find_listed(location, line), file_names.split_parts(line)
                 if entries.setdefault(path, parts) not in (None, parts):
                     raise UserError(f"{location} lists '{line}' and '{'/'.join(entries[path])}', "
