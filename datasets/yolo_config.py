@@ -31,8 +31,7 @@ def looks_like_yolo(folder):
     """Return whether a folder has one of the files that name the classes."""
     class_files = [path for path in _find_class_files(folder)
                    if os.path.dirname(path) == folder.rstrip('/') or _is_beside_texts(path)]
-    return bool(find_yaml(folder) or class_files
-                or any(map(os.path.isfile, _glob(folder, ['*.data']))))
+    return bool(find_yaml(folder) or class_files or _find_data(folder))
 
 
 def read_config(folder):
@@ -42,7 +41,7 @@ def read_config(folder):
         UserError: If a file is invalid, no file names the classes, or their number is another one.
     """
     yaml_path = find_yaml(folder)
-    data_path = next(filter(os.path.isfile, _glob(folder, ['obj.data', '*.data'])), None)
+    data_path = _find_data(folder)
     config, config_path = {}, yaml_path or data_path
     if config_path:
         config = class_lists.read_yaml(yaml_path) if yaml_path else _read_data(data_path)
@@ -105,6 +104,16 @@ def _find_class_files(folder):
 def _is_beside_texts(path):
     """Return whether there are other texts in the folder of a file."""
     return any(other != path for other in _glob(os.path.dirname(path), ['*.txt']))
+
+
+def _find_data(folder):
+    """Return the path of Darknet's `obj.data`, of any name, or None."""
+    def has_names(path):
+        try:
+            return os.path.isfile(path) and 'names' in _read_data(path)
+        except UserError:
+            return False
+    return next(filter(has_names, _glob(folder, ['obj.data', '*.data'])), None)
 
 
 def _read_data(path):

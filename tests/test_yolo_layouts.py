@@ -71,7 +71,8 @@ def test_a_split_by_somebody_is_not_split_by_ratio(tmp_path):
     {'obj.names': 'cat\ndog'}, {'voc.data': 'names = /home/me/darknet/voc.names\nclasses=2',
                                 'voc.names': 'cat\ndog'},
     {'data.yaml': 'train: images', 'classes.txt': 'cat\ndog'},
-    {'other.yaml': 'a: b', 'broken.yaml': '[', 'labels/classes.txt': '0: cat\n1: dog'}])
+    {'other.yaml': 'a: b', 'broken.yaml': '[', 'iris.data': '5.1,3.5',
+     'labels/classes.txt': '0: cat\n1: dog'}])
 def test_files_that_name_the_classes(tmp_path, class_files):
     source = write(tmp_path, {**class_files, 'labels/a.txt': BOX}, ['images/a.jpg'])
     assert YoloSource.matches(str(tmp_path))
