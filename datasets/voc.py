@@ -63,7 +63,8 @@ class VocSource(AnnotationFolder):
     @staticmethod
     def read_class_names(path):
         """Return the class names of the objects in an XML file."""
-        return {stripped(item.findtext('name')) for item in _read_root(path).iter('object')}
+        return {stripped(item.findtext('name')) for item in _read_root(path).iter('object')
+                if not _parse_flag(item, 'deleted')}
 
     def split_names(self):
         """Return the names of the split lists, or else of the folders of the splits."""

@@ -246,6 +246,7 @@ def test_deleted_objects_are_noted(tmp_path):
     annotation = read(tmp_path, objects).annotation
     assert annotation.names == ['cat']
     assert annotation.notes == [('unused', f"{tmp_path}/Annotations/one.xml: a deleted 'dog'")]
+    assert VocSource(str(tmp_path)).class_names(['train']) == ['cat']
 
 
 def test_repeated_boxes_are_dropped(tmp_path):
