@@ -96,6 +96,10 @@ class CvatSource(SplitFileSource):
         subsets = {entry.subset for entry in self.load_split(None)[1][1]}
         return sorted(subsets) if subsets - {'', 'default'} else []
 
+    def listed_images(self, split):
+        """Return the names of the images in the file of a split."""
+        return [entry.name for entry in self._entries(split)[1]]
+
     def image_readers(self, split):
         """Return the images of a split: name -> image reader."""
         path, entries = self._entries(split)
