@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from common import files
 from common.errors import UserError
-from datasets import images, splits
+from datasets import class_lists, images, splits
 from datasets.annotation import (
     BadBox,
     check_pixels,
@@ -128,9 +128,9 @@ class CvatSource(SplitFileSource):
         """Return the labels of the file in their order, or else those of the shapes, sorted."""
         path, entries = self._entries(split)
         labels, _ = self._read_file(path)
-        return dict.fromkeys(labels or sorted({
-            shape.label for entry in entries for shape in entry.shapes
-            if shape.tag in _WITH_BOX} - {''}))
+        names = labels or sorted({shape.label for entry in entries for shape in entry.shapes
+                                  if shape.tag in _WITH_BOX} - {''})
+        return dict.fromkeys(name for name in names if not class_lists.is_background(name))
 
     def notes(self, split):
         """Return images that the file does not list, and images without boxes that are missing."""

@@ -69,6 +69,14 @@ def test_bad_shapes(tmp_path, shape, message):
     assert message in str(error) and 'annotations.xml' in str(error) and 'a.jpg' in str(error)
 
 
+def test_background_is_no_class(tmp_path):
+    write(tmp_path, image_xml('a.jpg'))
+    path = tmp_path / 'annotations.xml'
+    path.write_text(path.read_text().replace('<labels>', '<labels><label><name>background</name>'
+                                                         '</label>'))
+    assert CvatSource(str(tmp_path)).class_names([None]) == ['dog', 'cat']
+
+
 def test_declared_size(tmp_path):
     source = write(tmp_path, image_xml('a.jpg', size=(200, 160)))
     with pytest.raises(UserError, match='annotations.xml: the size of a.jpg is 200x160 pixels'):
