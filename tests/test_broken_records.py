@@ -139,11 +139,11 @@ def with_features(**values):
     """Return an intact record of one box with some features replaced: lists of int or float."""
     example = tf.train.Example.FromString(serialize('odd', encode_jpeg()))
     for name, replacement in values.items():
-        del example.features.feature[BBOX + name]
-        if not replacement:
-            continue
         feature = example.features.feature[BBOX + name]
-        if isinstance(replacement[0], int):
+        feature.Clear()
+        if not replacement:
+            del example.features.feature[BBOX + name]
+        elif isinstance(replacement[0], int):
             feature.int64_list.value.extend(replacement)
         else:
             feature.float_list.value.extend(replacement)
