@@ -61,5 +61,5 @@ def explain(source):
 
 def _first(names):
     names = list(names)
-    others = len(names) - _MAX_NAMES
-    return ', '.join(names[:_MAX_NAMES]) + (f' and {others} more' if others > 0 else '')
+    remaining = len(names) - _MAX_NAMES
+    return ', '.join(names[:_MAX_NAMES]) + (f' and {remaining} more' if remaining > 0 else '')

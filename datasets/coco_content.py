@@ -61,9 +61,9 @@ def category_names(path, content):
     used_ids = {item['category_id'] for item in content.get('annotations', ())}
     groups = {item['supercategory'] for item in items
               if isinstance(item.get('supercategory'), str)}
-    kept = [item for item in items if item.get('supercategory') != 'none'
-            or item.get('name') not in groups or item['id'] in used_ids]
-    names = {item['id']: _parse_name(item.get('name')) for item in kept}
+    categories = [item for item in items if item.get('supercategory') != 'none'
+                  or item.get('name') not in groups or item['id'] in used_ids]
+    names = {item['id']: _parse_name(item.get('name')) for item in categories}
     if not all(names.values()) or any(isinstance(identifier, tuple) for identifier in names):
         raise UserError(f'{path}: a category has no name, or an id that is no number or text')
     all_names = list(names.values())

@@ -80,12 +80,12 @@ class SplitFileSource(AnnotationSource):
         shared = os.path.join(self._folder, 'images')
         shared = shared if os.path.isdir(shared) else self._folder
         folders = own or ([] if self._is_single_file and split else [shared])
-        others = {os.path.join(self._folder, 'images', name) for name in self.split_names()}
+        split_folders = {os.path.join(self._folder, 'images', name) for name in self.split_names()}
         texts, source = [], f'not in {os.path.basename(path)}' if own else 'in no annotation file'
         for top in folders:
             for folder, subfolders, names in os.walk(top):
                 subfolders[:] = sorted(name for name in subfolders if top != self._folder
-                                       and os.path.join(folder, name) not in others)
+                                       and os.path.join(folder, name) not in split_folders)
                 texts += [f'{os.path.join(folder, name)} is {source}'
                           for name in sorted(names)
                           if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.')

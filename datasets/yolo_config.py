@@ -142,10 +142,10 @@ def _find_splits(folder, config, config_path):
             raise UserError(f"{config_path}: '{split}' is not a path or a list of paths. Correct "
                             f'it')
         base = str(config.get('path', ''))
-        found = {value: _find_images(folder, base, value) for value in values}
+        matches = {value: _find_images(folder, base, value) for value in values}
         notes += [('unused', f"{config_path}: the images of '{split}' ({value[:200]}) are not in "
-                             f'{folder}') for value, path in found.items() if not path]
-        paths[split] = list(filter(None, found.values()))
+                             f'{folder}') for value, path in matches.items() if not path]
+        paths[split] = list(filter(None, matches.values()))
     paths = {split: values for split, values in paths.items() if values}
     return paths or _find_lists(folder), notes
 

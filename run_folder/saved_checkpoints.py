@@ -245,12 +245,13 @@ def _correct_checkpoint_list(folder, latest=None):
         names = list(map(os.path.basename, reversed(checkpoint_files.list_checkpoints(folder))))
     if latest:
         names = [name for name in names if name != latest] + [latest]
-    others = [prefix for prefix in listed if not _is_inside(prefix, folder)]
-    if names == list(map(os.path.basename, listed)) and not others:
+    foreign = [prefix for prefix in listed if not _is_inside(prefix, folder)]
+    if names == list(map(os.path.basename, listed)) and not foreign:
         return
-    if others:
+    if foreign:
         log.info('the checkpoint list of %s named %s of other folders, such as %s; they are '
-                 'neither used nor changed', folder, counted(len(others), 'checkpoint'), others[-1])
+                 'neither used nor changed', folder,
+                 counted(len(foreign), 'checkpoint'), foreign[-1])
     if names:
         write_checkpoint_list(folder, names)
         return

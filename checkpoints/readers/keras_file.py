@@ -83,15 +83,15 @@ def _datasets(file):
         ValueError: If groups are nested too deeply.
     """
     import h5py
-    pending, seen = [('', file, 0)], set()
+    pending, visited = [('', file, 0)], set()
     while pending:
         prefix, group, depth = pending.pop()
         address = h5py.h5o.get_info(group.id).addr
-        if address in seen:   # a cycle would not end
+        if address in visited:   # a cycle would not end
             continue
         if depth > _MAX_DEPTH:
             raise ValueError('its groups are nested too deeply')
-        seen.add(address)
+        visited.add(address)
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 continue

@@ -22,36 +22,37 @@ def find_tensors(content):
     return _find_tensors(content, set(), 0)
 
 
-def _find_tensors(content, seen, depth):
+def _find_tensors(content, visited, depth):
     """See `find_tensors`.
 
     Args:
         content: as there.
-        seen: ids of the dicts that were searched. Their number bounds the work, also in a cycle.
+        visited: ids of the dicts that were searched. Their number bounds the work, also in a cycle.
         depth: number of dicts around the content.
     """
-    if not isinstance(content, dict) or id(content) in seen or depth > _MAX_DEPTH:
+    if not isinstance(content, dict) or id(content) in visited or depth > _MAX_DEPTH:
         return {}
-    seen.add(id(content))
+    visited.add(id(content))
     for key in _WRAPPERS:
-        if tensors := _find_tensors(content.get(key), seen, depth + 1):
+        if tensors := _find_tensors(content.get(key), visited, depth + 1):
             return tensors
-    if tensors := _direct_tensors(content, seen):
+    if tensors := _direct_tensors(content, visited):
         return tensors
     values = {id(value): value for value in content.values() if isinstance(value, dict)}
-    others = [tensors for value in values.values() if (tensors := _direct_tensors(value, seen))]
-    return others[0] if len(others) == 1 else {}
+    candidates = [tensors for value in values.values()
+                  if (tensors := _direct_tensors(value, visited))]
+    return candidates[0] if len(candidates) == 1 else {}
 
 
-def _direct_tensors(content, seen):
+def _direct_tensors(content, visited):
     """Return the tensors in a dict, or the parameters and buffers of a module."""
     tensors = {name: item for name, item in content.items() if isinstance(item, Tensor)}
     pending = [('', content.state, 0)] if isinstance(content, Instance) else []
     while pending:
         prefix, attributes, depth = pending.pop()
-        if not isinstance(attributes, dict) or id(attributes) in seen or depth > _MAX_DEPTH:
+        if not isinstance(attributes, dict) or id(attributes) in visited or depth > _MAX_DEPTH:
             continue
-        seen.add(id(attributes))
+        visited.add(id(attributes))
         for name, item in attributes.items():
             if isinstance(item, Tensor):
                 tensors[check_name(prefix + name)] = item
