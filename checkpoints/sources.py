@@ -202,8 +202,14 @@ def _convert_errors(reader, path):
     except UserError:
         raise
     except Exception as error:
-        # The text of a KeyError is the key alone.
-        text = '' if isinstance(error, KeyError) else str(error).partition('\n')[0]
-        first_line = text or 'unexpected content'
-        raise UserError(f'{path} is not a complete {reader.title} ({first_line}). '
+        raise UserError(f'{path} is not a complete {reader.title} ({_describe(error)}). '
                         f'Download or export it again') from error
+
+
+def _describe(error):
+    """Return what a parser says, on one line; the text of a KeyError is the key alone."""
+    text = str(error).partition('\n')[0]
+    if isinstance(error, KeyError):
+        key = error.args[0] if error.args else None
+        text = '' if not isinstance(key, str) else key if ' ' in key else f"no '{key}'"
+    return text or 'unexpected content'

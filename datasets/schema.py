@@ -156,8 +156,7 @@ def find_error(record, num_classes):
         return ('it has the label 0, which is the background: its labels seem to be 0-based, but '
                 'the first class has the label 1')
     if invalid_label is not None:
-        return (f'it has the label {invalid_label}, but the {num_classes - 1} classes have the '
-                f'labels 1 to {num_classes - 1}')
+        return f'it has the label {invalid_label}, but labels go from 1 to {num_classes - 1}'
     for box in zip(*coordinates, strict=True):
         if not all(_MIN_COORDINATE <= value <= _MAX_COORDINATE for value in box):
             return (f'it has a box {format_box(box)} that is not relative to the image: its '

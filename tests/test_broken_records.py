@@ -152,7 +152,7 @@ def with_features(**values):
 
 @pytest.mark.parametrize('features, reason', [
     ({'label': [0]}, 'it has the label 0, which is the background: its labels seem to be 0-based'),
-    ({'label': [-1]}, 'it has the label -1, but the 1 classes have the labels 1 to 1'),
+    ({'label': [-1]}, 'it has the label -1, but labels go from 1 to 1'),
     ({'label': [2]}, 'it has the label 2, but'),
     ({'label': [2**32 + 1]}, 'it has the label 4294967297, but'),   # 1 as int32
     ({'label': [1, 1]}, 'it has 2 labels, but 1, 1, 1, 1 ymin, xmin, ymax, xmax'),

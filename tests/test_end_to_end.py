@@ -138,7 +138,7 @@ def test_input_errors_are_one_line(data, tmp_path):
     arguments = train_arguments(tmp_path, tmp_path / 'run', '--dataset_name=shapes', TINY)
     assert 'ass --num_classes' in scripts.rejection(*arguments)
     message = scripts.rejection(*arguments, '--num_classes=2')
-    assert 'has a label that is not below 2' in message
+    assert 'but labels go from 1 to 1' in message
     assert not list((tmp_path / 'run').glob('model.ckpt*'))
 
 

@@ -91,7 +91,7 @@ def test_graphs_without_weights_are_rejected(tmp_path, monkeypatch):
     write(tmp_path / 'training.pb', graph)
     (tmp_path / 'damaged.pb').write_bytes(b'\x0a\xff')
     (tmp_path / 'text.pb').write_text('node { name: "a" }')
-    for name, message in (('empty', 'is a frozen graph without weights'),
+    for name, message in (('empty', 'is empty'),
                           ('training', 'is a graph whose weights are in another file'),
                           ('damaged', 'is not a complete frozen graph'),
                           ('text', 'is not a complete frozen graph')):

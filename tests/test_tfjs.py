@@ -98,7 +98,7 @@ def test_damaged_manifests_are_rejected(tmp_path, entry, message):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('', 'Expecting value'), ('{}', 'weightsManifest'), ('[3]', 'subscriptable'),
+    ('', 'is empty'), (' ', 'Expecting value'), ('{}', 'weightsManifest'), ('[3]', 'subscriptable'),
     ('[' * 100_000, 'recursion|nested'), ('[]', 'without weights')])
 def test_other_json_is_rejected(tmp_path, text, message):
     (tmp_path / 'model.json').write_text(text)
