@@ -7,6 +7,8 @@ import urllib.parse
 from common.errors import UserError
 
 _MAX_DEPTH = 8   # of folders
+# Extensions of images that are not read, for the error message.
+_UNREAD_EXTENSIONS = ('.gif', '.heic', '.heif', '.avif', '.jxl', '.jp2', '.svg')
 # Names of folders that say what they contain, not what distinguishes their files from others.
 _CONTENT_FOLDERS = frozenset((
     'annotation', 'annotations', 'annot', 'annots', 'xml', 'xmls', 'json', 'jsons', 'label',
@@ -105,6 +107,10 @@ class ImageIndex:
         candidates = candidates or next(
             filter(None, (self._by_name.get(fold(name)) for name in base_names)), [])
         if not candidates:
+            extension = os.path.splitext(base_names[0])[1].lower()
+            if extension in _UNREAD_EXTENSIONS:
+                raise MissingImage(f"{path}: its image '{base_names[0]}' is not read: convert "
+                                   f'{extension} files to .jpg or .png')
             added = f" or '{base_names[0]}'" if base_names[0] else ''
             raise MissingImage(f'{path}: its image is missing. Add '
                                f'{os.path.splitext(os.path.basename(path))[0]}.jpg (or another '

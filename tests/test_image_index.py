@@ -40,6 +40,13 @@ def test_no_image():
         ImageIndex(['b.jpg']).find('xml/a.xml', lambda: 'x/c.jpg')
 
 
+def test_formats_that_are_not_read():
+    for name, extension in (('a.gif', '.gif'), ('A.HEIC', '.heic')):
+        with pytest.raises(MissingImage, match=f"'{name}' is not read: convert {extension} files"):
+            ImageIndex([]).find('a.xml', lambda name=name: name)
+    assert ImageIndex(['a.jpg']).find('a.xml', lambda: 'a.gif') == 'a.jpg'
+
+
 def test_an_image_of_two_annotation_files_is_an_error_for_both():
     """Images of two cameras, flattened to one folder."""
     pairs, used = ImageIndex(['1.jpg', '2.jpg', '3.jpg']).find_all({
