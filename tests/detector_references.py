@@ -117,8 +117,8 @@ def load(name):
     kind = KINDS[name]
     weights, image = make_inputs(name)
     with np.load(fixture_path(name)) as stored:
-        made = reference_weights.checksum([*weights.values(), image])
-        assert made == stored['checksum'], (
+        checksum = reference_weights.checksum([*weights.values(), image])
+        assert checksum == stored['checksum'], (
             f'{name}: weights or image differ from those of the fixture. Run '
             f'make_detector_references.py')
         anchors, offsets = stored['anchors'], stored['offsets']
