@@ -48,6 +48,10 @@ class Annotation(NamedTuple):
     source_id: str = ''   # identifier of the image in the source, or ''
     notes: list = ()   # of (key of `check_report.PROBLEMS`, text with the name of the file)
 
+    def with_notes(self, notes):
+        """Return the annotation with further notes."""
+        return self._replace(notes=[*self.notes, *notes])
+
 
 PER_BOX_FIELDS = ('boxes', 'names', 'difficult', 'truncated', 'iscrowd', 'area')
 
@@ -147,6 +151,17 @@ def check_pixels(boxes, image, source):
             and max(image.width, image.height) > 1):
         raise AnnotationError('relative', f'{source}: all coordinates are in [0, 1], so they seem '
                                           f'to be relative to the image. Convert them to pixels')
+
+
+def format_corners(corners):
+    """Return (xmin, ymin, xmax, ymax) as text, for error messages."""
+    return '(xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
+
+
+def rotated_box(description):
+    """Return the `BadBox` of a rotated box, which `description` names."""
+    return BadBox('unreadable', f'{description} is rotated, which is not supported. Replace it by '
+                                f'an upright box')
 
 
 def relative_box(description, corners, jpeg):

@@ -16,6 +16,7 @@ from datasets.annotation_source import AnnotationSource
 from datasets.image_index import ImageIndex, MissingImage, list_files, path_key
 
 _MAX_TRIED_FILES = 20   # to detect the format
+_MAX_PATH_LENGTH = 1000
 
 
 class AnnotationFolder(AnnotationSource):
@@ -47,7 +48,11 @@ class AnnotationFolder(AnnotationSource):
     @staticmethod
     @abc.abstractmethod
     def read_image_name(path):
-        """Return the path of its image that an annotation file has, or ''; '' if it is invalid."""
+        """Return the path of its image that an annotation file has, or ''.
+
+        Raises:
+            UserError: If the file is invalid.
+        """
 
     @staticmethod
     @abc.abstractmethod
@@ -159,9 +164,15 @@ class AnnotationFolder(AnnotationSource):
     @functools.cached_property
     def _pairs(self):
         return self.image_index.find_all({
-            identifier: (path, functools.partial(
-                self.read_image_name, os.path.join(self._folder, path)))
+            identifier: (path, functools.partial(self._image_name, path))
             for identifier, path in self.annotation_paths.items()})
+
+    def _image_name(self, path):
+        """Return what `read_image_name` does for a relative path; '' if the file is invalid."""
+        try:
+            return self.read_image_name(os.path.join(self._folder, path))[:_MAX_PATH_LENGTH]
+        except UserError:
+            return ''
 
     def with_folder(self, error):
         """Return an error of relative paths with the folder in front of its message."""

@@ -20,7 +20,14 @@ from typing import NamedTuple
 from common import files
 from common.errors import UserError
 from datasets import class_lists, images, splits
-from datasets.annotation import BadBox, check_pixels, check_size, make_annotation, relative_box
+from datasets.annotation import (
+    BadBox,
+    check_pixels,
+    check_size,
+    format_corners,
+    make_annotation,
+    relative_box,
+)
 from datasets.split_files import SplitFileSource
 
 COLUMNS = ('image', 'xmin', 'ymin', 'xmax', 'ymax', 'class')
@@ -239,7 +246,7 @@ def _read_annotation(path, folders, name, content, on_bad_box=None, read_image=i
         if class_lists.is_background(row.name):
             raise BadBox('unknown', f'{description} is of the background, which is no class. '
                                     f'Correct the class')
-        description += ' (xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
+        description += f' {format_corners(corners)}'
         corners = [corner * side for corner, side in zip(corners, sides, strict=True)]
         box = relative_box(description, corners, jpeg)
         return (box, row.name, False, row.is_truncated,

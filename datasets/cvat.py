@@ -18,8 +18,10 @@ from datasets.annotation import (
     BadBox,
     check_pixels,
     check_size,
+    format_corners,
     make_annotation,
     relative_box,
+    rotated_box,
 )
 from datasets.annotation_folder import raise_error
 from datasets.annotation_xml import read_xml, stripped
@@ -206,17 +208,16 @@ def _read_annotation(path, image_path, entry, on_bad_box=None, read_image=images
         if not 0 < len(shape.label) <= _MAX_NAME_LENGTH:
             raise BadBox('unreadable', f'{description} has no label, or one that is too long')
         if shape.values.get('rotation', '').strip('0.'):
-            raise BadBox('unreadable', f'{description} is rotated, which is not supported. Replace '
-                                       f'it by an upright box')
+            raise rotated_box(description)
         corners = _corners(shape)
         if corners is None:
             raise BadBox('unreadable', f'{description} has a missing or invalid coordinate')
-        description += ' (xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
+        description += f' {format_corners(corners)}'
         return relative_box(description, corners, image), shape.label, False, False
     annotation = make_annotation(image_path, image, shapes, parse_object, on_bad_box)
     notes = [('unused', f'{path}: {_describe(shape)} in {entry.name}')
              for shape in entry.shapes if shape.tag not in _WITH_BOX]
-    return annotation._replace(notes=[*annotation.notes, *notes])
+    return annotation.with_notes(notes)
 
 
 def _describe(shape):

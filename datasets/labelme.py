@@ -15,8 +15,10 @@ from datasets.annotation import (
     BadBox,
     check_pixels,
     check_size,
+    format_corners,
     make_annotation,
     relative_box,
+    rotated_box,
 )
 from datasets.annotation_folder import AnnotationFolder, note_other_image
 
@@ -25,7 +27,7 @@ _SIGNATURE_BYTES = 1 << 16
 _SIGNATURE = re.compile(rb'"(shapes|imagePath)"\s*:')
 _NUM_POINTS = {'rectangle': 2, 'circle': 2, 'mask': 2, 'polygon': 3}   # at least
 _WITHOUT_BOX = ('point', 'points', 'line', 'linestrip')
-_MAX_NAME_LENGTH, _MAX_PATH_LENGTH = 200, 1000
+_MAX_NAME_LENGTH = 200
 
 
 class LabelmeSource(AnnotationFolder):
@@ -57,63 +59,54 @@ class LabelmeSource(AnnotationFolder):
 
     @staticmethod
     def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
-        """Read one image and its JSON as `Annotation`; see `read_annotation`."""
-        return read_annotation(path, image_path, on_bad_box, read_image)
+        """Read one image and its JSON as `Annotation`.
+
+        Args:
+            path: Path of the JSON.
+            image_path: Path of the image.
+            on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the
+                error.
+            read_image: Function from a path to an `images.EncodedImage`.
+
+        Raises:
+            UserError: If the JSON or the image is invalid, or they contradict each other.
+        """
+        content = _read_content(path)
+        image = read_image(image_path)
+        check_size(image_path, (content.get('imageWidth'), content.get('imageHeight')), image, path)
+        shapes = _shapes_with_box(content)
+        check_pixels([corners for shape in shapes if (corners := _corners(shape))], image, path)
+
+        def parse_object(shape):
+            label, corners = _label(shape), _corners(shape)
+            if not 0 < len(label) <= _MAX_NAME_LENGTH:
+                raise BadBox('unreadable', f'{path}: a shape has no label, or one that is too long')
+            if shape.get('shape_type') == 'oriented_rectangle':
+                raise rotated_box(f"{path}: the box of a '{label}'")
+            if corners is None:
+                raise BadBox('unreadable', f"{path}: a '{label}' has an unknown shape_type or "
+                                           f'invalid points')
+            description = f"{path}: the box of a '{label}' {format_corners(corners)}"
+            return relative_box(description, corners, image), label, False, False
+        annotation = make_annotation(image_path, image, shapes, parse_object, on_bad_box)
+        notes = [('unused', f"{path}: a {shape['shape_type']} of class "
+                           f"'{_label(shape)[:_MAX_NAME_LENGTH]}'")
+                 for shape in content['shapes'] if shape.get('shape_type') in _WITHOUT_BOX]
+        if isinstance(content.get('imagePath'), str):
+            notes += note_other_image(path, content['imagePath'], image_path)
+        return annotation.with_notes(notes)
 
     @staticmethod
     def read_image_name(path):
-        """Return the path of its image that a JSON has; '' without one or if it is invalid."""
-        try:
-            name = _read_content(path).get('imagePath')
-        except UserError:
-            return ''
-        return name[:_MAX_PATH_LENGTH] if isinstance(name, str) else ''
+        """Return the path of its image that a JSON has, or ''."""
+        name = _read_content(path).get('imagePath')
+        return name if isinstance(name, str) else ''
 
     @staticmethod
     def read_class_names(path):
         """Return the labels of the shapes with a box in a JSON."""
-        return {_label(shape) for shape in _read_content(path)['shapes']
-                if shape.get('shape_type') not in _WITHOUT_BOX}
+        return set(map(_label, _shapes_with_box(_read_content(path))))
 
-
-def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
-    """Read one image and its JSON as `Annotation`.
-
-    Args:
-        path: Path of the JSON.
-        image_path: Path of the image.
-        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
-        read_image: Function from a path to an `images.EncodedImage`.
-
-    Raises:
-        UserError: If the JSON or the image is invalid, or they contradict each other.
-    """
-    content = _read_content(path)
-    image = read_image(image_path)
-    check_size(image_path, (content.get('imageWidth'), content.get('imageHeight')), image, path)
-    shapes = [shape for shape in content['shapes'] if shape.get('shape_type') not in _WITHOUT_BOX]
-    check_pixels([corners for shape in shapes if (corners := _corners(shape))], image, path)
-
-    def parse_object(shape):
-        label, corners = _label(shape), _corners(shape)
-        if not 0 < len(label) <= _MAX_NAME_LENGTH:
-            raise BadBox('unreadable', f'{path}: a shape has no label, or one that is too long')
-        if shape.get('shape_type') == 'oriented_rectangle':
-            raise BadBox('unreadable', f"{path}: the box of a '{label}' is rotated, which is not "
-                                       f'supported. Replace it by an upright box')
-        if corners is None:
-            raise BadBox('unreadable', f"{path}: a '{label}' has an unknown shape_type or invalid "
-                                       f'points')
-        description = f"{path}: the box of a '{label}'"
-        description += ' (xmin {:g}, ymin {:g}, xmax {:g}, ymax {:g})'.format(*corners)
-        return relative_box(description, corners, image), label, False, False
-    annotation = make_annotation(image_path, image, shapes, parse_object, on_bad_box)
-    notes = [('unused', f"{path}: a {shape['shape_type']} of class "
-                       f"'{_label(shape)[:_MAX_NAME_LENGTH]}'")
-             for shape in content['shapes'] if shape.get('shape_type') in _WITHOUT_BOX]
-    if isinstance(content.get('imagePath'), str):
-        notes += note_other_image(path, content['imagePath'], image_path)
-    return annotation._replace(notes=[*annotation.notes, *notes])
 
 
 def _read_content(path):
@@ -126,6 +119,10 @@ def _read_content(path):
     if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
         raise UserError(f"{path} is not labelme JSON: it has no list 'shapes'")
     return content
+
+
+def _shapes_with_box(content):
+    return [shape for shape in content['shapes'] if shape.get('shape_type') not in _WITHOUT_BOX]
 
 
 def _label(shape):

@@ -15,8 +15,10 @@ from datasets.annotation import (
     BadBox,
     check_pixels,
     check_size,
+    format_corners,
     make_annotation,
     relative_box,
+    rotated_box,
 )
 from datasets.annotation_folder import AnnotationFolder, note_other_image, raise_error
 from datasets.annotation_xml import read_xml, stripped
@@ -26,7 +28,7 @@ CLASSES = ('aeroplane', 'bicycle', 'bird', 'boat', 'bottle', 'bus', 'car', 'cat'
            'diningtable', 'dog', 'horse', 'motorbike', 'person', 'pottedplant', 'sheep', 'sofa',
            'train', 'tvmonitor')
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-_MAX_NAME_LENGTH, _MAX_PATH_LENGTH = 200, 1000
+_MAX_NAME_LENGTH = 200
 
 
 class VocSource(AnnotationFolder):
@@ -49,16 +51,38 @@ class VocSource(AnnotationFolder):
 
     @staticmethod
     def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
-        """Read one image and its XML file as `Annotation`; see `read_annotation`."""
-        return read_annotation(path, image_path, on_bad_box, read_image)
+        """Read one image and its XML file as `Annotation`.
+
+        Args:
+            path: Path of the XML file.
+            image_path: Path of the image.
+            on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the
+                error.
+            read_image: Function from a path to an `images.EncodedImage`.
+
+        Raises:
+            UserError: If the XML file or the image is invalid, or they contradict each other.
+        """
+        root = _read_root(path)
+        image = read_image(image_path)
+        size = [root.findtext(f'size/{side}') for side in ('width', 'height')]
+        check_size(image_path, size, image, path)
+        # An <object> may have several boxes; without any, its error names it.
+        boxes = [(item, box) for item in root.iter('object') if not _parse_flag(item, 'deleted')
+                 for box in item.findall('bndbox') or [None]]
+        check_pixels([corners for _, box in boxes if (corners := _corners(box))], image, path)
+
+        def parse_object(item_and_box):
+            item, box = item_and_box
+            return (_parse_box(item, box, path, image), _parse_name(item, path),
+                    _parse_flag(item, 'difficult'), _parse_flag(item, 'truncated'))
+        annotation = make_annotation(image_path, image, boxes, parse_object, on_bad_box)
+        return annotation.with_notes(_notes(path, root, image_path))
 
     @staticmethod
     def read_image_name(path):
-        """Return the path of its image that an XML file has; '' without one or if it is invalid."""
-        try:
-            return _image_name(path, _read_root(path))[:_MAX_PATH_LENGTH]
-        except UserError:
-            return ''
+        """Return the path of its image that an XML file has, or ''."""
+        return _image_name(path, _read_root(path))
 
     @staticmethod
     def read_class_names(path):
@@ -138,35 +162,6 @@ class VocSource(AnnotationFolder):
         return functools.partial(
             read_unlabeled, os.path.join(self._folder, image), read_image=self.read_image)
 
-
-def read_annotation(path, image_path, on_bad_box=None, read_image=images.read_jpeg):
-    """Read one image and its XML file as `Annotation`.
-
-    Args:
-        path: Path of the XML file.
-        image_path: Path of the image.
-        on_bad_box: Function (BadBox), called for each box that is skipped. None: raise the error.
-        read_image: Function from a path to an `images.EncodedImage`.
-
-    Raises:
-        UserError: If the XML file or the image is invalid, or they contradict each other.
-    """
-    root = _read_root(path)
-    image = read_image(image_path)
-    size = root.find('size')
-    if size is not None:
-        check_size(image_path, [size.findtext(side) for side in ('width', 'height')], image, path)
-    # An <object> may have several boxes; without any, its error names it.
-    boxes = [(item, box) for item in root.iter('object') if not _parse_flag(item, 'deleted')
-             for box in item.findall('bndbox') or [None]]
-    check_pixels([corners for _, box in boxes if (corners := _corners(box))], image, path)
-
-    def parse_object(item_and_box):
-        item, box = item_and_box
-        return (_parse_box(item, box, path, image), _parse_name(item, path),
-                _parse_flag(item, 'difficult'), _parse_flag(item, 'truncated'))
-    annotation = make_annotation(image_path, image, boxes, parse_object, on_bad_box)
-    return annotation._replace(notes=[*annotation.notes, *_notes(path, root, image_path)])
 
 
 def read_unlabeled(image_path, on_bad_box=None, read_image=images.read_jpeg):
@@ -255,15 +250,13 @@ def _parse_box(item, box, path, image):
     """Return (ymin, xmin, ymax, xmax) of a <bndbox> of an object, relative to the image."""
     name = _parse_name(item, path)
     if _is_rotated(item):
-        raise BadBox('unreadable', f"{path}: the box of a '{name}' is rotated, which is not "
-                                   f'supported. Replace it by an upright box')
+        raise rotated_box(f"{path}: the box of a '{name}'")
     corners = _corners(box)
     if corners is None:
         raise BadBox('unreadable', f"{path}: the box of a '{name}' has a missing or invalid "
                                    f'coordinate')
     xmin, ymin, xmax, ymax = corners
-    description = (f"{path}: the box of a '{name}' "
-                   f'(xmin {xmin:g}, ymin {ymin:g}, xmax {xmax:g}, ymax {ymax:g})')
+    description = f"{path}: the box of a '{name}' {format_corners(corners)}"
     if not (xmin <= xmax and ymin <= ymax):   # equal ends are valid: a box of one pixel
         raise BadBox('inverted', f'{description} is inverted. Correct it')
     return relative_box(description, (xmin - 1, ymin - 1, xmax, ymax), image)
